@@ -1,0 +1,86 @@
+"""Defaults, registered in ``dask.config`` under ``lazyomics``.
+
+Set them as any dask option: ``dask.config.set({"lazyomics.chunk-bytes": "64 MiB"})``, in a YAML
+file, or by an environment variable such as ``DASK_LAZYOMICS__MEMORY=2GiB``.
+
+========================  =========  =============================================================
+option                    default    meaning
+========================  =========  =============================================================
+``lazyomics.chunk-bytes`` 32 MiB     decoded size of a block of X that the chunk planner aims at
+``lazyomics.memory``      25 %       what PCA and the writers may hold besides the blocks in
+                                     flight: bytes, a text such as ``"2 GiB"``, or a share of the
+                                     memory that is available such as ``"25 %"``
+``lazyomics.progress``    false      show a progress bar for each computation
+========================  =========  =============================================================
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import dask.config
+from dask.utils import parse_bytes
+
+__all__ = ["chunk_bytes", "memory", "progress"]
+
+DEFAULTS: dict[str, Any] = {"chunk-bytes": "32 MiB", "memory": "25 %", "progress": False}
+
+dask.config.update_defaults({"lazyomics": DEFAULTS})
+
+
+def get(key: str) -> Any:
+    """Value of ``lazyomics.<key>``, sizes in bytes."""
+    if key == "memory":
+        return memory()
+    if key == "chunk-bytes":
+        return chunk_bytes()
+    return dask.config.get(f"lazyomics.{key}", DEFAULTS.get(key))
+
+
+def chunk_bytes() -> int:
+    """Decoded bytes of a block that the chunk planner aims at."""
+    size = int(parse_bytes(dask.config.get("lazyomics.chunk-bytes", DEFAULTS["chunk-bytes"])))
+    if size <= 0:
+        raise ValueError(f"lazyomics.chunk-bytes must be positive, found {size}")
+    return size
+
+
+def memory() -> int:
+    """Bytes that PCA and the writers may hold besides the blocks in flight."""
+    value = dask.config.get("lazyomics.memory", DEFAULTS["memory"])
+    text = str(value).strip()
+    if text.endswith("%"):
+        return int(float(text[:-1]) / 100 * available_memory())
+    return int(parse_bytes(value))
+
+
+def progress() -> bool:
+    """Whether each computation shows a progress bar."""
+    return bool(dask.config.get("lazyomics.progress", DEFAULTS["progress"]))
+
+
+def available_memory() -> int:
+    """Bytes of memory this process may still use: the machine's, or its cgroup's if less."""
+    candidates = [_machine_available(), _cgroup_available()]
+    return min(c for c in candidates if c is not None)
+
+
+def _machine_available() -> int:
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            fields = dict(line.split(":", 1) for line in lines)
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):  # not Linux: half of what is installed
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _cgroup_available() -> int | None:
+    try:
+        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as limit_file:
+            limit = limit_file.read().strip()
+        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as used_file:
+            used = int(used_file.read())
+    except (OSError, ValueError):
+        return None
+    return None if limit == "max" else max(int(limit) - used, 0)

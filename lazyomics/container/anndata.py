@@ -1,0 +1,514 @@
+"""AnnData: an annotated matrix whose large parts stay lazy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from lazyomics.container import sizes
+from lazyomics.container.collection import LazyParts
+from lazyomics.container.deferred import cut_value
+from lazyomics.container.frames import FrameSlot, as_frame
+from lazyomics.container.index import axis_selector, split_key
+from lazyomics.container.mappings import AlignedMapping, MappingName
+from lazyomics.container.names import make_index_unique
+from lazyomics.container.ports import Backing, storage
+from lazyomics.container.raw import Raw, RawParts, gene_values
+from lazyomics.container.repr import describe
+from lazyomics.container.slots import MatrixSlot, as_matrix
+from lazyomics.container.uns import Uns
+from lazyomics.errors import ShapeError
+from lazyomics.graph import materialize
+from lazyomics.graph.selection import Selector, is_whole
+
+__all__ = ["AnnData"]
+
+
+class AnnData(LazyParts):
+    """Annotated matrix of cells × genes.
+
+    ``X``, ``layers``, ``raw.X``, ``obsp`` and ``varp`` of an opened file are dask arrays; ``obs``
+    and ``var`` are pandas tables read on first access; ``obsm``, ``varm`` and ``uns`` are read
+    entry by entry when asked for. Everything can be changed freely: nothing touches the file
+    until ``write()``.
+
+    Parameters
+    ----------
+    X
+        Matrix of shape (n_obs, n_vars): ndarray, scipy sparse, dask array, or None.
+    obs, var
+        Tables (or mappings of columns) of length n_obs and n_vars.
+    uns
+        Unstructured annotation.
+    obsm, varm
+        Arrays or tables whose first axis follows the cells or genes.
+    layers
+        Matrices of the shape of X.
+    raw
+        ``Raw`` of another object, or a mapping with ``X``, ``var`` and ``varm``.
+    shape
+        (n_obs, n_vars) where nothing else gives it.
+    obsp, varp
+        Square matrices over the cells or genes.
+
+    Examples
+    --------
+    >>> adata = AnnData(np.eye(3, dtype="float32"), obs={"batch": ["a", "b", "b"]})
+    >>> adata[adata.obs["batch"] == "b"].shape
+    (2, 3)
+    """
+
+    def __init__(
+        self,
+        X: Any = None,
+        obs: Any = None,
+        var: Any = None,
+        uns: Mapping[str, Any] | None = None,
+        obsm: Mapping[str, Any] | None = None,
+        varm: Mapping[str, Any] | None = None,
+        layers: Mapping[str, Any] | None = None,
+        raw: Raw | Mapping[str, Any] | None = None,
+        *,
+        shape: tuple[int, int] | None = None,
+        obsp: Mapping[str, Any] | None = None,
+        varp: Mapping[str, Any] | None = None,
+    ) -> None:
+        if isinstance(X, pd.DataFrame):
+            obs = pd.DataFrame(index=X.index) if obs is None else obs
+            var = pd.DataFrame(index=X.columns) if var is None else var
+        x = as_matrix(X)
+        size: tuple[int | None, int | None] = shape or (None, None)
+        if x is not None:
+            size = (x.shape[0], x.shape[1])
+        elif layers and shape is None:
+            size = tuple(next(iter(layers.values())).shape)
+        self._obs = FrameSlot(as_frame(obs, size[0], "obs"))
+        self._var = FrameSlot(as_frame(var, size[1], "var"))
+        self._x = MatrixSlot(x)
+        self._uns = Uns(uns)
+        self._layers = AlignedMapping("layers", self.shape, layers)
+        self._obsm = AlignedMapping("obsm", self.shape, obsm)
+        self._varm = AlignedMapping("varm", self.shape, varm)
+        self._obsp = AlignedMapping("obsp", self.shape, obsp)
+        self._varp = AlignedMapping("varp", self.shape, varp)
+        self._backing: Backing | None = None
+        self._raw: RawParts | None = None
+        self.raw = raw
+
+    @classmethod
+    def _assemble(
+        cls,
+        *,
+        x: MatrixSlot,
+        obs: FrameSlot,
+        var: FrameSlot,
+        uns: Uns,
+        mappings: Mapping[MappingName, AlignedMapping],
+        raw: RawParts | None = None,
+        backing: Backing | None = None,
+    ) -> Self:
+        """Build an object from checked parts, without copying or reading them."""
+        self = cls.__new__(cls)
+        self._x, self._obs, self._var, self._uns = x, obs, var, uns
+        self._raw, self._backing = raw, backing
+        for name in ("layers", "obsm", "varm", "obsp", "varp"):
+            made = mappings.get(name)
+            setattr(self, f"_{name}", made or AlignedMapping(name, (len(obs), len(var))))
+        return self
+
+    def _with_genes(self, x: MatrixSlot, var: FrameSlot, varm: AlignedMapping) -> Self:
+        """Return the same cells with another matrix and other genes."""
+        shape = (self.n_obs, len(var))
+        mappings: dict[MappingName, AlignedMapping] = {"varm": varm}
+        for name, source in (("obsm", self._obsm), ("obsp", self._obsp)):
+            copied = AlignedMapping(name, shape)  # type: ignore[arg-type]
+            copied._values = source.copy().stored()
+            mappings[name] = copied  # type: ignore[index]
+        return type(self)._assemble(
+            x=x,
+            obs=self._obs.copy(),
+            var=var,
+            uns=self._uns.copy(),
+            mappings=mappings,
+            backing=None,
+        )
+
+    # -- shape and names ------------------------------------------------------------------
+
+    @property
+    def n_obs(self) -> int:
+        """Number of cells."""
+        return len(self._obs)
+
+    @property
+    def n_vars(self) -> int:
+        """Number of genes."""
+        return len(self._var)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Cells and genes."""
+        return self.n_obs, self.n_vars
+
+    def __len__(self) -> int:
+        return self.n_obs
+
+    @property
+    def obs_names(self) -> pd.Index:
+        """Names of the cells; reading them from a file reads no other column."""
+        return self._obs.index
+
+    @obs_names.setter
+    def obs_names(self, names: Any) -> None:
+        self._obs.index = names
+        self._obsm.rename(0, self._obs.index)
+
+    @property
+    def var_names(self) -> pd.Index:
+        """Names of the genes; reading them from a file reads no other column."""
+        return self._var.index
+
+    @var_names.setter
+    def var_names(self, names: Any) -> None:
+        self._var.index = names
+        self._varm.rename(1, self._var.index)
+
+    def obs_names_make_unique(self, join: str = "-") -> None:
+        """Append numbers to repeated names of cells."""
+        self.obs_names = make_index_unique(self.obs_names, join)
+
+    def var_names_make_unique(self, join: str = "-") -> None:
+        """Append numbers to repeated names of genes."""
+        self.var_names = make_index_unique(self.var_names, join)
+
+    # -- parts ----------------------------------------------------------------------------
+
+    @property
+    def X(self) -> Any:
+        """Matrix of shape (n_obs, n_vars): a dask array when lazy, else ndarray or scipy."""
+        return self._x.value
+
+    @X.setter
+    def X(self, value: Any) -> None:
+        matrix = as_matrix(value)
+        if matrix is not None and tuple(matrix.shape) != self.shape:
+            raise ShapeError(f"X has shape {tuple(matrix.shape)}, expected {self.shape}")
+        self._x = MatrixSlot(matrix)
+
+    @X.deleter
+    def X(self) -> None:
+        self._x = MatrixSlot(None)
+
+    @property
+    def obs(self) -> pd.DataFrame:
+        """Table of the cells, read on first access."""
+        return self._obs.frame
+
+    @obs.setter
+    def obs(self, value: Any) -> None:
+        self._obs = FrameSlot(as_frame(value, self.n_obs, "obs"))
+
+    @property
+    def var(self) -> pd.DataFrame:
+        """Table of the genes, read on first access."""
+        return self._var.frame
+
+    @var.setter
+    def var(self, value: Any) -> None:
+        self._var = FrameSlot(as_frame(value, self.n_vars, "var"))
+
+    @property
+    def uns(self) -> Uns:
+        """Unstructured annotation, read entry by entry."""
+        return self._uns
+
+    @uns.setter
+    def uns(self, value: Mapping[str, Any]) -> None:
+        self._uns = value.copy() if isinstance(value, Uns) else Uns(value)
+
+    @property
+    def layers(self) -> AlignedMapping:
+        """Matrices of the shape of X, each lazy when it is in a file."""
+        return self._layers
+
+    @layers.setter
+    def layers(self, value: Mapping[str, Any]) -> None:
+        self._layers = AlignedMapping("layers", self.shape, value)
+
+    @property
+    def obsm(self) -> AlignedMapping:
+        """Arrays of the cells, read entry by entry."""
+        return self._obsm
+
+    @obsm.setter
+    def obsm(self, value: Mapping[str, Any]) -> None:
+        self._obsm = AlignedMapping("obsm", self.shape, value)
+
+    @property
+    def varm(self) -> AlignedMapping:
+        """Arrays of the genes, read entry by entry."""
+        return self._varm
+
+    @varm.setter
+    def varm(self, value: Mapping[str, Any]) -> None:
+        self._varm = AlignedMapping("varm", self.shape, value)
+
+    @property
+    def obsp(self) -> AlignedMapping:
+        """Square matrices of the cells, lazy when they are in a file."""
+        return self._obsp
+
+    @obsp.setter
+    def obsp(self, value: Mapping[str, Any]) -> None:
+        self._obsp = AlignedMapping("obsp", self.shape, value)
+
+    @property
+    def varp(self) -> AlignedMapping:
+        """Square matrices of the genes, lazy when they are in a file."""
+        return self._varp
+
+    @varp.setter
+    def varp(self, value: Mapping[str, Any]) -> None:
+        self._varp = AlignedMapping("varp", self.shape, value)
+
+    @property
+    def raw(self) -> Raw | None:
+        """The matrix and genes before filtering, or None."""
+        return None if self._raw is None else Raw(self._raw, self)
+
+    @raw.setter
+    def raw(self, value: Any) -> None:
+        if value is None:
+            self._raw = None
+        elif isinstance(value, Raw):
+            self._raw = value._parts.copy()
+        elif isinstance(value, AnnData):
+            self._raw = RawParts.of(value)
+        else:
+            self._raw = RawParts.of(
+                AnnData(value["X"], var=value.get("var"), varm=value.get("varm"))
+            )
+        if self._raw is not None and not self._raw.x.is_absent:
+            n = self._raw.x.value.shape[0]
+            if n != self.n_obs:
+                raise ShapeError(f"raw has {n} cells, expected {self.n_obs}")
+
+    @raw.deleter
+    def raw(self) -> None:
+        self._raw = None
+
+    # -- selection ------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Self:
+        row_key, col_key = split_key(key)
+        rows = axis_selector(row_key, self.n_obs, lambda: self.obs_names, "obs")
+        cols = axis_selector(col_key, self.n_vars, lambda: self.var_names, "var")
+        return self._take(rows, cols)
+
+    def _take(self, rows: Selector, cols: Selector) -> Self:
+        """Return a lazy selection that shares nothing changeable with this object."""
+        obs, var = self._obs.take(rows), self._var.take(cols)
+        shape = (len(obs), len(var))
+        selectors = (rows, cols)
+        whole = slice(0, self._raw_n_vars(), 1)
+        everything = is_whole(rows, self.n_obs) and is_whole(cols, self.n_vars)
+        backing = self._backing
+        if backing is not None and not everything:
+            backing = backing.selected()
+        return type(self)._assemble(
+            x=self._x.take(rows, cols, self.shape),
+            obs=obs,
+            var=var,
+            uns=self._uns.take(self._obs, obs),
+            mappings={m.name: m.take(selectors, shape) for m in self._mappings()},
+            raw=None if self._raw is None else self._raw.take(rows, whole, self.n_obs),
+            backing=backing,
+        )
+
+    def _raw_n_vars(self) -> int:
+        return 0 if self._raw is None else len(self._raw.var)
+
+    def _mappings(self) -> tuple[AlignedMapping, ...]:
+        return self._layers, self._obsm, self._varm, self._obsp, self._varp
+
+    def _become(self, other: AnnData) -> None:
+        """Take over the parts of another object."""
+        self.__dict__.update(other.__dict__)
+
+    def _inplace_subset_obs(self, key: Any) -> None:
+        """Keep only some cells of this object."""
+        self._become(self[key])
+
+    def _inplace_subset_var(self, key: Any) -> None:
+        """Keep only some genes of this object."""
+        self._become(self[:, key])
+
+    def obs_vector(self, k: str, *, layer: str | None = None) -> np.ndarray[Any, Any]:
+        """Return a column of obs, or a gene's values for all cells, shape (n_obs,)."""
+        if k in self._obs.columns:
+            return np.asarray(self.obs[k])
+        x = self.X if layer in (None, "X") else self.layers[str(layer)]
+        return gene_values(x, self.var_names, k)
+
+    def var_vector(self, k: str, *, layer: str | None = None) -> np.ndarray[Any, Any]:
+        """Return a column of var, or a cell's values for all genes, shape (n_vars,)."""
+        if k in self._var.columns:
+            return np.asarray(self.var[k])
+        x = self.X if layer in (None, "X") else self.layers[str(layer)]
+        row = axis_selector(k, self.n_obs, lambda: self.obs_names, "obs")
+        values = materialize(cut_value(x, (row, slice(0, self.n_vars, 1))))
+        return np.ravel(values.toarray() if hasattr(values, "toarray") else values)
+
+    def to_df(self, layer: str | None = None) -> pd.DataFrame:
+        """Return X or a layer as a dense table of shape (n_obs, n_vars), read now."""
+        values = materialize(self.X if layer is None else self.layers[layer])
+        if values is None:
+            raise ValueError("the object has no X; name a layer")
+        dense = values.toarray() if hasattr(values, "toarray") else values
+        return pd.DataFrame(dense, index=self.obs_names, columns=self.var_names)
+
+    # -- file -----------------------------------------------------------------------------
+
+    @property
+    def isbacked(self) -> bool:
+        """Whether the object is opened from a file."""
+        return self._backing is not None
+
+    @property
+    def is_view(self) -> bool:
+        """Whether assigning to this object writes to another one: it never does."""
+        return False
+
+    @property
+    def filename(self) -> Path | None:
+        """The file that the object is opened from; None for one in memory.
+
+        Assigning None loads everything into memory; assigning a path writes the object there and
+        opens it from there.
+        """
+        return None if self._backing is None else self._backing.path
+
+    @filename.setter
+    def filename(self, path: str | Path | None) -> None:
+        if path is None:
+            self._become(self.to_memory())
+        elif self.filename is None or Path(path) != self.filename:
+            self._become(self.copy(filename=path))
+
+    def copy(self, filename: str | Path | None = None) -> Self:
+        """Return an independent object.
+
+        Parameters
+        ----------
+        filename
+            Stream the object to this new file (bounded memory) and return it opened from there.
+            Without it a lazy object stays lazy: its blocks are shared, as nothing changes them.
+        """
+        if filename is not None:
+            self.write_h5ad(filename)
+            return storage().open(Path(filename))  # type: ignore[return-value]
+        return type(self)._assemble(
+            x=self._x.copy(),
+            obs=self._obs.copy(),
+            var=self._var.copy(),
+            uns=self._uns.copy(),
+            mappings={m.name: m.copy() for m in self._mappings()},
+            raw=None if self._raw is None else self._raw.copy(),
+            backing=self._backing,
+        )
+
+    def write_h5ad(
+        self,
+        filename: str | Path | None = None,
+        *,
+        compression: str | None = None,
+        compression_opts: int | None = None,
+        overwrite_x: bool = False,
+    ) -> None:
+        """Stream to a new file, or save into the opened one.
+
+        Parameters
+        ----------
+        filename
+            New file: written beside the target block by block and renamed when it is complete.
+            None saves what changed or is new into the opened file.
+        compression, compression_opts
+            HDF5 filter of new matrices and arrays: ``"gzip"``, ``"lzf"`` or None.
+        overwrite_x
+            Saving into the opened file leaves X and raw.X as they are there, with a warning if
+            they were changed; True replaces them.
+
+        Raises
+        ------
+        ValueError
+            Without a filename on an object that is not opened from a file.
+
+        Warns
+        -----
+        XNotWrittenWarning
+            If X or raw.X was changed and not written.
+
+        Notes
+        -----
+        Passes over X: one for a new file, none for a save that leaves X. Peak memory: a window
+        of blocks.
+        """
+        options = {"compression": compression, "compression_opts": compression_opts}
+        if filename is None or (self.isbacked and Path(filename) == self.filename):
+            if self._backing is None:
+                raise ValueError("the object is not opened from a file: give a filename")
+            storage().save(self, overwrite_x=overwrite_x, **options)
+        else:
+            storage().write(self, Path(filename), **options)
+
+    write = write_h5ad
+
+    def to_anndata(self) -> Any:
+        """Return an ``anndata.AnnData`` with everything loaded. Needs the package anndata."""
+        from lazyomics.container.interop import to_anndata
+
+        return to_anndata(self)
+
+    @classmethod
+    def from_anndata(cls, other: Any) -> Self:
+        """Return a lazyomics object of an ``anndata.AnnData``, sharing its matrices."""
+        from lazyomics.container.interop import parts_of_anndata
+
+        return cls(**parts_of_anndata(other))
+
+    # -- description ----------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return describe(self)
+
+    def __sizeof__(self) -> int:
+        return sizes.held_bytes(self)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the object takes once it is loaded; known without loading it."""
+        return sizes.loaded_bytes(self)
+
+    def obs_keys(self) -> list[str]:
+        """Names of the columns of obs."""
+        return list(self._obs.columns)
+
+    def var_keys(self) -> list[str]:
+        """Names of the columns of var."""
+        return list(self._var.columns)
+
+    def obsm_keys(self) -> list[str]:
+        """Keys of obsm."""
+        return list(self._obsm)
+
+    def varm_keys(self) -> list[str]:
+        """Keys of varm."""
+        return list(self._varm)
+
+    def uns_keys(self) -> list[str]:
+        """Keys of uns."""
+        return sorted(self._uns)

@@ -1,0 +1,134 @@
+"""Elements that are still in the file: loaded on access, cut before that by any selection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import dask.array as da
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from lazyomics.graph import take
+from lazyomics.graph.selection import Selector, compose, is_whole, length
+
+__all__ = ["Cut", "CutFrame", "Deferred", "DeferredFrame", "cut_value"]
+
+
+@runtime_checkable
+class Deferred(Protocol):
+    """A stored element that is read when asked for."""
+
+    def load(self) -> Any:
+        """Read the element."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes it would take in memory."""
+
+
+@runtime_checkable
+class DeferredFrame(Protocol):
+    """A stored table; its column names and length are known without reading it."""
+
+    def load(self) -> pd.DataFrame:
+        """Read the table."""
+
+    def index(self) -> pd.Index:
+        """Read the row names only."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of its columns."""
+
+    @property
+    def length(self) -> int:
+        """Number of rows."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes it would take in memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A deferred element of which some positions per axis are kept."""
+
+    base: Deferred
+    selectors: tuple[Selector, ...]
+    share: float
+
+    def load(self) -> Any:
+        return cut_value(self.base.load(), self.selectors)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.base.nbytes * self.share)
+
+
+@dataclass(frozen=True, eq=False)
+class CutFrame:
+    """A deferred table of which some rows are kept."""
+
+    base: DeferredFrame
+    rows: Selector
+
+    def load(self) -> pd.DataFrame:
+        return cut_frame(self.base.load(), self.rows)
+
+    def index(self) -> pd.Index:
+        return self.base.index()[self.rows]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.base.columns
+
+    @property
+    def length(self) -> int:
+        return length(self.rows)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.base.nbytes * self.length / max(1, self.base.length))
+
+
+def defer_cut(base: Deferred, selectors: tuple[Selector, ...], sizes: tuple[int, ...]) -> Deferred:
+    """Cut a deferred element; a cut of a cut stays one cut."""
+    if all(is_whole(s, n) for s, n in zip(selectors, sizes, strict=True)):
+        return base
+    share = float(np.prod([length(s) / max(1, n) for s, n in zip(selectors, sizes, strict=True)]))
+    if isinstance(base, Cut):
+        joined = tuple(compose(a, b) for a, b in zip(base.selectors, selectors, strict=True))
+        return Cut(base.base, joined, base.share * share)
+    return Cut(base, selectors, share)
+
+
+def cut_value(value: Any, selectors: tuple[Selector, ...]) -> Any:
+    """Keep positions of the first axes of a loaded or lazy value; never a view of it."""
+    if isinstance(value, pd.DataFrame):
+        return cut_frame(value, selectors[0])
+    if isinstance(value, pd.Series):
+        return value.iloc[selectors[0]].copy()
+    if isinstance(value, da.Array) or sp.issparse(value):
+        return _cut_matrix(value, selectors)
+    for axis, selector in enumerate(selectors):
+        value = value[(slice(None),) * axis + (selector,)]
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _cut_matrix(value: Any, selectors: tuple[Selector, ...]) -> Any:
+    if value.ndim != 2:
+        return value[selectors]
+    cols = selectors[1] if len(selectors) == 2 else slice(0, value.shape[1], 1)
+    cut = take(value, selectors[0], cols)
+    return cut.copy() if cut is value and sp.issparse(value) else cut
+
+
+def cut_frame(frame: pd.DataFrame, rows: Selector) -> pd.DataFrame:
+    """Keep some rows; categories that no row uses any more are dropped, as anndata does."""
+    cut = frame.iloc[rows].copy()
+    for name, column in cut.items():
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            cut[name] = column.cat.remove_unused_categories()
+    return cut

@@ -1,0 +1,139 @@
+"""obs and var: a table that is read on first access and keeps its length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lazyomics.container.deferred import CutFrame, DeferredFrame, cut_frame
+from lazyomics.errors import ShapeError
+from lazyomics.graph.selection import Selector, compose
+
+__all__ = ["FrameSlot", "as_frame"]
+
+
+class FrameSlot:
+    """Holds the table of one axis, in memory or still in the file."""
+
+    def __init__(self, value: pd.DataFrame | DeferredFrame) -> None:
+        self._value = value
+        self._index: pd.Index | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the table is in memory."""
+        return isinstance(self._value, pd.DataFrame)
+
+    @property
+    def stored(self) -> DeferredFrame | None:
+        """The table in the file; None once it was loaded or replaced."""
+        return None if isinstance(self._value, pd.DataFrame) else self._value
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table, read now if it was not."""
+        if not isinstance(self._value, pd.DataFrame):
+            self._value = self._value.load()
+        return self._value
+
+    def refer_to(self, other: FrameSlot) -> None:
+        """Hold what another slot holds."""
+        self._value, self._index = other._value, None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Column names; reads nothing."""
+        return tuple(self._value.columns)
+
+    @property
+    def index(self) -> pd.Index:
+        """Row names; reads no column."""
+        if isinstance(self._value, pd.DataFrame):
+            return self._value.index
+        if self._index is None:
+            self._index = self._value.index()
+        return self._index
+
+    @index.setter
+    def index(self, names: Any) -> None:
+        index = pd.Index(names)
+        if len(index) != len(self):
+            raise ShapeError(f"{len(index)} names for an axis of length {len(self)}")
+        self.frame.index = string_index(index)
+
+    def __len__(self) -> int:
+        if isinstance(self._value, pd.DataFrame):
+            return len(self._value)
+        return self._value.length
+
+    def take(self, rows: Selector) -> FrameSlot:
+        """Return the slot of some rows."""
+        if isinstance(self._value, pd.DataFrame):
+            return FrameSlot(cut_frame(self._value, rows))
+        if isinstance(self._value, CutFrame):
+            return FrameSlot(CutFrame(self._value.base, compose(self._value.rows, rows)))
+        return FrameSlot(CutFrame(self._value, rows))
+
+    def copy(self) -> FrameSlot:
+        """Return an independent slot."""
+        loaded = isinstance(self._value, pd.DataFrame)
+        return FrameSlot(self._value.copy() if loaded else self._value)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory once loaded."""
+        if isinstance(self._value, pd.DataFrame):
+            return int(self._value.memory_usage(deep=True).sum())
+        return self._value.nbytes
+
+
+def as_frame(value: Any, length: int | None, axis: str) -> pd.DataFrame:
+    """Turn what a user gives for obs or var into a table with string row names.
+
+    Parameters
+    ----------
+    value
+        DataFrame, mapping of columns, or None.
+    length
+        Length it must have; None if it decides it.
+    axis
+        ``"obs"`` or ``"var"``, for messages.
+    """
+    if value is None:
+        frame = pd.DataFrame(index=pd.RangeIndex(length or 0))
+    elif isinstance(value, pd.DataFrame):
+        frame = value.copy()
+    elif isinstance(value, pd.Index):
+        frame = pd.DataFrame(index=value)
+    else:
+        frame = pd.DataFrame(_columns(value), index=_names(value, length))
+    if length is not None and len(frame) != length:
+        raise ShapeError(f"{axis} has {len(frame)} rows, expected {length}")
+    if isinstance(frame.index, pd.MultiIndex):
+        raise TypeError(f"{axis} cannot have a MultiIndex; call reset_index() on it first")
+    frame.index = string_index(frame.index)
+    return frame
+
+
+def _names(value: Any, length: int | None) -> Any:
+    """Row names of a mapping: as in anndata one of these keys may hold them."""
+    for key in ("row_names", "obs_names", "var_names", "index"):
+        if key in value:
+            return pd.Index(np.asarray(value[key]))
+    if length is None:
+        length = len(next(iter(value.values()))) if value else 0
+    return pd.RangeIndex(length)
+
+
+def _columns(value: Any) -> dict[str, Any]:
+    names = ("row_names", "obs_names", "var_names", "index")
+    return {k: v for k, v in value.items() if k not in names}
+
+
+def string_index(index: pd.Index) -> pd.Index:
+    """Row names as strings, whatever they were; their name is kept."""
+    if len(index) == 0 or pd.api.types.infer_dtype(index) in ("string", "empty"):
+        return index.astype(object).astype(str) if isinstance(index, pd.RangeIndex) else index
+    return index.astype(str)

@@ -1,0 +1,50 @@
+"""To and from the package anndata; the only module that imports it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lazyomics.errors import require
+
+if TYPE_CHECKING:
+    from lazyomics.container.anndata import AnnData
+
+__all__ = ["parts_of_anndata", "to_anndata"]
+
+
+def to_anndata(adata: AnnData) -> Any:
+    """Return an ``anndata.AnnData`` with everything loaded."""
+    anndata = require("anndata", extra="scverse", purpose="to_anndata")
+    loaded = adata.to_memory()
+    raw = loaded.raw
+    return anndata.AnnData(
+        X=loaded.X,
+        obs=loaded.obs,
+        var=loaded.var,
+        uns=dict(loaded.uns),
+        obsm=dict(loaded.obsm),
+        varm=dict(loaded.varm),
+        layers=dict(loaded.layers),
+        obsp=dict(loaded.obsp),
+        varp=dict(loaded.varp),
+        raw=None if raw is None else {"X": raw.X, "var": raw.var, "varm": dict(raw.varm)},
+        shape=None if loaded.X is not None else loaded.shape,
+    )
+
+
+def parts_of_anndata(other: Any) -> dict[str, Any]:
+    """Arguments of our constructor, taken from an ``anndata.AnnData``."""
+    raw = other.raw
+    return {
+        "X": other.X,
+        "obs": other.obs,
+        "var": other.var,
+        "uns": dict(other.uns),
+        "obsm": dict(other.obsm),
+        "varm": dict(other.varm),
+        "layers": dict(other.layers),
+        "obsp": dict(other.obsp),
+        "varp": dict(other.varp),
+        "raw": None if raw is None else {"X": raw.X, "var": raw.var, "varm": dict(raw.varm)},
+        "shape": other.shape,
+    }

@@ -1,0 +1,157 @@
+"""layers, obsm, varm, obsp, varp: mappings whose values are aligned to one or both axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any, Literal
+
+import dask.array as da
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from lazyomics.container.deferred import Deferred, cut_value, defer_cut
+from lazyomics.container.frames import string_index
+from lazyomics.errors import ShapeError
+from lazyomics.graph.selection import Selector
+from lazyomics.kernels.block import SparseBlock
+
+__all__ = ["AXES", "AlignedMapping", "MappingName"]
+
+MappingName = Literal["layers", "obsm", "varm", "obsp", "varp"]
+
+AXES: dict[str, tuple[int, ...]] = {
+    "layers": (0, 1),
+    "obsm": (0,),
+    "varm": (1,),
+    "obsp": (0, 0),
+    "varp": (1, 1),
+}
+"""Which axes of the object (0 obs, 1 var) the axes of a mapping's values follow."""
+
+
+class AlignedMapping(MutableMapping[str, Any]):
+    """Values whose leading axes follow those of the object; stored ones are read on access."""
+
+    def __init__(
+        self, name: MappingName, shape: tuple[int, int], values: Mapping[str, Any] | None = None
+    ) -> None:
+        self.name = name
+        self._shape = shape
+        self._values: dict[str, Any] = {}
+        for key, value in (values or {}).items():
+            self[key] = value
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Lengths that the leading axes of each value must have."""
+        return tuple(self._shape[axis] for axis in AXES[self.name])
+
+    def __getitem__(self, key: str) -> Any:
+        try:
+            value = self._values[key]
+        except KeyError:
+            known = ", ".join(repr(k) for k in self._values) or "nothing"
+            raise KeyError(f"{self.name} has no {key!r}; it holds {known}") from None
+        if isinstance(value, Deferred) and not isinstance(value, da.Array):
+            value = self._checked(key, value.load())
+            self._values[key] = value
+        return value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if not isinstance(key, str):
+            raise TypeError(f"keys of {self.name} are strings, found {type(key).__name__}")
+        self._values[key] = value if is_deferred(value) else self._checked(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self._values:
+            raise KeyError(f"{self.name} has no {key!r}")
+        del self._values[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"{self.name} with keys: {', '.join(self._values)}"
+
+    def stored(self) -> dict[str, Any]:
+        """Values as they are held: those that were not read yet stay deferred."""
+        return dict(self._values)
+
+    def take(self, selectors: tuple[Selector, Selector], shape: tuple[int, int]) -> AlignedMapping:
+        """Return the mapping of a selection of the object."""
+        chosen = tuple(selectors[axis] for axis in AXES[self.name])
+        cut = AlignedMapping(self.name, shape)
+        for key, value in self._values.items():
+            if is_deferred(value):
+                cut._values[key] = defer_cut(value, chosen, self.sizes)
+            else:
+                cut._values[key] = cut_value(value, chosen)
+        return cut
+
+    def rename(self, axis: int, names: pd.Index) -> None:
+        """Give tables among the values the new names of an axis."""
+        if AXES[self.name] != (axis,):
+            return
+        for key, value in self._values.items():
+            if isinstance(value, pd.DataFrame) or _is_stored_table(value):
+                self[key].index = names
+
+    def copy(self) -> AlignedMapping:
+        """Return an independent mapping; lazy and stored values are shared, as nothing changes them."""
+        twin = AlignedMapping(self.name, self._shape)
+        for key, value in self._values.items():
+            lazy = is_deferred(value) or isinstance(value, da.Array)
+            twin._values[key] = value if lazy else value.copy()
+        return twin
+
+    def _checked(self, key: str, value: Any) -> Any:
+        """Bring a value to a form that the mapping may hold, or say what is wrong with it."""
+        value = _normal(value, f"{self.name}[{key!r}]")
+        shape = tuple(np.shape(value)) if not hasattr(value, "shape") else tuple(value.shape)
+        lead = shape[: len(self.sizes)]
+        if lead != self.sizes:
+            raise ShapeError(
+                f"{self.name}[{key!r}] has shape {shape}, expected {self.sizes} for its leading axes"
+            )
+        if isinstance(value, pd.DataFrame) and self.name in ("obsm", "varm"):
+            value.index = string_index(value.index)
+        return value
+
+
+def _is_stored_table(value: Any) -> bool:
+    base = getattr(value, "base", value)
+    return is_deferred(value) and getattr(base, "kind", "") == "dataframe"
+
+
+def is_deferred(value: Any) -> bool:
+    """Whether a value is still in the file."""
+    return not isinstance(value, da.Array | np.ndarray | pd.DataFrame) and isinstance(
+        value, Deferred
+    )
+
+
+def _normal(value: Any, where: str) -> Any:
+    if isinstance(value, da.Array | pd.DataFrame):
+        return value
+    if isinstance(value, np.ndarray):
+        return np.asarray(value) if type(value) is np.matrix else value
+    if isinstance(value, SparseBlock):
+        from lazyomics.graph import to_memory_format
+
+        return to_memory_format(value)
+    if sp.issparse(value):
+        return value if value.format in ("csr", "csc") else value.tocsr()
+    if hasattr(value, "layout"):  # an awkward array: kept as it is
+        return value
+    if isinstance(value, list | tuple):
+        return np.asarray(value)
+    if hasattr(value, "__array__"):
+        return np.asarray(value)
+    raise TypeError(f"{where}: cannot hold {type(value).__name__}")

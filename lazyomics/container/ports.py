@@ -1,0 +1,50 @@
+"""What containers ask of storage. The io package fills it in, so that nothing here opens a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from lazyomics.container.anndata import AnnData
+
+__all__ = ["Backing", "Storage", "storage", "use_storage"]
+
+
+class Backing(Protocol):
+    """The file that an opened object came from."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+
+    def selected(self) -> Backing:
+        """The backing of a selection of the object."""
+
+
+class Storage(Protocol):
+    """Reads and writes whole objects."""
+
+    def open(self, path: Path) -> AnnData:
+        """Open a file lazily."""
+
+    def write(self, adata: AnnData, path: Path, **options: Any) -> None:
+        """Stream an object to a new file."""
+
+    def save(self, adata: AnnData, *, overwrite_x: bool, **options: Any) -> None:
+        """Save into the opened file what changed."""
+
+
+_storage: list[Storage] = []
+
+
+def use_storage(implementation: Storage) -> None:
+    """Install the implementation."""
+    _storage[:] = [implementation]
+
+
+def storage() -> Storage:
+    """Return the installed implementation."""
+    if not _storage:
+        raise RuntimeError("no storage is installed; import lazyomics instead of its parts")
+    return _storage[0]

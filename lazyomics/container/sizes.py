@@ -1,0 +1,70 @@
+"""How many bytes an object holds now, and how many it would hold once loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+import pandas as pd
+
+from lazyomics.container.frames import FrameSlot
+from lazyomics.container.mappings import AlignedMapping, is_deferred
+from lazyomics.container.slots import MatrixSlot, matrix_bytes
+
+if TYPE_CHECKING:
+    from lazyomics.container.anndata import AnnData
+
+__all__ = ["held_bytes", "loaded_bytes"]
+
+
+def held_bytes(adata: AnnData) -> int:
+    """Bytes in memory now: what is lazy or still in the file counts nothing."""
+    return _total(adata, loaded=False)
+
+
+def loaded_bytes(adata: AnnData) -> int:
+    """Bytes that ``adata.to_memory()`` would hold, from the sizes stored in the file."""
+    return _total(adata, loaded=True)
+
+
+def _total(adata: AnnData, *, loaded: bool) -> int:
+    frames = [adata._obs, adata._var]
+    slots = [adata._x]
+    mappings = [adata._layers, adata._obsm, adata._varm, adata._obsp, adata._varp]
+    if adata._raw is not None:
+        frames.append(adata._raw.var)
+        slots.append(adata._raw.x)
+        mappings.append(adata._raw.varm)
+    return (
+        sum(_frame(f, loaded) for f in frames)
+        + sum(_slot(s, loaded) for s in slots)
+        + sum(_mapping(m, loaded) for m in mappings)
+        + sum(_value(v, loaded) for v in adata._uns.stored().values())
+    )
+
+
+def _frame(slot: FrameSlot, loaded: bool) -> int:
+    return slot.nbytes if loaded or slot.is_loaded else 0
+
+
+def _slot(slot: MatrixSlot, loaded: bool) -> int:
+    return slot.nbytes if loaded or slot.is_in_memory else 0
+
+
+def _mapping(mapping: AlignedMapping, loaded: bool) -> int:
+    return sum(_value(v, loaded) for v in mapping.stored().values())
+
+
+def _value(value: Any, loaded: bool) -> int:
+    if isinstance(value, da.Array) or is_deferred(value):
+        return matrix_bytes(value) if loaded else 0
+    if isinstance(value, pd.DataFrame):
+        return int(value.memory_usage(deep=True).sum())
+    if isinstance(value, dict):
+        return sum(_value(v, loaded) for v in value.values())
+    if hasattr(value, "indptr"):
+        return matrix_bytes(value)
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return int(value.nbytes) + sum(len(str(v)) for v in value.ravel())
+    return int(getattr(value, "nbytes", 0) or 0)

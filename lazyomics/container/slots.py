@@ -1,0 +1,108 @@
+"""X: a matrix in memory, lazy, still in the file, or absent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import scipy.sparse as sp
+
+from lazyomics.container.deferred import Deferred, cut_value, defer_cut
+from lazyomics.container.mappings import _normal, is_deferred
+from lazyomics.errors import ShapeError
+from lazyomics.graph import is_in_memory, recipe_of
+from lazyomics.graph.selection import Selector
+
+__all__ = ["MatrixSlot", "matrix_bytes"]
+
+
+class MatrixSlot:
+    """Holds one matrix of shape (n_obs, n_vars), or None."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    @property
+    def value(self) -> Any:
+        """The matrix: lazy when it is in a file. Opening it reads row pointers at most."""
+        if is_deferred(self._value):
+            self._value = self._value.load()
+        return self._value
+
+    @property
+    def held(self) -> Any:
+        """The matrix as it is held: deferred when it was not asked for yet."""
+        return self._value
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether there is no matrix."""
+        return self._value is None
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the values are in memory."""
+        return self._value is not None and is_in_memory(self._value)
+
+    def take(self, rows: Selector, cols: Selector, sizes: tuple[int, int]) -> MatrixSlot:
+        """Return the slot of a selection."""
+        if self._value is None:
+            return MatrixSlot(None)
+        if is_deferred(self._value):
+            return MatrixSlot(defer_cut(self._value, (rows, cols), sizes))
+        return MatrixSlot(cut_value(self._value, (rows, cols)))
+
+    def copy(self) -> MatrixSlot:
+        """Return an independent slot; lazy values are shared, as nothing changes them."""
+        if self._value is None or isinstance(self._value, da.Array) or is_deferred(self._value):
+            return MatrixSlot(self._value)
+        return MatrixSlot(self._value.copy())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes once in memory, as far as known without reading."""
+        return matrix_bytes(self._value)
+
+
+def as_matrix(value: Any, where: str = "X") -> Any:
+    """Bring what a user assigns to X to a two-dimensional matrix (or None)."""
+    if value is None or is_deferred(value):
+        return value
+    matrix = _normal(value, where)
+    if hasattr(matrix, "to_numpy"):
+        matrix = matrix.to_numpy()
+    if matrix.ndim == 1:
+        matrix = np.asarray(matrix).reshape(-1, 1)
+    if matrix.ndim != 2:
+        raise ShapeError(f"{where} must have 2 dimensions, found shape {matrix.shape}")
+    return matrix
+
+
+def matrix_bytes(value: Any) -> int:
+    """Bytes that a matrix takes once it is in memory."""
+    if value is None:
+        return 0
+    if isinstance(value, da.Array):
+        recipe = recipe_of(value)
+        if recipe is None:
+            return int(value.nbytes)
+        return _recipe_bytes(recipe)
+    if isinstance(value, Deferred):
+        return int(value.nbytes)
+    if sp.issparse(value):
+        return int(value.data.nbytes + value.indices.nbytes + value.indptr.nbytes)
+    return int(value.nbytes)
+
+
+def _recipe_bytes(recipe: Any) -> int:
+    """Stored values of the selected rows, scaled by the share of columns that are selected."""
+    stored = recipe.source.stored_per_line()
+    n_rows, n_cols = recipe.shape
+    itemsize = recipe.meta().dtype.itemsize
+    if stored is None:
+        return int(n_rows * n_cols * itemsize)
+    lines, others = recipe.rows, n_cols / max(1, recipe.source.shape[1])
+    if recipe.source.format == "csc":
+        lines, others = recipe.cols, n_rows / max(1, recipe.source.shape[0])
+    return int(stored[lines].sum() * others * (itemsize + 4) + 4 * n_rows)

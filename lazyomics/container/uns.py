@@ -1,0 +1,96 @@
+"""uns: unstructured annotation, each top-level entry read from the file when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lazyomics.container.deferred import Deferred
+from lazyomics.container.frames import FrameSlot
+
+__all__ = ["Uns"]
+
+
+class Uns(MutableMapping[str, Any]):
+    """A dict whose stored entries are loaded on access."""
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        self._values: dict[str, Any] = dict(values or {})
+
+    def __getitem__(self, key: str) -> Any:
+        value = self._values[key]
+        if isinstance(value, Deferred) and not isinstance(value, np.ndarray):
+            value = value.load()
+            self._values[key] = value
+        return value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._values[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._values[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def stored(self) -> dict[str, Any]:
+        """Entries as they are held: those that were not read yet stay deferred."""
+        return dict(self._values)
+
+    def copy(self) -> Uns:
+        """Return an independent copy; stored entries stay in the file."""
+        return Uns({k: v if _is_deferred(v) else deepcopy(v) for k, v in self._values.items()})
+
+    def take(self, before: FrameSlot, after: FrameSlot) -> Uns:
+        """Return the entries for a selection: colours follow the categories that are left."""
+        cut = self.copy()
+        for key in self._values:
+            column = key.removesuffix("_colors")
+            if column != key and column in before.columns:
+                cut._values[key] = _Colors(self._values[key], column, before, after)
+        return cut
+
+
+def _is_deferred(value: Any) -> bool:
+    return isinstance(value, Deferred) and not isinstance(value, np.ndarray)
+
+
+@dataclass(frozen=True, eq=False)
+class _Colors:
+    """Colours of a categorical column, cut to the categories that a selection still uses."""
+
+    colors: Any
+    column: str
+    before: FrameSlot
+    after: FrameSlot
+
+    def load(self) -> Any:
+        colors = self.colors.load() if _is_deferred(self.colors) else self.colors
+        full = self.before.frame.get(self.column)
+        left = self.after.frame.get(self.column)
+        if full is None or left is None or not (_categorical(full) and _categorical(left)):
+            return deepcopy(colors)
+        if np.ndim(colors) == 0 or len(colors) != len(full.cat.categories):
+            return deepcopy(colors)
+        return np.asarray(colors)[full.cat.categories.isin(left.cat.categories)]
+
+    @property
+    def nbytes(self) -> int:
+        return 0
+
+
+def _categorical(column: Any) -> bool:
+    return hasattr(column, "cat")

@@ -1,0 +1,110 @@
+"""Every exception and warning that lazyomics raises on purpose.
+
+::
+
+    LazyomicsError
+    ├── FileFormatError        (ValueError)           damaged, foreign or unexpected file content
+    ├── StaleFileError         (OSError)              the file changed under an opened object
+    ├── ShapeError             (ValueError)           lengths or shapes that do not fit together
+    ├── MissingDependencyError (ImportError)          an optional package is not installed
+    └── UnsupportedError       (NotImplementedError)  valid input that lazyomics cannot handle yet
+
+    XNotWrittenWarning         (UserWarning)          a changed X was left out of an in-place save
+
+Wrong arguments raise Python's own ``KeyError``, ``ValueError`` and ``TypeError``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "FileFormatError",
+    "LazyomicsError",
+    "MissingDependencyError",
+    "ShapeError",
+    "StaleFileError",
+    "UnsupportedError",
+    "XNotWrittenWarning",
+    "require",
+    "warn_user",
+]
+
+
+class LazyomicsError(Exception):
+    """Base class of all lazyomics errors."""
+
+
+class FileFormatError(LazyomicsError, ValueError):
+    """A file holds something else than its format promises."""
+
+    @classmethod
+    def at(
+        cls, file: object, element: str, *, expected: str, found: str, hint: str = ""
+    ) -> FileFormatError:
+        """Build the message every format error has: where, expected, found, what to do."""
+        tail = f" {hint}" if hint else ""
+        return cls(f"{file}: element {element!r}: expected {expected}, found {found}.{tail}")
+
+
+class StaleFileError(LazyomicsError, OSError):
+    """The file was replaced or rewritten after it was opened; open it again."""
+
+
+class ShapeError(LazyomicsError, ValueError):
+    """Lengths or shapes do not fit together."""
+
+
+class MissingDependencyError(LazyomicsError, ImportError):
+    """An optional package is needed for this operation."""
+
+
+class UnsupportedError(LazyomicsError, NotImplementedError):
+    """Valid input that lazyomics cannot handle yet."""
+
+
+class XNotWrittenWarning(UserWarning):
+    """A changed ``X`` (or ``raw.X``) was left out of an in-place save."""
+
+
+def require(module: str, *, extra: str, purpose: str) -> Any:
+    """Import an optional package, or say what to install.
+
+    Parameters
+    ----------
+    module
+        Dotted name to import.
+    extra
+        The extra of lazyomics that installs it.
+    purpose
+        What needs it, e.g. ``"tl.umap"``.
+
+    Returns
+    -------
+    The imported module.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the package is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{purpose} needs the package {module.partition('.')[0]!r}, which could not be "
+            f"imported ({error}). Install it with: pip install 'lazyomics[{extra}]'"
+        ) from error
+
+
+def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line of the caller's code that led into lazyomics, however deep it is now."""
+    package = str(Path(__file__).parent)
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

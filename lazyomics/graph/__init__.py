@@ -1,0 +1,27 @@
+"""Lazy matrices and the few shapes of work on them; the only package that calls dask.array."""
+
+from lazyomics.graph.execute import compute, materialize, to_memory_format, windows, workers
+from lazyomics.graph.matrix import LazyMatrix, from_source, recipe_of
+from lazyomics.graph.rows import collect_rows, fold_rows, lazy, map_rows, row_bounds
+from lazyomics.graph.source import MemorySource, Source, is_in_memory
+from lazyomics.graph.take import take
+
+__all__ = [
+    "LazyMatrix",
+    "MemorySource",
+    "Source",
+    "collect_rows",
+    "compute",
+    "fold_rows",
+    "from_source",
+    "is_in_memory",
+    "lazy",
+    "map_rows",
+    "materialize",
+    "recipe_of",
+    "row_bounds",
+    "take",
+    "to_memory_format",
+    "windows",
+    "workers",
+]

@@ -1,0 +1,141 @@
+"""How a lazy matrix comes about: a source, what is selected of it, and the steps above."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lazyomics import config
+from lazyomics.graph.plan import bounds_by_bytes, effective_target, uniform_bounds
+from lazyomics.graph.selection import Selector, compose, is_whole, length
+from lazyomics.graph.source import Source
+from lazyomics.kernels.block import CSCBlock, CSRBlock
+from lazyomics.kernels.steps import SelectCols, Step
+
+__all__ = ["Recipe"]
+
+# A row window of a column-major matrix costs a scan of all its columns: few, large windows.
+SHARE_OF_MEMORY_PER_CSC_WINDOW = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """Read ``rows`` and ``cols`` of ``source``, then apply ``steps`` in their order.
+
+    ``by_columns`` cuts a column-major source into blocks of columns, as it is stored; it has no
+    steps. Everything else is cut into blocks of rows.
+    """
+
+    source: Source
+    rows: Selector
+    cols: Selector
+    steps: tuple[Step, ...] = ()
+    by_columns: bool = False
+    target_bytes: int | None = None
+    lines_per_block: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        *,
+        target_bytes: int | None = None,
+        lines_per_block: int | None = None,
+    ) -> Recipe:
+        """Everything in the source."""
+        n_rows, n_cols = source.shape
+        whole = slice(0, n_rows, 1), slice(0, n_cols, 1)
+        by_columns = source.format == "csc"
+        return cls(source, *whole, (), by_columns, target_bytes, lines_per_block)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the result."""
+        n_cols = length(self.cols)
+        for step in self.steps:
+            if isinstance(step, SelectCols):
+                n_cols = length(step.cols)
+        return length(self.rows), n_cols
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is the source itself, neither selected nor changed."""
+        n_rows, n_cols = self.source.shape
+        whole = is_whole(self.rows, n_rows) and is_whole(self.cols, n_cols)
+        return whole and not self.steps
+
+    def take_rows(self, rows: Selector) -> Recipe:
+        """Keep some rows: always reaches the source."""
+        steps = tuple(step.take_rows(rows) for step in self.steps)
+        return replace(self, rows=compose(self.rows, rows), steps=steps)
+
+    def take_cols(self, cols: Selector) -> Recipe:
+        """Keep some columns: reaches the source unless a step below needs full rows."""
+        steps = list(self.steps)
+        above: list[Step] = []
+        while steps and not steps[-1].full_rows and not isinstance(steps[-1], SelectCols):
+            above.insert(0, steps.pop().take_cols(cols))
+        if not steps:
+            return replace(self, cols=compose(self.cols, cols), steps=tuple(above))
+        below = steps[-1]
+        if isinstance(below, SelectCols):
+            steps[-1] = SelectCols(compose(below.cols, cols))
+        else:
+            steps.append(SelectCols(cols))
+        return replace(self, steps=(*steps, *above))
+
+    def with_step(self, step: Step) -> Recipe:
+        """Apply one more step, on blocks of rows."""
+        return replace(self, steps=(*self.steps, step), by_columns=False)
+
+    def in_rows(self) -> Recipe:
+        """The same matrix cut into blocks of rows."""
+        return replace(self, by_columns=False)
+
+    def bounds(self) -> tuple[int, ...]:
+        """Boundaries of the blocks, along rows or (``by_columns``) columns."""
+        if self.lines_per_block is not None:
+            lines = length(self.cols if self.by_columns else self.rows)
+            return uniform_bounds(lines, self.lines_per_block)
+        target = self.target_bytes or config.chunk_bytes()
+        stored = self.source.stored_per_line()
+        itemsize = self.source.dtype.itemsize
+        n_rows, n_cols = length(self.rows), length(self.cols)
+        if stored is None:
+            return self._dense_bounds(n_rows, max(1, n_cols * itemsize), target)
+        if self.source.format == "csc" and not self.by_columns:
+            target = max(target, config.memory() // SHARE_OF_MEMORY_PER_CSC_WINDOW)
+            per_row = int(stored.sum()) // max(1, self.source.shape[0]) * (itemsize + 4) + 8
+            return self._dense_bounds(n_rows, per_row, target)
+        chosen = stored[self.cols if self.by_columns else self.rows]
+        return bounds_by_bytes(chosen * (itemsize + 4) + 8, target)
+
+    def _dense_bounds(self, n_rows: int, row_bytes: int, target: int) -> tuple[int, ...]:
+        target = effective_target(n_rows * row_bytes, target)
+        return uniform_bounds(n_rows, target // row_bytes)
+
+    def load(self, lines: Selector, steps: tuple[Step, ...]) -> Any:
+        """Read one block: ``lines`` are positions in the source, ``steps`` cut to them."""
+        if self.by_columns:
+            return self.source.read_columns(self.rows, lines)
+        block = self.source.read(lines, self.cols)
+        for step in steps:
+            block = step(block)
+        return block
+
+    def meta(self) -> Any:
+        """An empty block of the type and dtype that every block has."""
+        empty = np.empty(0, dtype=self.source.dtype)
+        none: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        if self.by_columns:
+            return CSCBlock.from_arrays(empty, none, np.zeros(1, np.int32), (0, 0))
+        n_cols = length(self.cols)
+        block: Any = np.empty((0, n_cols), dtype=self.source.dtype)
+        if self.source.format != "dense":
+            block = CSRBlock.from_arrays(empty, none, np.zeros(1, np.int32), (0, n_cols))
+        for step in self.steps:
+            block = step.take_rows(slice(0, 0, 1))(block)
+        return block[:, :0]

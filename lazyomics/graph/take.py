@@ -1,0 +1,86 @@
+"""Rows and columns of any matrix: through the recipe where there is one, else by a gather."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+from uuid import uuid4
+
+import dask.array as da
+import numpy as np
+from dask.highlevelgraph import HighLevelGraph
+
+from lazyomics.graph.matrix import recipe_of, select
+from lazyomics.graph.rows import row_bounds
+from lazyomics.graph.selection import Selector, is_whole
+
+__all__ = ["take"]
+
+
+def take(matrix: Any, rows: Selector, cols: Selector) -> Any:
+    """Select rows and columns (each on its own) of a lazy or in-memory matrix.
+
+    Parameters
+    ----------
+    matrix
+        Dask array, ndarray, DataFrame-free scipy matrix or block, shape (n, m).
+    rows, cols
+        Selectors as ``positions`` makes them.
+    """
+    n, m = matrix.shape
+    recipe = recipe_of(matrix)
+    if recipe is not None:
+        return select(recipe, rows, cols)
+    if not is_whole(cols, m):
+        matrix = matrix[:, cols]
+    if is_whole(rows, n):
+        return matrix
+    if isinstance(matrix, da.Array) and not isinstance(rows, slice) and len(rows):
+        return _gather(matrix, rows)
+    return matrix[rows, :]
+
+
+def _gather(x: da.Array, rows: Any) -> da.Array:
+    """Pick rows in any order, each source block being cut once for each output block.
+
+    Output blocks are as long as the source's, so memory stays at what the blocks already need.
+    """
+    if x.numblocks[1] > 1:
+        x = x.rechunk({1: -1})
+    bounds = np.asarray(row_bounds(x))
+    step = max(1, int(np.max(x.chunks[0])))
+    starts = range(0, len(rows), step)
+    name = f"gather-{uuid4().hex}"
+    layer: dict[Any, Any] = {}
+    sizes = []
+    for k, start in enumerate(starts):
+        part = rows[start : start + step]
+        sizes.append(len(part))
+        layer[(name, k, 0)] = _gather_task(x.name, part, bounds)
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=[x])
+    return da.Array(graph, name, (tuple(sizes), x.chunks[1]), meta=x._meta)
+
+
+def _gather_task(name: str, part: Any, bounds: Any) -> tuple[Any, ...]:
+    owner = np.searchsorted(bounds, part, side="right") - 1
+    blocks = np.unique(owner)
+    order = np.argsort(owner, kind="stable")
+    pieces = []
+    cuts = np.searchsorted(owner[order], [*blocks, blocks[-1] + 1])
+    for block, (a, b) in zip(blocks, pairwise(cuts), strict=True):
+        local = part[order[a:b]] - bounds[block]
+        pieces.append((_pick, (name, int(block), 0), local))
+    back = np.empty(len(part), dtype=np.int64)
+    back[order] = np.arange(len(part))
+    return (_assemble, pieces, back)
+
+
+def _pick(block: Any, local: Any) -> Any:
+    return block[local, :]
+
+
+def _assemble(pieces: list[Any], back: Any) -> Any:
+    joined = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=0)
+    return joined[back, :]
+
+

@@ -1,0 +1,187 @@
+"""What this process knows of stored arrays, and whether it still holds.
+
+Two things tell that values changed: the dataset's layout (in the array itself, so that every
+process can compare it), and, where this process has read the array before, the position of each
+chunk and a sample of their bytes. Not noticed: values overwritten in place, in chunks of the same
+stored size at the same positions, before a process first reads the array or outside the sample.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import h5py
+import numpy as np
+
+from lazyomics.errors import StaleFileError
+from lazyomics.io.chunks.files import FileState, RawFile
+from lazyomics.io.chunks.layout import Fingerprint, fill_value, fingerprint_of
+from lazyomics.io.chunks.library import open_readonly
+from lazyomics.io.chunks.table import ChunkTable
+
+__all__ = ["Known", "forget_all", "known"]
+
+# Bounds of the cache: arrays, and bytes of their tables (32 bytes a chunk).
+_MOST_ENTRIES, _MOST_BYTES = 512, 256 * 2**20
+
+# A file changed within the clock's tick after it was looked at keeps its time stamp; what was
+# learnt about a file this young is looked up again.
+_TICK_NS = 50_000_000
+
+_ATTEMPTS, _PAUSE = 5, 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What was learnt about one dataset in one state of its file.
+
+    Parameters
+    ----------
+    state
+        State of the file.
+    settled
+        Whether an equal state means an unchanged file.
+    fingerprint, table, fill
+        The dataset's layout, its chunks, and the value of elements never written.
+    sample
+        Checksum over a few stored bytes.
+    since_ns, outdated
+        Arrays opened when the file was older than this, or had one of these time stamps, saw
+        other values.
+    served
+        Time stamps of the arrays that were read with these values; grows.
+    """
+
+    state: FileState
+    settled: bool
+    fingerprint: Fingerprint
+    table: ChunkTable
+    fill: np.ndarray[Any, Any]
+    sample: int
+    since_ns: int = 0
+    outdated: frozenset[int] = frozenset()
+    served: set[int] = field(default_factory=set)
+
+
+_cache: OrderedDict[tuple[str, str], Known] = OrderedDict()
+_lock = threading.RLock()
+
+
+def _after_fork() -> None:
+    # Another thread of the parent may have held the lock; it does not exist here.
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def forget_all() -> None:
+    """Empty the cache (for tests and measurements)."""
+    with _lock:
+        _cache.clear()
+
+
+def known(file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int) -> Known:
+    """Layout and chunks of a dataset in the file's present state.
+
+    Parameters
+    ----------
+    file
+        The opened file.
+    name
+        Path of the dataset inside it.
+    fingerprint, opened_ns
+        The dataset's layout and the file's time stamp when the caller's array was opened.
+
+    Raises
+    ------
+    StaleFileError
+        If the array is not what it was.
+
+    Notes
+    -----
+    In an unchanged file this is a dictionary look-up. Otherwise the dataset is looked up again
+    with h5py: other elements may have been saved, then everything is as before.
+    """
+    key, state = (file.path, name), file.state()
+    entry = _cache.get(key)
+    if entry is None or entry.state != state or not entry.settled:
+        with _lock:
+            entry = _cache.get(key)  # another thread may have looked meanwhile
+            if entry is None or entry.state != file.state() or not entry.settled:
+                entry = _learn(file, name, fingerprint, entry)
+                _remember(key, entry)
+    outdated = opened_ns < entry.since_ns or opened_ns in entry.outdated
+    if entry.fingerprint != fingerprint or outdated:
+        raise stale(file.path, name)
+    entry.served.add(opened_ns)
+    return entry
+
+
+def stale(path: str, name: str, why: str = "") -> StaleFileError:
+    """The error for an array that is not what it was when it was opened."""
+    return StaleFileError(
+        f"{path}: element {name!r} changed after it was opened{why}; open it again"
+    )
+
+
+def _remember(key: tuple[str, str], entry: Known) -> None:
+    _cache[key] = entry
+    _cache.move_to_end(key)
+    total = sum(e.table.nbytes for e in _cache.values())
+    while len(_cache) > 1 and (len(_cache) > _MOST_ENTRIES or total > _MOST_BYTES):
+        _, dropped = _cache.popitem(last=False)
+        total -= dropped.table.nbytes
+
+
+def _learn(file: RawFile, name: str, fingerprint: Fingerprint, before: Known | None) -> Known:
+    entry = _look(file, name, fingerprint)
+    if before is None or before.fingerprint != entry.fingerprint:
+        return entry
+    if before.sample == entry.sample and before.table.same_as(entry.table):
+        return replace(
+            entry, since_ns=before.since_ns, outdated=before.outdated, served=before.served
+        )
+    # A copy may bring an older time stamp along: those that were served are remembered, too.
+    outdated = before.outdated | before.served
+    return replace(entry, since_ns=entry.state.mtime_ns, outdated=outdated)
+
+
+def _look(file: RawFile, name: str, fingerprint: Fingerprint) -> Known:
+    """Read the layout while nobody writes: again if the file changed meanwhile."""
+    for attempt in range(_ATTEMPTS):
+        state = file.state()
+        if state.inode != fingerprint.inode:
+            raise stale(file.path, name, " (the file was replaced)")
+        try:
+            entry = _look_once(file, name, state)
+        except (OSError, RuntimeError, KeyError, ValueError, AttributeError) as error:
+            if isinstance(error, (PermissionError, FileNotFoundError)):
+                raise
+            if file.state() == state or attempt == _ATTEMPTS - 1:
+                raise stale(file.path, name, f" (HDF5: {error})") from error
+        else:
+            if file.state() == state:
+                return entry
+        time.sleep(_PAUSE)
+    raise stale(file.path, name, " (and still changes)")
+
+
+def _look_once(file: RawFile, name: str, state: FileState) -> Known:
+    with open_readonly(file.path) as opened:
+        dataset = opened[name]
+        if not isinstance(dataset, h5py.Dataset):
+            raise KeyError(f"{name} is no dataset any more")
+        fingerprint = fingerprint_of(dataset, os.stat(file.path).st_ino)
+        table = ChunkTable.of(dataset, fingerprint, file.path)
+        fill = fill_value(dataset)
+    age = time.time_ns() - state.mtime_ns
+    settled = not 0 <= age < _TICK_NS
+    return Known(state, settled, fingerprint, table, fill, table.sample(file))

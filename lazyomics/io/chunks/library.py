@@ -1,0 +1,87 @@
+"""HDF5 itself, where its answer is needed: opening, and filters only it can undo."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import h5py
+
+from lazyomics.errors import FileFormatError, MissingDependencyError
+from lazyomics.io.chunks.layout import Fingerprint
+from lazyomics.io.chunks.pipeline import FILTER_NAMES
+
+__all__ = ["open_readonly", "require_filters"]
+
+_LOCKING: tuple[bool | Literal["best-effort"] | None, ...]
+_LOCKING = (False, None, True, "best-effort")
+
+
+@contextmanager
+def open_readonly(path: str) -> Iterator[h5py.File]:
+    """Open a file with h5py for a moment, also while others hold it open.
+
+    HDF5 refuses a second handle in one process whose locking differs from the first one's, so
+    the other settings are tried where the first does not match.
+    """
+    with _open(path) as file:
+        yield file
+
+
+def _open(path: str) -> h5py.File:
+    first: OSError | None = None
+    for locking in _LOCKING:
+        try:
+            return h5py.File(path, "r", locking=locking)
+        except OSError as error:
+            first = first or error
+            if "locking" not in str(error):
+                break
+    assert first is not None
+    raise first
+
+
+def require_filters(path: str, name: str, fingerprint: Fingerprint) -> None:
+    """Make sure that HDF5 can undo the filters of a dataset.
+
+    Raises
+    ------
+    MissingDependencyError
+        If a filter's plugin is not installed; names the file, the element and the filter.
+    """
+    for code, _ in fingerprint.filters:
+        if _is_available(code):
+            continue
+        label = FILTER_NAMES.get(code, "unknown")
+        raise MissingDependencyError(
+            f"{path}: element {name!r} is compressed with the HDF5 filter {label} ({code}), "
+            "which is not installed. Install it with: pip install 'lazyomics[codecs]'"
+        )
+
+
+def _is_available(code: int) -> bool:
+    if h5py.h5z.filter_avail(code):
+        return True
+    try:
+        importlib.import_module("hdf5plugin")  # registers its filters with HDF5
+    except ImportError:
+        return False
+    return bool(h5py.h5z.filter_avail(code))
+
+
+def read_box(file: h5py.File, path: str, name: str, box: tuple[slice, ...]) -> Any:
+    """The values of a box of a dataset, read by HDF5.
+
+    Raises
+    ------
+    FileFormatError
+        If HDF5 cannot read it.
+    """
+    try:
+        return file[name][box]
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        raise FileFormatError.at(
+            path, name, expected="chunks that HDF5 can read", found=f"an error: {error}"
+        ) from error

@@ -1,0 +1,194 @@
+"""Many ranges of a one-dimensional array, each chunk touched once."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lazyomics.io.chunks.memory import Memory
+from lazyomics.io.chunks.selection import Positions
+from lazyomics.io.chunks.source import Source, Wanted
+from lazyomics.io.chunks.table import ChunkTable
+
+__all__ = ["Pieces", "read_pieces"]
+
+# Small pieces of unfiltered data closer than this are read together.
+_GAP_BYTES, _SMALL_BYTES, _WINDOW_BYTES = 4096, 1 << 16, 1 << 20
+
+# More pieces than this, shorter than that, are copied by an index instead of one by one.
+_MANY, _SHORT = 8, 64
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Ranges cut at chunk borders, ordered by chunk.
+
+    Parameters
+    ----------
+    numbers
+        (c,), int64: the chunks that are hit, ascending, each once.
+    first
+        (c + 1,), int64: pieces ``first[k]`` to ``first[k + 1]`` lie in chunk k.
+    source, length, target
+        (p,), int64, in elements: where a piece starts in its chunk, how long it is, where it goes.
+    total
+        Elements of all ranges.
+    """
+
+    numbers: Positions
+    first: Positions
+    source: Positions
+    length: Positions
+    target: Positions
+    total: int
+
+    @classmethod
+    def of(cls, starts: Positions, stops: Positions, chunk: int) -> Pieces:
+        """Cut ranges; they may be unsorted, overlap, repeat or be empty.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> pieces = Pieces.of(np.array([8, 0]), np.array([12, 2]), 10)
+        >>> pieces.numbers, pieces.first, pieces.source, pieces.length, pieces.target
+        (array([0, 1]), array([0, 2, 3]), array([8, 0, 0]), array([2, 2, 2]), array([0, 4, 2]))
+        """
+        total = int((stops - starts).sum())
+        starts, stops, target = _joined(starts, stops)
+        low = starts // chunk
+        count = (stops - 1) // chunk - low + 1
+        pieces = int(count.sum())
+        owner = np.repeat(np.arange(len(starts)), count)
+        number = np.arange(pieces) + np.repeat(low - (np.cumsum(count) - count), count)
+        begin = np.maximum(starts[owner], number * chunk)
+        length = np.minimum(stops[owner] - number * chunk, chunk) + number * chunk - begin
+        target = target[owner] + begin - starts[owner]
+        source = begin - number * chunk
+        if (number[1:] < number[:-1]).any():
+            order = np.argsort(number, kind="stable")
+            number, source = number[order], source[order]
+            length, target = length[order], target[order]
+        head = np.flatnonzero(np.diff(number, prepend=-1))
+        return cls(number[head], np.append(head, pieces), source, length, target, total)
+
+
+def _joined(starts: Positions, stops: Positions) -> tuple[Positions, Positions, Positions]:
+    """Ranges without the empty ones, those that continue each other joined; where each goes."""
+    target = np.cumsum(stops - starts) - (stops - starts)
+    keep = stops > starts
+    starts, stops, target = starts[keep], stops[keep], target[keep]
+    head = np.ones(len(starts), bool)
+    head[1:] = starts[1:] != stops[:-1]
+    tail = np.append(head[1:], True)[: len(starts)]
+    return starts[head], stops[tail], target[head]
+
+
+def read_pieces(source: Source, pieces: Pieces, out: np.ndarray[Any, Any]) -> None:
+    """Fill ``out`` (pieces.total,), of the stored dtype, with all pieces.
+
+    Notes
+    -----
+    Peak memory: the output, one run of stored chunks (about 1 MiB), one decoded chunk, and 24
+    bytes for each piece.
+    """
+    if source.is_plain:
+        _read_plain(source, pieces, out)
+        return
+
+    def place(k: int, values: np.ndarray[Any, Any]) -> None:
+        part = slice(int(pieces.first[k]), int(pieces.first[k + 1]))
+        _scatter(out, pieces.target[part], values, pieces.source[part], pieces.length[part])
+
+    source.fetch(_wanted(source, pieces, out.itemsize), out, place)
+
+
+def _wanted(source: Source, pieces: Pieces, itemsize: int) -> Wanted:
+    """Chunks needed whole are decoded into the place of their first whole piece."""
+    count = np.diff(pieces.first)
+    targets = np.full(len(pieces.numbers), -1, np.int64)
+    whole = np.flatnonzero(pieces.length == source.grid.elements)[::-1]
+    chunk = np.searchsorted(pieces.first, whole, side="right") - 1
+    targets[chunk] = pieces.target[whole] * itemsize
+    return Wanted(pieces.numbers, targets, count > 1)
+
+
+def _read_plain(source: Source, pieces: Pieces, out: np.ndarray[Any, Any]) -> None:
+    table = source.known.table
+    if source.known.fingerprint.kind == "contiguous":
+        table = ChunkTable.of_pages(source.known.fingerprint, pieces.numbers)
+    rows = np.repeat(table.rows(pieces.numbers), np.diff(pieces.first))
+    for k in np.flatnonzero(rows < 0).tolist():
+        start = int(pieces.target[k])
+        out[start : start + int(pieces.length[k])] = source.known.fill
+    here = np.flatnonzero(rows >= 0)
+    rows, itemsize = rows[here], out.itemsize
+    length = pieces.length[here] * itemsize
+    inner = pieces.source[here] * itemsize
+    source.locate(table.offset[rows] + inner, np.maximum(length, table.size[rows] - inner))
+    _read_extents(source, table.offset[rows] + inner, length, pieces.target[here] * itemsize, out)
+
+
+def _read_extents(
+    source: Source,
+    position: Positions,
+    length: Positions,
+    target: Positions,
+    out: np.ndarray[Any, Any],
+) -> None:
+    """Read byte extents: large ones straight into the output, small neighbours together."""
+    order = np.argsort(position, kind="stable")
+    position, length, target = position[order], length[order], target[order]
+    follows = (position[1:] == position[:-1] + length[:-1]) & (
+        target[1:] == target[:-1] + length[:-1]
+    )
+    head = np.flatnonzero(np.append(True, ~follows)[: len(position)])
+    length = np.add.reduceat(length, head) if len(head) else length
+    position, target = position[head], target[head]
+    view = Memory(out).view
+    bounds = _windows(position, length, out.itemsize)
+    for a, b in itertools.pairwise(bounds):
+        start = int(position[a])
+        if b - a == 1:
+            goal = int(target[a])
+            source.read(view[goal : goal + int(length[a])], start)
+            continue
+        window = np.empty(int((position[a:b] + length[a:b]).max()) - start, np.uint8)
+        source.read(window.data, start)
+        size = out.itemsize
+        values = window[: len(window) // size * size].view(out.dtype)
+        _scatter(
+            out, target[a:b] // size, values, (position[a:b] - start) // size, length[a:b] // size
+        )
+
+
+def _windows(position: Positions, length: Positions, itemsize: int) -> list[int]:
+    """Bounds of groups of extents that one read of a bounded stretch serves."""
+    if len(position) == 0:
+        return [0]
+    gap = position[1:] - (position[:-1] + length[:-1])
+    far = (gap > _GAP_BYTES) | (length[1:] >= _SMALL_BYTES) | (length[:-1] >= _SMALL_BYTES)
+    window = (position - position[0]) // _WINDOW_BYTES
+    unaligned = (position[1:] - position[:-1]) % itemsize != 0
+    breaks = np.flatnonzero(far | unaligned | (window[1:] != window[:-1])) + 1
+    return [0, *breaks.tolist(), len(position)]
+
+
+def _scatter(
+    out: np.ndarray[Any, Any],
+    target: Positions,
+    values: np.ndarray[Any, Any],
+    source: Positions,
+    length: Positions,
+) -> None:
+    """Copy pieces of ``values`` to their places."""
+    count = len(target)
+    total = int(length.sum()) if count > _MANY else 0
+    if count <= _MANY or total > count * _SHORT:
+        for t, s, n in zip(target.tolist(), source.tolist(), length.tolist(), strict=True):
+            out[t : t + n] = values[s : s + n]
+        return
+    within = np.arange(total) - np.repeat(np.cumsum(length) - length, length)
+    out[np.repeat(target, length) + within] = values[np.repeat(source, length) + within]

@@ -1,0 +1,43 @@
+"""Elements of .h5ad and .h5mu files, other than lazy matrices, read and written with plain h5py.
+
+An encoding is a row of a table (``registry``): kinds of element point to readers, types of value
+to writers, and each family of encodings registers its own when it is imported here.
+"""
+
+from __future__ import annotations
+
+from lazyomics.io.encodings import awkward as _awkward  # noqa: F401
+from lazyomics.io.encodings import categoricals as _categoricals  # noqa: F401
+from lazyomics.io.encodings import nullable as _nullable  # noqa: F401
+from lazyomics.io.encodings import scalars as _scalars  # noqa: F401
+from lazyomics.io.encodings.categorise import strings_to_categoricals
+from lazyomics.io.encodings.filters import load_filters
+from lazyomics.io.encodings.frame_writing import write_frame
+from lazyomics.io.encodings.frames import frame_columns, frame_index, frame_length, read_frame
+from lazyomics.io.encodings.integrity import child, location
+from lazyomics.io.encodings.kinds import element_kind
+from lazyomics.io.encodings.legacy import categories_from_uns, read_compound_mapping
+from lazyomics.io.encodings.mappings import read_mapping
+from lazyomics.io.encodings.opaque import OpaqueElement
+from lazyomics.io.encodings.registry import read_element, write_element
+from lazyomics.io.encodings.sparse import sparse_info
+
+__all__ = [
+    "OpaqueElement",
+    "categories_from_uns",
+    "child",
+    "element_kind",
+    "frame_columns",
+    "frame_index",
+    "frame_length",
+    "load_filters",
+    "location",
+    "read_compound_mapping",
+    "read_element",
+    "read_frame",
+    "read_mapping",
+    "sparse_info",
+    "strings_to_categoricals",
+    "write_element",
+    "write_frame",
+]

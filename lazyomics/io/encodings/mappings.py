@@ -1,0 +1,90 @@
+"""Groups read as dicts, and dicts written as groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import h5py
+
+from lazyomics.io.encodings.integrity import child, damaged
+from lazyomics.io.encodings.kinds import element_kind
+from lazyomics.io.encodings.opaque import OpaqueElement
+from lazyomics.io.encodings.registry import mark, read_element, reads, write_element, writes
+
+__all__ = ["read_mapping", "write_mapping"]
+
+# A group may be linked from several places; a small file could be made of nothing else, and be a
+# tree of 2**64 members when written out.
+MOST_REPEATS = 1000
+
+
+@dataclass
+class Walk:
+    """Groups met while one tree is read, to stop at cycles and at trees that grow by links."""
+
+    above: list[h5py.Group] = field(default_factory=list)
+    seen: set[h5py.Group] = field(default_factory=set)
+    repeats: int = 0
+
+    def enter(self, group: h5py.Group) -> None:
+        """Go down into a group."""
+        if any(group == ancestor for ancestor in self.above):
+            raise damaged(group, expected="a tree of groups", found="a link back to a parent")
+        if group in self.seen:
+            self.repeats += 1
+        if self.repeats > MOST_REPEATS:
+            raise damaged(
+                group,
+                expected="a tree of groups",
+                found=f"more than {MOST_REPEATS} links to groups that were read already",
+            )
+        self.seen.add(group)
+        self.above.append(group)
+
+    def leave(self) -> None:
+        """Go back up."""
+        self.above.pop()
+
+
+@reads("dict")
+def read_mapping(group: Any) -> dict[str, Any]:
+    """Read a group, and the groups in it, as nested dicts."""
+    if not isinstance(group, h5py.Group):
+        raise damaged(group, expected="a group", found="a dataset")
+    return _read_members(group, Walk())
+
+
+def _read_members(group: h5py.Group, walk: Walk) -> dict[str, Any]:
+    walk.enter(group)
+    members: dict[str, Any] = {}
+    for key in group:
+        member = child(group, key)
+        if not isinstance(member, h5py.Group | h5py.Dataset):  # a committed datatype
+            members[key] = OpaqueElement.of(member)
+        elif isinstance(member, h5py.Group) and element_kind(member) == "dict":
+            members[key] = _read_members(member, walk)
+        else:
+            members[key] = read_element(member)
+    walk.leave()
+    return members
+
+
+@writes(dict, Mapping)
+def write_mapping(
+    parent: h5py.Group, name: str, value: Mapping[str, Any], options: Mapping[str, Any]
+) -> None:
+    """Write a mapping as a group with one member per key."""
+    group = parent.create_group(name)
+    mark(group, "dict", "0.1.0")
+    for key, item in value.items():
+        write_element(group, key, item, dataset_kwargs=options)
+
+
+@writes(OpaqueElement)
+def write_opaque(
+    parent: h5py.Group, name: str, value: OpaqueElement, options: Mapping[str, Any]
+) -> None:
+    """Copy an element that is not understood, as it is stored."""
+    value.copy_to(parent, name)

@@ -1,0 +1,208 @@
+"""Encoding is a table: from the kind of an element to its reader, from a type to its writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import h5py
+
+from lazyomics.io.encodings.integrity import guarded
+from lazyomics.io.encodings.kinds import element_kind, is_legacy
+from lazyomics.io.encodings.opaque import OpaqueElement
+
+__all__ = [
+    "element_path",
+    "mark",
+    "read_element",
+    "reads",
+    "refusal",
+    "refuses",
+    "write_element",
+    "writes",
+]
+
+Reader = Callable[[Any], Any]
+Writer = Callable[[h5py.Group, str, Any, Mapping[str, Any]], None]
+
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+
+READERS: dict[str, Reader] = {}
+WRITERS: dict[type, Writer] = {}
+# Datasets that were read by their dtype before encodings had names.
+LEGACY_KINDS = frozenset({"array", "numeric-scalar", "rec-array", "string", "string-array"})
+# What to do instead, for types that are often tried but that the format cannot hold.
+REFUSED: dict[type, str] = {}
+
+
+def reads(*kinds: str) -> Callable[[Reader], Reader]:
+    """Register a reader, ``reader(obj) -> value``, for some kinds of element."""
+
+    def register(reader: Reader) -> Reader:
+        READERS.update(dict.fromkeys(kinds, reader))
+        return reader
+
+    return register
+
+
+def writes(*types: type) -> Callable[[Writer], Writer]:
+    """Register a writer, ``writer(parent, name, value, options)``, for some types."""
+
+    def register(writer: Writer) -> Writer:
+        WRITERS.update(dict.fromkeys(types, writer))
+        return writer
+
+    return register
+
+
+def refuses(*types: type, instead: str) -> None:
+    """Register types that cannot be written, and what to do about it."""
+    REFUSED.update(dict.fromkeys(types, instead))
+
+
+@guarded
+def read_element(obj: Any) -> Any:
+    """Read one element, and all that is in it, into memory (eagerly).
+
+    Parameters
+    ----------
+    obj
+        An open :class:`h5py.Group` or :class:`h5py.Dataset` of any generation of the format.
+
+    Returns
+    -------
+    What anndata returns: ``ndarray``, ``scipy.sparse.csr_matrix`` or ``csc_matrix``,
+    ``DataFrame``, ``Categorical``, nullable pandas arrays, structured ``ndarray``, ``dict``,
+    ``str``, Python or numpy scalars, ``None``, awkward ``Array`` (where awkward is installed), or
+    :class:`OpaqueElement` for what is not understood.
+
+    Raises
+    ------
+    FileFormatError
+        If the element is damaged; the message names the file and the element.
+    MissingDependencyError
+        If a compression filter is not installed.
+
+    Examples
+    --------
+    >>> import h5py, io
+    >>> with h5py.File(io.BytesIO(), "w") as file:
+    ...     write_element(file, "uns", {"n": 3, "colors": ["red", "blue"]})
+    ...     read_element(file["uns"])
+    {'colors': array(['red', 'blue'], dtype=object), 'n': 3}
+    """
+    kind = element_kind(obj)
+    if kind in LEGACY_KINDS and is_legacy(obj):
+        kind = "legacy"
+    reader = READERS.get(kind)
+    return OpaqueElement.of(obj) if reader is None else reader(obj)
+
+
+def write_element(
+    parent: h5py.Group,
+    name: str,
+    value: Any,
+    *,
+    dataset_kwargs: Mapping[str, Any] = NO_OPTIONS,
+) -> None:
+    """Write one element, and all that is in it, as anndata encodes it.
+
+    A failure leaves nothing behind under ``name``.
+
+    Parameters
+    ----------
+    parent
+        An open group, writable.
+    name
+        Name of the new member; must not exist yet, and holds no ``"/"``.
+    value
+        Any of the types that :func:`read_element` returns; also lists, tuples, other mappings,
+        ``np.matrix`` and other scipy sparse formats (converted to CSR).
+    dataset_kwargs
+        Options for :meth:`h5py.Group.create_dataset`, such as ``compression``; scalars ignore
+        those that HDF5 does not allow for them.
+
+    Raises
+    ------
+    TypeError
+        If the format has no encoding for the type; the message says what to do instead.
+    ValueError
+        If the name or the value cannot be stored.
+
+    Examples
+    --------
+    >>> import h5py, io, numpy as np
+    >>> with h5py.File(io.BytesIO(), "w") as file:
+    ...     write_element(file, "x", np.arange(3))
+    ...     dict(file["x"].attrs)
+    {'encoding-type': 'array', 'encoding-version': '0.2.0'}
+    """
+    _check_name(parent, name)
+    if callable(getattr(value, "to_scipy", None)):  # a sparse block of a lazy matrix
+        value = value.to_scipy()
+    writer = _writer_for(parent, name, value)
+    try:
+        writer(parent, name, value, dataset_kwargs)
+    except BaseException:
+        if name in parent:
+            del parent[name]
+        raise
+
+
+def mark(obj: Any, kind: str, version: str) -> None:
+    """Set the two encoding attributes."""
+    obj.attrs["encoding-type"] = kind
+    obj.attrs["encoding-version"] = version
+
+
+def element_path(parent: h5py.Group, name: str) -> str:
+    """Path of a member that may not exist yet."""
+    return f"{str(parent.name).rstrip('/')}/{name}"
+
+
+def refusal(parent: h5py.Group, name: str, value: Any, instead: str) -> TypeError:
+    """Build the error for a value that cannot be stored."""
+    kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    return TypeError(
+        f"{element_path(parent, name)}: cannot store a value of type {kind}. {instead}"
+    )
+
+
+def _check_name(parent: h5py.Group, name: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(
+            f"in {parent.name!r}: names of elements are text, found {name!r} of type "
+            f"{type(name).__name__}. Use str({name!r})."
+        )
+    if name in {"", "."} or "/" in name or "\0" in name:
+        raise ValueError(
+            f"in {parent.name!r}: {name!r} cannot be the name of an element, because HDF5 reads "
+            "'/' as a path. Rename it, e.g. with '_' in place of '/'."
+        )
+    if name in parent:
+        raise ValueError(f"{element_path(parent, name)} exists already; delete it first.")
+
+
+def _writer_for(parent: h5py.Group, name: str, value: Any) -> Writer:
+    if hasattr(value, "__dask_graph__"):
+        raise refusal(
+            parent, name, value, "It is lazy: compute it first, or stream it with write_h5ad."
+        )
+    for cls in type(value).__mro__:
+        if cls in REFUSED:
+            raise refusal(parent, name, value, REFUSED[cls])
+        if cls in WRITERS:
+            return WRITERS[cls]
+    if type(value).__module__.partition(".")[0] == "awkward":
+        return WRITERS[AwkwardArray]
+    raise refusal(
+        parent,
+        name,
+        value,
+        "Store arrays, data frames, sparse matrices, text, numbers, None, or dicts of these.",
+    )
+
+
+class AwkwardArray:
+    """Stands for ``awkward.Array`` in the table, so that awkward need not be imported."""

@@ -1,0 +1,52 @@
+"""Parts of files written before anndata 0.7: tables and arrays packed into compound datasets.
+
+Such files are small; these parts are read when the file is opened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import h5py
+import pandas as pd
+
+from lazyomics.io.encodings import (
+    categories_from_uns,
+    child,
+    read_compound_mapping,
+    read_frame,
+    read_mapping,
+)
+
+__all__ = ["OldParts", "old_layout_parts"]
+
+
+@dataclass
+class OldParts:
+    """What was read; None and nothing for files of today."""
+
+    obs: pd.DataFrame | None = None
+    var: pd.DataFrame | None = None
+    raw_var: pd.DataFrame | None = None
+    uns: dict[str, Any] | None = None
+    fields: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def old_layout_parts(group: h5py.Group) -> OldParts:
+    """Read the compound parts of a file; nothing in newer files."""
+    parts = OldParts()
+    for name in ("obsm", "varm", "raw.varm"):
+        if isinstance(group.get(name), h5py.Dataset) and group[name].dtype.names:
+            parts.fields[name] = read_compound_mapping(group[name])
+    if not isinstance(group.get("obs"), h5py.Dataset):
+        return parts
+    uns = dict(read_mapping(child(group, "uns"))) if "uns" in group else {}
+    used: set[str] = set()
+    for attribute, name in (("obs", "obs"), ("var", "var"), ("raw_var", "raw.var")):
+        if isinstance(group.get(name), h5py.Dataset):
+            frame, keys = categories_from_uns(read_frame(group[name]), uns)
+            setattr(parts, attribute, frame)
+            used.update(keys)
+    parts.uns = {k: v for k, v in uns.items() if k not in used}
+    return parts

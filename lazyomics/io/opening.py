@@ -1,0 +1,254 @@
+"""Open an .h5ad lazily: look at names and shapes, read nothing else."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import h5py
+from dask.utils import parse_bytes
+
+from lazyomics.container.anndata import AnnData
+from lazyomics.container.deferred import DeferredFrame
+from lazyomics.container.frames import FrameSlot, as_frame
+from lazyomics.container.mappings import AlignedMapping, MappingName
+from lazyomics.container.raw import RawParts
+from lazyomics.container.slots import MatrixSlot
+from lazyomics.container.uns import Uns
+from lazyomics.errors import FileFormatError
+from lazyomics.io.backing import FileBacking
+from lazyomics.io.encodings import child, element_kind, sparse_info
+from lazyomics.io.files import checked_path, open_for_reading
+from lazyomics.io.legacy import old_layout_parts
+from lazyomics.io.stored import BlockPlan, StoredElement, StoredFrame, StoredMatrix
+
+__all__ = ["open_group", "read_h5ad"]
+
+LAZY_KINDS = ("array", "csr_matrix", "csc_matrix")
+LAZY_MAPPINGS = ("layers", "obsp", "varp")
+MAPPINGS: tuple[MappingName, ...] = ("layers", "obsm", "varm", "obsp", "varp")
+
+
+def read_h5ad(
+    path: str | os.PathLike[str],
+    *,
+    backed: bool | str = True,
+    chunks: str | int = "auto",
+    obs_columns: list[str] | None = None,
+    var_columns: list[str] | None = None,
+) -> AnnData:
+    """Open an .h5ad file in place.
+
+    Parameters
+    ----------
+    path
+        The file. Any number of processes may open it at once.
+    backed
+        True, ``"r"`` or ``"r+"`` open it lazily (all the same: nothing is written before
+        ``write()``); False loads it into memory.
+    chunks
+        Size of the blocks of X and layers: ``"auto"`` (about ``lazyomics.chunk-bytes`` of decoded
+        values, by the number stored in each row), another size such as ``"8 MiB"``, or a number
+        of rows.
+    obs_columns, var_columns
+        Read only these columns of obs or var.
+
+    Returns
+    -------
+    AnnData whose X, layers, raw.X, obsp and varp are dask arrays; obs and var are read on first
+    access, obsm, varm and uns entry by entry.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileFormatError
+        If it is not an .h5ad file or its parts do not fit together.
+
+    Notes
+    -----
+    Passes over X: 0 (1 with ``backed=False``). Peak memory: names and shapes.
+    """
+    if backed not in (True, False, "r", "r+", None):
+        raise ValueError(f"backed is True, False, 'r' or 'r+', found {backed!r}")
+    plan = _plan(chunks)
+    found = checked_path(path)
+    with open_for_reading(found) as file:
+        _expect_h5ad(file, str(path))
+        adata = open_group(
+            file, str(found), plan=plan, obs_columns=obs_columns, var_columns=var_columns
+        )
+    adata._backing = FileBacking.of(adata, os.fspath(path))
+    return adata if backed else adata.to_memory()
+
+
+def _plan(chunks: str | int) -> BlockPlan:
+    if chunks == "auto":
+        return BlockPlan()
+    if isinstance(chunks, str):
+        return BlockPlan(target_bytes=int(parse_bytes(chunks)))
+    if not isinstance(chunks, int) or isinstance(chunks, bool) or chunks < 1:
+        raise ValueError(f"chunks is 'auto', a size or a number of rows, found {chunks!r}")
+    return BlockPlan(lines_per_block=chunks)
+
+
+def _expect_h5ad(file: h5py.File, path: str) -> None:
+    if "mod" in file and "obs" in file:
+        raise FileFormatError.at(
+            path,
+            "/",
+            expected="an AnnData",
+            found="a MuData",
+            hint=f"It is an .h5mu file with the modalities {sorted(file['mod'])}.",
+        )
+    if "obs" not in file or "var" not in file:
+        raise FileFormatError.at(
+            path,
+            "/",
+            expected="the elements 'obs' and 'var'",
+            found=", ".join(sorted(file)[:10]) or "nothing",
+            hint="It is an HDF5 file, but not an .h5ad.",
+        )
+
+
+def open_group(
+    group: h5py.Group,
+    path: str,
+    *,
+    plan: BlockPlan,
+    obs_columns: list[str] | None = None,
+    var_columns: list[str] | None = None,
+) -> AnnData:
+    """Open the AnnData stored in a group (the root of an .h5ad, a modality of an .h5mu)."""
+    old = old_layout_parts(group)
+    obs = _frame(group, "obs", path, obs_columns, old.obs)
+    var = _frame(group, "var", path, var_columns, old.var)
+    shape = (len(obs), len(var))
+    x = _matrix_slot(group, "X", path, plan, shape)
+    uns: dict[str, Any] = {}
+    if old.uns is not None:
+        uns = old.uns
+    elif "uns" in group:
+        uns_group = child(group, "uns")
+        uns = {k: StoredElement(path, f"{uns_group.name}/{k}") for k in uns_group}
+    mappings = {name: _mapping(group, name, path, plan, shape, old.fields) for name in MAPPINGS}
+    _move_graphs(group, uns, mappings["obsp"], path, plan)
+    return AnnData._assemble(
+        x=x,
+        obs=obs,
+        var=var,
+        uns=Uns(uns),
+        mappings=mappings,
+        raw=_raw(group, path, plan, shape[0], old),
+    )
+
+
+def _frame(
+    group: h5py.Group, name: str, path: str, only: list[str] | None, loaded: Any
+) -> FrameSlot:
+    if loaded is not None:
+        return FrameSlot(loaded if only is None else loaded[only])
+    if name not in group:
+        return FrameSlot(as_frame(None, 0, name))
+    stored: DeferredFrame = StoredFrame.of(
+        child(group, name), path, None if only is None else tuple(only)
+    )
+    return FrameSlot(stored)
+
+
+def _matrix_slot(
+    group: h5py.Group, name: str, path: str, plan: BlockPlan, shape: tuple[int, int]
+) -> MatrixSlot:
+    if name not in group:
+        return MatrixSlot(None)
+    obj = child(group, name)
+    kind = element_kind(obj)
+    if kind == "null":
+        return MatrixSlot(None)
+    found = matrix_shape(obj, kind)
+    if found is None:
+        raise FileFormatError.at(path, str(obj.name), expected="a matrix", found=kind)
+    if found != shape:
+        raise FileFormatError.at(
+            path,
+            str(obj.name),
+            expected=f"shape {shape}, the lengths of obs and var",
+            found=f"shape {found}",
+            hint="The parts of the file do not belong together; write it again from its source.",
+        )
+    return MatrixSlot(StoredMatrix(path, str(obj.name), plan))
+
+
+def matrix_shape(obj: Any, kind: str) -> tuple[int, int] | None:
+    """Shape of a stored matrix; None for anything else."""
+    if kind in ("csr_matrix", "csc_matrix"):
+        return sparse_info(obj)[1]
+    if isinstance(obj, h5py.Dataset) and obj.shape is not None and len(obj.shape) == 2:
+        return (int(obj.shape[0]), int(obj.shape[1]))
+    if isinstance(obj, h5py.Dataset) and obj.shape is not None and len(obj.shape) == 1:
+        return (int(obj.shape[0]), 1)  # one gene, as very old files store it
+    return None
+
+
+def _mapping(
+    group: h5py.Group,
+    name: MappingName,
+    path: str,
+    plan: BlockPlan,
+    shape: tuple[int, int],
+    fields: dict[str, dict[str, Any]],
+) -> AlignedMapping:
+    mapping = AlignedMapping(name, shape, fields.get(name))
+    if name in fields or name not in group:
+        return mapping
+    members = child(group, name)
+    if not isinstance(members, h5py.Group):
+        return mapping  # an empty dataset stands for no members in some old files
+    for key in members:
+        obj = child(members, key)
+        kind = element_kind(obj)
+        lazy = name in LAZY_MAPPINGS and kind in LAZY_KINDS and matrix_shape(obj, kind) is not None
+        element = f"{members.name}/{key}"
+        mapping._values[key] = (
+            StoredMatrix(path, element, plan) if lazy else StoredElement(path, element, kind)
+        )
+    return mapping
+
+
+def _move_graphs(
+    group: h5py.Group, uns: dict[str, Any], obsp: AlignedMapping, path: str, plan: BlockPlan
+) -> None:
+    """Neighbour graphs of old files are in uns["neighbors"]; today they belong to obsp."""
+    if "uns" not in group or "neighbors" not in child(group, "uns"):
+        return
+    neighbors = child(group["uns"], "neighbors")
+    moved = [
+        key
+        for key in ("distances", "connectivities")
+        if isinstance(neighbors, h5py.Group)
+        and key in neighbors
+        and matrix_shape(neighbors[key], element_kind(neighbors[key])) is not None
+    ]
+    if not moved:
+        return
+    for key in moved:
+        if key not in obsp:
+            obsp._values[key] = StoredMatrix(path, f"{neighbors.name}/{key}", plan)
+    held = uns["neighbors"]
+    loaded = held.load() if isinstance(held, StoredElement) else held
+    uns["neighbors"] = {k: v for k, v in loaded.items() if k not in moved}
+
+
+def _raw(
+    group: h5py.Group, path: str, plan: BlockPlan, n_obs: int, old: Any
+) -> RawParts | None:
+    dotted = "raw.X" in group or "raw.var" in group
+    if "raw" not in group and not dotted:
+        return None
+    parent, x_name, var_name = (group, "raw.X", "raw.var") if dotted else (group["raw"], "X", "var")
+    var = _frame(parent, var_name, path, None, old.raw_var)
+    x = _matrix_slot(parent, x_name, path, plan, (n_obs, len(var)))
+    shape = (n_obs, len(var))
+    if dotted:
+        return RawParts(x, var, AlignedMapping("varm", shape, old.fields.get("raw.varm")))
+    return RawParts(x, var, _mapping(parent, "varm", path, plan, shape, {}))

@@ -1,0 +1,139 @@
+"""Elements that stay in the file until they are asked for: what containers hold after opening."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import h5py
+import pandas as pd
+
+from lazyomics.errors import ShapeError
+from lazyomics.graph import LazyMatrix, from_source
+from lazyomics.io.encodings import (
+    child,
+    frame_columns,
+    frame_index,
+    frame_length,
+    read_element,
+    read_frame,
+)
+from lazyomics.io.files import open_for_reading
+from lazyomics.io.readers import reader_of
+
+__all__ = ["BlockPlan", "StoredElement", "StoredFrame", "StoredMatrix", "stored_bytes"]
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """What the caller of ``read_h5ad`` says about blocks; nothing means by bytes from config."""
+
+    target_bytes: int | None = None
+    lines_per_block: int | None = None
+
+
+@dataclass(frozen=True)
+class StoredElement:
+    """Any element, read as a whole; ``kind`` is its encoding."""
+
+    path: str
+    name: str
+    kind: str = ""
+
+    def load(self) -> Any:
+        with open_for_reading(self.path) as file:
+            return read_element(_member(file, self.name))
+
+    @property
+    def nbytes(self) -> int:
+        with open_for_reading(self.path) as file:
+            return stored_bytes(_member(file, self.name))
+
+
+@dataclass(frozen=True)
+class StoredMatrix:
+    """A matrix, opened as a lazy one."""
+
+    path: str
+    name: str
+    plan: BlockPlan = BlockPlan()
+
+    def load(self) -> LazyMatrix:
+        with open_for_reading(self.path) as file:
+            source = reader_of(_member(file, self.name))
+        return from_source(
+            source,
+            target_bytes=self.plan.target_bytes,
+            lines_per_block=self.plan.lines_per_block,
+        )
+
+    @property
+    def nbytes(self) -> int:
+        with open_for_reading(self.path) as file:
+            return stored_bytes(_member(file, self.name))
+
+
+@dataclass(frozen=True)
+class StoredFrame:
+    """obs or var; ``only`` names the columns to read, None for all."""
+
+    path: str
+    name: str
+    all_columns: tuple[str, ...]
+    length: int
+    only: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, obj: Any, path: str, only: tuple[str, ...] | None = None) -> StoredFrame:
+        """Refer to an open table."""
+        name = str(obj.name)
+        columns = tuple(frame_columns(obj))
+        unknown = [c for c in only or () if c not in columns]
+        if unknown:
+            raise KeyError(f"{path}: {name} has no column {unknown[0]!r}; it has {list(columns)}")
+        return cls(path, name, columns, frame_length(obj), only)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.all_columns if self.only is None else self.only
+
+    def load(self) -> pd.DataFrame:
+        with open_for_reading(self.path) as file:
+            frame = read_frame(_member(file, self.name), self.only)
+        return self._checked(frame)
+
+    def index(self) -> pd.Index:
+        with open_for_reading(self.path) as file:
+            return frame_index(_member(file, self.name))
+
+    @cached_property
+    def nbytes(self) -> int:
+        with open_for_reading(self.path) as file:
+            return stored_bytes(_member(file, self.name))
+
+    def _checked(self, frame: pd.DataFrame) -> pd.DataFrame:
+        if len(frame) != self.length:
+            raise ShapeError(
+                f"{self.path}: {self.name} has {len(frame)} rows, it had {self.length} when the "
+                "file was opened; open it again"
+            )
+        return frame
+
+
+def _member(file: h5py.File, name: str) -> Any:
+    return child(file, name.lstrip("/"))
+
+
+def stored_bytes(obj: Any) -> int:
+    """Bytes of all values of an element and what is below it, without reading them."""
+    if isinstance(obj, h5py.Dataset):
+        return int(obj.size or 0) * int(obj.dtype.itemsize)
+    sizes = []
+
+    def visit(_: str, member: Any) -> None:
+        if isinstance(member, h5py.Dataset):
+            sizes.append(int(member.size or 0) * int(member.dtype.itemsize))
+
+    obj.visititems(visit)
+    return sum(sizes)

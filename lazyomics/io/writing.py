@@ -1,0 +1,162 @@
+"""Write an object to a new file: beside the target, block by block, renamed when complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import dask.array as da
+import h5py
+
+from lazyomics.container.anndata import AnnData
+from lazyomics.container.frames import FrameSlot
+from lazyomics.container.mappings import AlignedMapping
+from lazyomics.container.raw import RawParts
+from lazyomics.io.encodings import child, strings_to_categoricals, write_element, write_frame
+from lazyomics.io.files import open_for_reading
+from lazyomics.io.stored import StoredElement, StoredFrame, StoredMatrix
+from lazyomics.io.stream import stream_matrix
+
+__all__ = ["dataset_options", "new_file", "write_new", "write_value"]
+
+
+def write_new(adata: AnnData, path: Path, *, options: Mapping[str, Any]) -> None:
+    """Stream an object to ``path``; an existing file is replaced only by a complete one."""
+    with new_file(path) as file:
+        write_anndata(file, adata, options)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[h5py.File]:
+    """Open a file beside ``path`` for writing; put it in place when the block ends well."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, expected the name of a file")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"the folder {path.parent} does not exist")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{uuid4().hex[:8]}.part")
+    try:
+        with h5py.File(temporary, "w-") as file:
+            yield file
+        _sync(temporary)
+        if target.exists():
+            os.chmod(temporary, target.stat().st_mode & 0o7777)
+        os.replace(temporary, target)
+        _sync(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def dataset_options(
+    compression: str | None = None, compression_opts: int | None = None
+) -> dict[str, Any]:
+    """Options of new datasets; h5py checks what they name."""
+    options = {"compression": compression, "compression_opts": compression_opts}
+    return {k: v for k, v in options.items() if v is not None}
+
+
+def write_anndata(group: h5py.Group, adata: AnnData, options: Mapping[str, Any]) -> None:
+    """Write all parts of an object into an empty group."""
+    group.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+    _write_frame(group, "obs", adata._obs, options)
+    _write_frame(group, "var", adata._var, options)
+    if not adata._x.is_absent:
+        write_value(group, "X", adata._x.held, options)
+    for mapping in adata._mappings():
+        _write_mapping(group, mapping, options)
+    _write_dict(group, "uns", adata._uns.stored(), options)
+    if adata._raw is not None:
+        write_raw(group, adata._raw, options)
+
+
+def write_raw(group: h5py.Group, raw: RawParts, options: Mapping[str, Any]) -> None:
+    """Write raw into a group that has none."""
+    made = group.create_group("raw")
+    made.attrs.update({"encoding-type": "raw", "encoding-version": "0.1.0"})
+    if not raw.x.is_absent:
+        write_value(made, "X", raw.x.held, options)
+    _write_frame(made, "var", raw.var, options)
+    _write_mapping(made, raw.varm, options)
+
+
+def _write_frame(
+    group: h5py.Group, name: str, slot: FrameSlot, options: Mapping[str, Any]
+) -> None:
+    stored = slot.stored
+    if isinstance(stored, StoredFrame) and stored.only is None and not options:
+        if _copied(group, name, stored):
+            return
+    write_frame(group, name, strings_to_categoricals(slot.frame), dataset_kwargs=options)
+
+
+def _write_mapping(
+    group: h5py.Group, mapping: AlignedMapping, options: Mapping[str, Any]
+) -> None:
+    _write_dict(group, mapping.name, mapping.stored(), options)
+
+
+def _write_dict(
+    group: h5py.Group, name: str, values: Mapping[str, Any], options: Mapping[str, Any]
+) -> None:
+    made = group.create_group(name)
+    made.attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
+    for key, value in values.items():
+        write_value(made, key, value, options)
+
+
+def write_value(group: h5py.Group, name: str, value: Any, options: Mapping[str, Any]) -> None:
+    """Write one value, held in memory, lazy, or still in another file."""
+    if isinstance(value, StoredElement | StoredMatrix):
+        if not options and _copied(group, name, value):
+            return
+        value = value.load()
+    elif hasattr(value, "load") and hasattr(value, "nbytes") and not hasattr(value, "dtype"):
+        value = value.load()
+    if isinstance(value, da.Array):
+        if value.ndim == 2:
+            stream_matrix(group, name, value, dataset_kwargs=options)
+            return
+        value = value.compute()
+    write_element(group, name, value, dataset_kwargs=options)
+
+
+def _copied(
+    group: h5py.Group, name: str, stored: StoredElement | StoredMatrix | StoredFrame
+) -> bool:
+    """Copy an unchanged element as it is stored, without decoding it.
+
+    Only elements of today's encodings: older ones are written anew, so that a new file is new
+    throughout.
+    """
+    with open_for_reading(stored.path) as source:
+        obj = child(source, stored.name.lstrip("/"))
+        if not _is_current(obj):
+            return False
+        source.copy(obj, group, name)
+    return True
+
+
+def _is_current(obj: Any) -> bool:
+    """Whether an element, and all that is in it, says its encoding."""
+    if "encoding-type" not in obj.attrs:
+        return False
+    kind = str(obj.attrs["encoding-type"])
+    if kind not in ("dict", "dataframe", "categorical"):
+        return kind in ("array", "csr_matrix", "csc_matrix", "string-array", "string",
+                        "numeric-scalar", "rec-array", "nullable-integer", "nullable-boolean")
+    if kind == "dataframe" and str(obj.attrs["encoding-version"]) != "0.2.0":
+        return False
+    members = (obj[key] for key in obj)
+    return all(_is_current(m) for m in members)

@@ -1,0 +1,66 @@
+"""Loops that numba compiles: on first call, without the interpreter lock, cached on disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+
+__all__ = ["compiled"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class compiled(Generic[P, R]):
+    """Compile a loop over arrays with numba when it is first called.
+
+    Importing numba takes longer than importing the rest of the package, so neither numba nor the
+    compiler is touched before the first call. Machine code is cached beside the source file or
+    in the user's cache folder; where neither can be written it is compiled in each process.
+
+    A compiled function may not call another compiled one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lazyomics.kernels.compiled import compiled
+    >>> @compiled
+    ... def total(values):
+    ...     out = 0.0
+    ...     for value in values:
+    ...         out += value
+    ...     return out
+    >>> total(np.array([1.0, 2.0]))
+    3.0
+    """
+
+    __wrapped__: Callable[P, R]
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        self._machine_code: Callable[P, R] | None = None
+        self._lock = threading.Lock()
+        update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the machine code."""
+        code = self._machine_code or self._load()
+        return code(*args, **kwargs)
+
+    def _load(self) -> Callable[P, R]:
+        with self._lock:  # several worker threads usually arrive together
+            if self._machine_code is None:
+                self._machine_code = _jit(self.__wrapped__)
+            return self._machine_code
+
+
+def _jit(function: Callable[P, R]) -> Callable[P, R]:
+    import numba
+
+    jit: Any = numba.njit
+    try:
+        fast = jit(function, nogil=True, cache=True)
+    except (RuntimeError, OSError):  # numba found no folder that it can write to
+        fast = jit(function, nogil=True)
+    return cast("Callable[P, R]", fast)

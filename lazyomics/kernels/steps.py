@@ -1,0 +1,175 @@
+"""Row-local operations that a lazy matrix records: each turns one block into another.
+
+A step is a value: it can be pickled, tokenised and cut to the rows or columns that a later
+selection keeps. Whether it changes the dtype or densifies is not declared but seen, by running it
+on an empty block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lazyomics.kernels.block import CSRBlock
+
+__all__ = [
+    "AsType",
+    "Block",
+    "Log1p",
+    "NormalizeRows",
+    "ScaleCols",
+    "SelectCols",
+    "Selector",
+    "Step",
+]
+
+Block: TypeAlias = Any  # CSRBlock or two-dimensional ndarray (CSCBlock only between I/O and graph)
+Selector: TypeAlias = "slice | NDArray[np.int64]"
+
+ROWS_AT_A_TIME = 256  # of a block scaled densely, so that its float64 copies stay small
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """Base of all steps; subclasses are frozen dataclasses that define ``__call__``.
+
+    ``ROW_FIELDS`` and ``COL_FIELDS`` name the fields that hold one value per row or per column.
+    A step with ``full_rows`` must see every column of a row, so that a column selection made
+    later is applied after it instead of while reading.
+    """
+
+    full_rows: ClassVar[bool] = False
+    ROW_FIELDS: ClassVar[tuple[str, ...]] = ()
+    COL_FIELDS: ClassVar[tuple[str, ...]] = ()
+
+    def __call__(self, block: Block) -> Block:
+        """Return the changed block; the given one stays as it is."""
+        raise NotImplementedError
+
+    def take_rows(self, rows: Selector) -> Self:
+        """Return the step for the selected rows only."""
+        return self._cut(self.ROW_FIELDS, rows)
+
+    def take_cols(self, cols: Selector) -> Self:
+        """Return the step for the selected columns only."""
+        return self._cut(self.COL_FIELDS, cols)
+
+    def _cut(self, names: tuple[str, ...], keep: Selector) -> Self:
+        cut = {n: getattr(self, n)[keep] for n in names if getattr(self, n) is not None}
+        return replace(self, **cut) if cut else self
+
+
+@dataclass(frozen=True, eq=False)
+class SelectCols(Step):
+    """Keep some columns, after a step that needed all of them."""
+
+    cols: Selector
+
+    def __call__(self, block: Block) -> Block:
+        return block[:, self.cols]
+
+
+@dataclass(frozen=True, eq=False)
+class AsType(Step):
+    """Cast the values."""
+
+    dtype: str
+
+    def __call__(self, block: Block) -> Block:
+        return block.astype(np.dtype(self.dtype))
+
+
+@dataclass(frozen=True, eq=False)
+class NormalizeRows(Step):
+    """Scale each row so that its total is ``target``; rows without counts stay as they are.
+
+    The total is taken from the row itself (in float64), over the columns that ``exclude`` does
+    not mark, so that the graph carries no number per row.
+    """
+
+    target: float
+    exclude: NDArray[np.bool_] | None = None
+    full_rows: ClassVar[bool] = True
+
+    def __call__(self, block: Block) -> Block:
+        from lazyomics.kernels.totals import row_totals
+
+        totals = row_totals(block, exclude=self.exclude)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factors = np.where(totals == 0, 1.0, self.target / totals)
+        return scale_rows(block, factors)
+
+
+def scale_rows(block: Block, factors: NDArray[np.float64]) -> Block:
+    """Multiply each row by its factor, in the block's floating type (float32 for integers)."""
+    dtype = block.dtype if np.issubdtype(block.dtype, np.floating) else np.dtype(np.float32)
+    if isinstance(block, CSRBlock):
+        counts = np.diff(block.indptr)
+        data = np.multiply(block.data, np.repeat(factors.astype(dtype), counts), dtype=dtype)
+        return CSRBlock.from_arrays(data, block.indices, block.indptr, block.shape)
+    return np.multiply(block, factors[:, None].astype(dtype), dtype=dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Log1p(Step):
+    """``log(1 + x)``, natural or to the given base; integers become float32."""
+
+    base: float | None = None
+
+    def __call__(self, block: Block) -> Block:
+        if not np.issubdtype(block.dtype, np.floating):
+            block = block.astype(np.float32)
+        logged = np.log1p(block)
+        if self.base is None:
+            return logged
+        return logged / block.dtype.type(np.log(self.base))
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleCols(Step):
+    """``(x - center) / divisor``, clipped at ``max_value``; integers become float64.
+
+    With a ``center`` every block becomes dense and is clipped at ``-max_value`` too; without one
+    it keeps its zeros. Rows that ``rows`` does not mark stay as they are.
+    """
+
+    divisor: NDArray[np.float64]
+    center: NDArray[np.float64] | None = None
+    max_value: float | None = None
+    rows: NDArray[np.bool_] | None = None
+    ROW_FIELDS: ClassVar[tuple[str, ...]] = ("rows",)
+    COL_FIELDS: ClassVar[tuple[str, ...]] = ("divisor", "center")
+
+    def __call__(self, block: Block) -> Block:
+        """Scale the columns."""
+        dtype = block.dtype if np.issubdtype(block.dtype, np.floating) else np.dtype(np.float64)
+        if self.center is None and isinstance(block, CSRBlock):
+            return self._scale_sparse(block, dtype)
+        dense = block.toarray() if isinstance(block, CSRBlock) else block
+        out = np.empty(dense.shape, dtype=dtype)
+        for start in range(0, len(dense), ROWS_AT_A_TIME):
+            part = slice(start, start + ROWS_AT_A_TIME)
+            out[part] = self._scale_dense(
+                dense[part], None if self.rows is None else self.rows[part]
+            )
+        return out
+
+    def _scale_sparse(self, block: CSRBlock, dtype: np.dtype[Any]) -> CSRBlock:
+        data = np.divide(block.data, self.divisor.astype(dtype)[block.indices], dtype=dtype)
+        if self.max_value is not None:
+            data = np.minimum(data, dtype.type(self.max_value))
+        if self.rows is not None:
+            data = np.where(np.repeat(self.rows, np.diff(block.indptr)), data, block.data)
+            data = data.astype(dtype, copy=False)
+        return CSRBlock.from_arrays(data, block.indices, block.indptr, block.shape)
+
+    def _scale_dense(self, values: NDArray[Any], rows: NDArray[np.bool_] | None) -> NDArray[Any]:
+        center = 0.0 if self.center is None else self.center
+        scaled = (values - center) / self.divisor
+        if self.max_value is not None:
+            low = -np.inf if self.center is None else -self.max_value
+            scaled = np.clip(scaled, low, self.max_value)
+        return scaled if rows is None else np.where(rows[:, None], scaled, values)

@@ -1,0 +1,75 @@
+"""Fixtures that all tests share: real files, and counted passes over a stored matrix."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def data_folder() -> Path | None:
+    """The folder of real test files: LAZYOMICS_TEST_DATA, else ../shared/data."""
+    named = os.environ.get("LAZYOMICS_TEST_DATA")
+    for folder in (Path(named) if named else None, REPOSITORY.parent / "shared" / "data"):
+        if folder is not None and folder.is_dir():
+            return folder
+    return None
+
+
+@pytest.fixture(scope="session")
+def data_file() -> Callable[[str], Path]:
+    """Path of a real file by name; skips the test where it cannot be had."""
+
+    def find(name: str) -> Path:
+        folder = data_folder()
+        if folder is None or not (folder / name).exists():
+            pytest.skip(f"{name} not found: set LAZYOMICS_TEST_DATA to the folder with test files")
+        return folder / name
+
+    return find
+
+
+@dataclass
+class Passes:
+    """How often a stored matrix was read: 1.0 is each of its values once."""
+
+    values: float = 0.0
+    indices: float = 0.0
+
+
+@pytest.fixture
+def count_passes() -> Callable[..., AbstractContextManager[Passes]]:
+    """``with count_passes(path, "X") as passes: …`` then look at ``passes.values``."""
+    from lazyomics.io.chunks import count_reads
+
+    @contextmanager
+    def counting(path: str | Path, element: str = "X") -> Iterator[Passes]:
+        passes = Passes()
+        sizes = _decoded_sizes(path, element)
+        with count_reads() as counter:
+            yield passes
+        for part, size in sizes.items():
+            read = counter.by_dataset[str(Path(path).absolute()), part].bytes_decoded / size
+            if part.endswith("/indices"):
+                passes.indices = read
+            else:
+                passes.values = read
+
+    return counting
+
+
+def _decoded_sizes(path: str | Path, element: str) -> dict[str, int]:
+    """Bytes of the datasets that hold the values (and indices) of a matrix."""
+    with h5py.File(path, "r") as file:
+        stored = file[element]
+        parts = {element: stored}
+        if isinstance(stored, h5py.Group):
+            parts = {f"{element}/{p}": stored[p] for p in ("data", "indices")}
+        return {name: max(1, d.size * d.dtype.itemsize) for name, d in parts.items()}

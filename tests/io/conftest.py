@@ -1,0 +1,1 @@
+from tests.container.conftest import one_file, stored  # noqa: F401

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from lazyomics.kernels import totals
+from lazyomics.kernels.blas import one_blas_thread
+from lazyomics.kernels.compiled import compiled
+
+CODE = """
+import sys
+from lazyomics.kernels.qc_state import gene_totals
+from lazyomics.kernels.block import as_block
+import numpy as np, scipy.sparse as sp
+assert "numba" not in sys.modules or "sparse" in sys.modules
+print(gene_totals(as_block(sp.csr_matrix(np.eye(3)))).total.tolist())
+"""
+
+
+def test_works_without_a_place_for_the_cache():
+    environment = os.environ | {"NUMBA_CACHE_DIR": "/proc/cannot/be/made"}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(totals.__file__).parents[2],
+    )
+    assert done.stdout.strip() == "[1.0, 1.0, 1.0]", done.stderr
+
+
+def test_many_threads_may_arrive_first():
+    @compiled
+    def doubled(values):
+        return values * 2
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(doubled, [np.arange(3)] * 8))
+    assert all(r.tolist() == [0, 2, 4] for r in results)
+
+
+def test_states_and_kernels_pickle():
+    from lazyomics.kernels.qc_state import gene_totals
+
+    assert pickle.loads(pickle.dumps(gene_totals))(np.ones((2, 1))).total.tolist() == [2.0]
+
+
+def blas_threads() -> set[int]:
+    return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+
+
+def test_blas_threads_are_limited_while_any_task_is_inside():
+    import scipy.linalg.blas  # noqa: F401
+
+    before = blas_threads()
+    with one_blas_thread():
+        with one_blas_thread():
+            assert blas_threads() == {1}
+        assert blas_threads() == {1}
+    assert blas_threads() == before

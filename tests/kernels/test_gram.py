@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lazyomics.kernels import gram
+from lazyomics.kernels.block import as_block
+from lazyomics.kernels.gram import scatter
+
+
+def csr(x):
+    return as_block(sp.csr_matrix(x))
+
+
+def expected(x):
+    centred = x.astype(np.float64) - x.mean(axis=0, dtype=np.float64)
+    return centred.T @ centred
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint16"])
+@pytest.mark.parametrize("as_kind", [np.asarray, csr])
+def test_scatter_equals_numpy(dtype, as_kind, monkeypatch):
+    monkeypatch.setattr(gram, "BUFFER_BYTES", 1)  # several groups of rows
+    x = np.random.default_rng(0).poisson(1, (300, 11)).astype(dtype)
+    state = scatter(as_kind(x))
+    tolerance = 1e-6 if dtype == "float32" else 1e-12
+    scale = np.abs(expected(x)).max()
+    np.testing.assert_allclose(state.matrix(), expected(x), rtol=0, atol=tolerance * scale)
+    np.testing.assert_allclose(state.mean, x.mean(axis=0, dtype=np.float64), rtol=1e-12)
+    raw = x.astype(float).T @ x.astype(float)
+    np.testing.assert_allclose(state.raw_matrix(), raw, rtol=1e-5)
+
+
+@given(st.integers(0, 30), st.integers(1, 6), st.lists(st.integers(0, 30), max_size=3))
+@settings(deadline=None, max_examples=50)
+def test_states_of_parts_add_up(n, p, cuts):
+    x = np.random.default_rng(n).poisson(1, (n, p)).astype(float)
+    bounds = [0, *sorted(min(c, n) for c in cuts), n]
+    for kind in (np.asarray, csr):
+        state = scatter(kind(x[:0]))
+        for low, high in zip(bounds, bounds[1:], strict=False):
+            state = state + scatter(kind(x[low:high]))
+        assert state.n == n
+        if n:
+            np.testing.assert_allclose(state.matrix(), expected(x), atol=1e-9)
+
+
+def test_large_means_do_not_cancel_in_float32():
+    x = np.random.default_rng(0).normal(1e4, 1, (2000, 4)).astype(np.float32)
+    both = scatter(x[:700]) + scatter(x[700:])
+    np.testing.assert_allclose(both.matrix(), expected(x), rtol=1e-5, atol=1e-2)
+
+
+def test_rows_are_kept_while_they_fit():
+    x = np.random.default_rng(0).poisson(1, (10, 3)).astype(np.float32)
+    for kind in (np.asarray, csr):
+        whole = scatter(kind(x[:4]), keep_bytes_per_row=1e3)
+        whole = whole + scatter(kind(x[4:]), keep_bytes_per_row=1e3)
+        assert [b.shape[0] for b in whole.kept] == [4, 6]
+        assert scatter(kind(x), keep_bytes_per_row=1.0).kept is None
+        assert (scatter(kind(x), keep_bytes_per_row=1.0) + whole).kept is None
+
+
+@pytest.mark.parametrize("as_kind", [np.asarray, csr])
+def test_blocks_stay_as_they_are(as_kind):
+    x = np.random.default_rng(0).poisson(1, (10, 3)).astype(np.float32)
+    before = x.copy()
+    block = as_kind(x)
+    scatter(block)
+    np.testing.assert_array_equal(np.asarray(block), before)
+
+
+def test_no_columns():
+    assert scatter(np.empty((3, 0))).matrix().shape == (0, 0)

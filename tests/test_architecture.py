@@ -1,0 +1,143 @@
+"""The layering of the package, read from its imports."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "lazyomics"
+
+BASE = {"errors", "config"}
+MAY_IMPORT = {
+    "errors": set(),
+    "config": set(),
+    "progress": set(),
+    "kernels": {"errors", "config", "kernels"},
+    "graph": BASE | {"kernels", "progress", "graph"},
+    "container": BASE | {"graph", "kernels", "container"},
+    "io": BASE | {"container", "graph", "kernels", "io"},
+    "pp": BASE | {"container", "graph", "kernels", "pp"},
+    "tl": BASE | {"container", "graph", "kernels", "get", "pp", "tl"},
+    "get": BASE | {"container", "graph", "kernels", "get"},
+    "pl": BASE | {"container", "get", "tl", "pl"},
+    "datasets": BASE | {"container", "io", "kernels", "datasets"},
+}
+ONLY_IN = {
+    "h5py": {"io", "datasets"},
+    "anndata": {"container/interop.py"},
+    "mudata": {"container/interop.py"},
+    "scanpy": set(),
+    "dask.array": {"graph", "container", "io", "kernels/block_dask.py"},
+}
+HEAVY = ("sklearn", "matplotlib", "umap", "pynndescent", "igraph", "leidenalg", "scanpy",
+         "anndata", "mudata", "distributed", "fsspec", "pooch")
+FORBIDDEN_NAMES = {"utils", "core", "common", "helpers", "misc"}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0].removesuffix(".py")
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text())
+    nodes = ast.walk(tree) if not top_level_only else _outside_functions(tree)
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def _outside_functions(tree: ast.Module):
+    """Nodes that run on import; what only type checkers see is left out."""
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        yield node
+        waiting.extend(ast.iter_child_nodes(node))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_parts_import_only_what_they_may(path: Path) -> None:
+    part = part_of(path)
+    if part == "__init__":
+        return
+    used = {n.split(".")[1] for n in imports(path) if n.startswith("lazyomics.")}
+    assert used <= MAY_IMPORT[part], f"{part} must not import {used - MAY_IMPORT[part]}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_outside_packages_stay_where_they_belong(path: Path) -> None:
+    relative = str(path.relative_to(PACKAGE))
+    for name in imports(path):
+        for package, places in ONLY_IN.items():
+            if name == package or name.startswith(f"{package}."):
+                assert part_of(path) in places or relative in places, f"{name} in {relative}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_names_say_what_is_inside(path: Path) -> None:
+    names = {p.removesuffix(".py") for p in path.relative_to(PACKAGE).parts}
+    assert not names & FORBIDDEN_NAMES
+
+
+def test_no_import_cycles() -> None:
+    graph = {_module(p): _package_imports(p) for p in FILES}
+    state: dict[str, int] = {}
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        if state.get(module) == 2 or module not in graph:
+            return
+        assert state.get(module) != 1, f"cycle: {' -> '.join((*trail, module))}"
+        state[module] = 1
+        for other in graph[module]:
+            visit(other, (*trail, module))
+        state[module] = 2
+
+    for module in graph:
+        visit(module, ())
+
+
+def _module(path: Path) -> str:
+    parts = ["lazyomics", *path.relative_to(PACKAGE).with_suffix("").parts]
+    return ".".join(p for p in parts if p != "__init__")
+
+
+def _package_imports(path: Path) -> set[str]:
+    modules = {_module(p) for p in FILES}
+    found = set()
+    for name in imports(path, top_level_only=True):
+        if name in modules:
+            found.add(name)
+        elif name.rpartition(".")[0] in modules:
+            found.add(name.rpartition(".")[0])
+    return found - {_module(path), "lazyomics"}
+
+
+def test_import_is_light() -> None:
+    """Heavy packages wait for their first use."""
+    code = "import sys, lazyomics; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
+    ).stdout.split()
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_public_names_exist() -> None:
+    import lazyomics as lo
+
+    for name in lo.__all__:
+        assert getattr(lo, name) is not None

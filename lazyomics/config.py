@@ -11,6 +11,8 @@ option                    default    meaning
                                      flight: bytes, a text such as ``"2 GiB"``, or a share of the
                                      memory that is available such as ``"25 %"``
 ``lazyomics.progress``    false      show a progress bar for each computation
+``lazyomics.external-     false      follow links and data that lead out of the opened file
+files``
 ========================  =========  =============================================================
 """
 
@@ -24,7 +26,12 @@ from dask.utils import parse_bytes
 
 __all__ = ["chunk_bytes", "memory", "progress"]
 
-DEFAULTS: dict[str, Any] = {"chunk-bytes": "32 MiB", "memory": "25 %", "progress": False}
+DEFAULTS: dict[str, Any] = {
+    "chunk-bytes": "32 MiB",
+    "external-files": False,
+    "memory": "25 %",
+    "progress": False,
+}
 
 dask.config.update_defaults({"lazyomics": DEFAULTS})
 

@@ -55,8 +55,11 @@ def test_what_changed_is_saved_and_only_that(stored) -> None:
     adata.write()
     changed = {n for n, a in addresses(stored).items() if before.get(n) != a}
     assert {n.split("/")[0] for n in changed} == {"obs", "obsm", "uns", "layers"}
-    assert not any(n.startswith(("layers/counts", "obsm/frame", "obs/n")) for n in changed
-                   if n not in ("obs/new",))
+    assert not any(
+        n.startswith(("layers/counts", "obsm/frame", "obs/n"))
+        for n in changed
+        if n not in ("obs/new",)
+    )
     theirs.obs["new"] = np.arange(30.0)
     theirs.obs["size"] *= 2
     theirs.obs["kind"] = theirs.obs["kind"].cat.rename_categories({"a": "A"})
@@ -213,8 +216,11 @@ def test_names_of_cells_and_order_of_columns(one_file) -> None:
 def test_saving_into_old_layouts(data_file, tmp_path) -> None:
     import shutil
 
-    for name in ("anndata_v0.7.0_adata.h5ad", "anndata_v0.5.0_adata.h5ad",
-                 "bpcells_mini_mat.anndata-v0.6.22.h5ad"):
+    for name in (
+        "anndata_v0.7.0_adata.h5ad",
+        "anndata_v0.5.0_adata.h5ad",
+        "bpcells_mini_mat.anndata-v0.6.22.h5ad",
+    ):
         path = tmp_path / name
         shutil.copy(data_file(name), path)
         expected = ad.read_h5ad(path)

@@ -56,7 +56,8 @@ def adata_with_categories(adata):
 
 
 @pytest.mark.parametrize(
-    "x", [sp.random(9, 5, 0.4, "csr"), sp.random(9, 5, 0.4, "csc"), np.eye(9, 5), None],
+    "x",
+    [sp.random(9, 5, 0.4, "csr"), sp.random(9, 5, 0.4, "csc"), np.eye(9, 5), None],
     ids=["csr", "csc", "dense", "none"],
 )
 def test_objects_from_memory(tmp_path, x) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lazyomics.errors import StaleFileError
+from lazyomics.errors import FileFormatError, StaleFileError
 from lazyomics.io.chunks.files import FileState, RawFile
 from lazyomics.io.chunks.layout import Fingerprint, fill_value, fingerprint_of
 from lazyomics.io.chunks.library import open_readonly
@@ -116,7 +116,7 @@ def known(file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int) ->
         with _lock:
             entry = _cache.get(key)  # another thread may have looked meanwhile
             if entry is None or entry.state != file.state() or not entry.settled:
-                entry = _learn(file, name, fingerprint, entry)
+                entry = _learn(file, name, fingerprint, opened_ns, entry)
                 _remember(key, entry)
     outdated = opened_ns < entry.since_ns or opened_ns in entry.outdated
     if entry.fingerprint != fingerprint or outdated:
@@ -141,8 +141,10 @@ def _remember(key: tuple[str, str], entry: Known) -> None:
         total -= dropped.table.nbytes
 
 
-def _learn(file: RawFile, name: str, fingerprint: Fingerprint, before: Known | None) -> Known:
-    entry = _look(file, name, fingerprint)
+def _learn(
+    file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int, before: Known | None
+) -> Known:
+    entry = _look(file, name, fingerprint, opened_ns)
     if before is None or before.fingerprint != entry.fingerprint:
         return entry
     if before.sample == entry.sample and before.table.same_as(entry.table):
@@ -154,7 +156,7 @@ def _learn(file: RawFile, name: str, fingerprint: Fingerprint, before: Known | N
     return replace(entry, since_ns=entry.state.mtime_ns, outdated=outdated)
 
 
-def _look(file: RawFile, name: str, fingerprint: Fingerprint) -> Known:
+def _look(file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int) -> Known:
     """Read the layout while nobody writes: again if the file changed meanwhile."""
     for attempt in range(_ATTEMPTS):
         state = file.state()
@@ -162,9 +164,13 @@ def _look(file: RawFile, name: str, fingerprint: Fingerprint) -> Known:
             raise stale(file.path, name, " (the file was replaced)")
         try:
             entry = _look_once(file, name, state)
-        except (OSError, RuntimeError, KeyError, ValueError, AttributeError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
             if isinstance(error, (PermissionError, FileNotFoundError)):
                 raise
+            if opened_ns == state.mtime_ns == file.state().mtime_ns:
+                if isinstance(error, FileFormatError):
+                    raise
+                raise _damaged(file.path, name, error) from error
             if file.state() == state or attempt == _ATTEMPTS - 1:
                 raise stale(file.path, name, f" (HDF5: {error})") from error
         else:
@@ -172,6 +178,16 @@ def _look(file: RawFile, name: str, fingerprint: Fingerprint) -> Known:
                 return entry
         time.sleep(_PAUSE)
     raise stale(file.path, name, " (and still changes)")
+
+
+def _damaged(path: str, name: str, error: Exception) -> FileFormatError:
+    return FileFormatError.at(
+        path,
+        name,
+        expected="a dataset that HDF5 can describe",
+        found=f"an error: {error}",
+        hint="The file is damaged.",
+    )
 
 
 def _look_once(file: RawFile, name: str, state: FileState) -> Known:

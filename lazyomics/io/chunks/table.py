@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import h5py
 import numpy as np
@@ -119,7 +120,7 @@ class ChunkTable:
                 expected="fewer than 2**62 chunks",
                 found=f"shape {fingerprint.shape} in chunks of {grid.chunk}",
             )
-        listed: list[tuple[tuple[int, ...], int, int, int]] = []
+        listed: list[tuple[Any, ...]] = []
         dataset.id.chunk_iter(lambda chunk: listed.append(tuple(chunk)))
         columns = _columns(listed, len(counts))
         where = columns[: len(counts)] // np.array(grid.chunk, np.int64)[:, None]
@@ -158,7 +159,12 @@ def spread(count: int) -> Positions:
     return np.unique(np.linspace(0, count - 1, _SAMPLES).astype(np.int64))
 
 
-def _columns(listed: list[tuple[tuple[int, ...], int, int, int]], axes: int) -> Positions:
+def _columns(listed: list[tuple[Any, ...]], axes: int) -> Positions:
     """Chunk coordinates, filter mask, position and size as rows of one array."""
     flat = [(*start, mask, offset, size) for start, mask, offset, size in listed]
-    return np.array(flat, np.int64).reshape(len(flat), axes + 3).T
+    try:
+        columns = np.array(flat, np.int64)
+    except OverflowError:  # a damaged position, beyond any file: keep it so
+        most = np.iinfo(np.int64).max // 2
+        columns = np.array([[min(n, most) for n in chunk] for chunk in flat], np.int64)
+    return columns.reshape(len(flat), axes + 3).T

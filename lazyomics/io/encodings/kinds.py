@@ -49,9 +49,10 @@ def encoding(obj: Any) -> tuple[str, str]:
     return ALIASES.get(kind, kind), version
 
 
+@guarded
 def is_legacy(obj: Any) -> bool:
     """Whether the element carries no encoding attribute, as before anndata 0.8."""
-    return encoding(obj)[0] == ""
+    return "encoding-type" not in obj.attrs
 
 
 @guarded

@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 import h5py
 
 from lazyomics.errors import UnsupportedError
-from lazyomics.io.encodings.integrity import location
+from lazyomics.io.encodings.integrity import location, lost
 from lazyomics.io.encodings.kinds import encoding
+from lazyomics.io.files import open_for_reading
 
 __all__ = ["OpaqueElement"]
 
@@ -43,10 +44,12 @@ class OpaqueElement:
 
     def copy_to(self, parent: h5py.Group, name: str) -> None:
         """Copy the element verbatim, with everything below it, to ``parent[name]``."""
-        if os.fsdecode(parent.file.filename) == self.path:
+        if _same_file(location(parent)[0], self.path):  # opened already, and not twice
             parent.file.copy(self.name, parent, name)
             return
-        with h5py.File(self.path, "r") as file:
+        with open_for_reading(self.path) as file:
+            if self.name not in file:
+                raise lost(file, self.name.lstrip("/"), found="nothing any more")
             file.copy(self.name, parent, name)
 
     @property
@@ -63,3 +66,9 @@ class OpaqueElement:
         )
 
     __array__ = __getitem__ = __iter__ = _fail
+
+
+def _same_file(path: str, other: str) -> bool:
+    if path == other:
+        return True
+    return os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)

@@ -1,0 +1,80 @@
+"""Plots, with scanpy's names, parameters and look.
+
+Gene values are read from disk when a plot asks for them: all genes of a call in one pass.
+Matplotlib is imported when the first plotting function is used.
+
+Every function takes ``show`` and ``save``:
+
+``show``
+    ``None`` (default) shows the figure where the matplotlib backend can (a window, a notebook) and
+    otherwise returns the axes; ``True`` always calls :func:`matplotlib.pyplot.show`; ``False``
+    never does and returns the axes.
+``save``
+    ``True`` writes ``figures/<name>.pdf``; a text such as ``"_cd4.png"`` is appended to the name
+    (``figures/umap_cd4.png``). A :class:`~pathlib.Path`, or a text with a directory in it
+    (``"out/umap.png"``), is taken as the file to write. The folder and the default format are
+    in :data:`lazyomics.pl.settings`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from lazyomics.errors import require
+
+if TYPE_CHECKING:
+    from lazyomics.pl.basis_plots import diffmap, draw_graph, pca, tsne, umap
+    from lazyomics.pl.dendrograms import dendrogram
+    from lazyomics.pl.dotplots import dotplot
+    from lazyomics.pl.embeddings import embedding
+    from lazyomics.pl.gene_dispersions import highly_variable_genes
+    from lazyomics.pl.theme import set_figure_params, settings
+    from lazyomics.pl.variance_ratio import pca_variance_ratio
+    from lazyomics.pl.violins import violin
+
+__all__ = [
+    "dendrogram",
+    "diffmap",
+    "dotplot",
+    "draw_graph",
+    "embedding",
+    "highly_variable_genes",
+    "pca",
+    "pca_variance_ratio",
+    "set_figure_params",
+    "settings",
+    "tsne",
+    "umap",
+    "violin",
+]
+
+# No module is called like a function in it: importing the module would hide the function.
+_MODULES = {
+    "dendrogram": "dendrograms",
+    "diffmap": "basis_plots",
+    "dotplot": "dotplots",
+    "draw_graph": "basis_plots",
+    "embedding": "embeddings",
+    "highly_variable_genes": "gene_dispersions",
+    "pca": "basis_plots",
+    "pca_variance_ratio": "variance_ratio",
+    "set_figure_params": "theme",
+    "settings": "theme",
+    "tsne": "basis_plots",
+    "umap": "basis_plots",
+    "violin": "violins",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require("matplotlib", extra="plot", purpose=f"pl.{name}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

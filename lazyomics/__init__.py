@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from lazyomics import config, errors
 from lazyomics.container.anndata import AnnData
-from lazyomics.io import storage as _storage  # installs the storage of containers
+from lazyomics.container.mudata import MuData
+from lazyomics.io import storage as _storage  # noqa: F401 (installs the storage of containers)
 from lazyomics.io.opening import read_h5ad
+from lazyomics.io.opening_mudata import read, read_h5mu
 from lazyomics.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "AnnData",
+    "MuData",
     "ProgressBar",
     "__version__",
     "config",
@@ -31,7 +34,9 @@ __all__ = [
     "get",
     "pl",
     "pp",
+    "read",
     "read_h5ad",
+    "read_h5mu",
     "tl",
 ]
 

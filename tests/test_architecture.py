@@ -29,12 +29,24 @@ MAY_IMPORT = {
 ONLY_IN = {
     "h5py": {"io", "datasets"},
     "anndata": {"container/interop.py"},
-    "mudata": {"container/interop.py"},
+    "mudata": {"container/interop_mudata.py"},
     "scanpy": set(),
     "dask.array": {"graph", "container", "io", "kernels/block_dask.py"},
 }
-HEAVY = ("sklearn", "matplotlib", "umap", "pynndescent", "igraph", "leidenalg", "scanpy",
-         "anndata", "mudata", "distributed", "fsspec", "pooch")
+HEAVY = (
+    "sklearn",
+    "matplotlib",
+    "umap",
+    "pynndescent",
+    "igraph",
+    "leidenalg",
+    "scanpy",
+    "anndata",
+    "mudata",
+    "distributed",
+    "fsspec",
+    "pooch",
+)
 FORBIDDEN_NAMES = {"utils", "core", "common", "helpers", "misc"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -457,7 +457,7 @@ class AnnData(LazyParts):
         Passes over X: one for a new file, none for a save that leaves X. Peak memory: a window
         of blocks.
         """
-        options = {"compression": compression, "compression_opts": compression_opts}
+        options: dict[str, Any] = {"compression": compression, "compression_opts": compression_opts}
         if filename is None or (self.isbacked and Path(filename) == self.filename):
             if self._backing is None:
                 raise ValueError("the object is not opened from a file: give a filename")

@@ -28,9 +28,7 @@ class Union:
         return bool(np.array_equal(self.previous, np.arange(len(self.names))))
 
 
-def shared(
-    names: Mapping[str, pd.Index], before: pd.Index, maps: PositionMaps | None
-) -> Union:
+def shared(names: Mapping[str, pd.Index], before: pd.Index, maps: PositionMaps | None) -> Union:
     """Union of the names of modalities that describe the same entries.
 
     A name that is repeated within a modality stands for several entries: its k-th occurrence is

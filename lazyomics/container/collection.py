@@ -7,11 +7,12 @@ obsm or uns entry must stay in the file when only X is persisted.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import dask.threaded
 from dask.highlevelgraph import HighLevelGraph
+from dask.utils import ensure_dict
 
 from lazyomics.container.mappings import is_deferred
 from lazyomics.container.slots import MatrixSlot
@@ -28,7 +29,7 @@ Place = tuple[str, str]  # mapping name and key; ("X", "") and ("raw", "") for t
 class LazyParts:
     """The dask side of AnnData."""
 
-    def compute(self: Any) -> Self:
+    def compute(self: Any) -> Any:
         """Return the object in memory: scipy CSR (CSC) or numpy matrices, not backed.
 
         Notes
@@ -40,16 +41,16 @@ class LazyParts:
         loaded = replace_parts(self, dict(zip(parts, values, strict=True)))
         load_stored(loaded)
         loaded._backing = None
-        return loaded  # type: ignore[no-any-return]
+        return loaded
 
     to_memory = compute
 
-    def persist(self: Any) -> Self:
+    def persist(self: Any) -> Any:
         """Return the object with its lazy matrices kept as blocks in memory (of the cluster)."""
         from dask import persist
 
         parts = lazy_parts(self)
-        return replace_parts(  # type: ignore[no-any-return]
+        return replace_parts(
             self, dict(zip(parts, persist(*parts.values()), strict=True))
         )
 
@@ -68,14 +69,26 @@ class LazyParts:
     def __dask_tokenize__(self: Any) -> Any:
         return id(self), [x.name for x in lazy_parts(self).values()]
 
-    __dask_optimize__ = staticmethod(da.Array.__dask_optimize__)
     __dask_scheduler__ = staticmethod(dask.threaded.get)
+
+    @staticmethod
+    def __dask_optimize__(graph: Any, keys: Any, **kwargs: Any) -> Any:
+        return optimize_together(graph, keys, **kwargs)
 
     def __dask_postcompute__(self: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _finish, (self, "compute")
 
     def __dask_postpersist__(self: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (self,)
+
+
+def optimize_together(graph: Any, keys: Any, **_: Any) -> Any:
+    """Optimize as arrays are, when one of several results is an input of another.
+
+    dask fuses whole layers by the dependencies of layers, and takes results that others build on
+    for inner ones; as single tasks they stay what they are.
+    """
+    return da.Array.__dask_optimize__(ensure_dict(graph), keys)
 
 
 def lazy_parts(adata: AnnData) -> dict[Place, da.Array]:

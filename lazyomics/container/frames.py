@@ -78,8 +78,8 @@ class FrameSlot:
 
     def copy(self) -> FrameSlot:
         """Return an independent slot."""
-        loaded = isinstance(self._value, pd.DataFrame)
-        return FrameSlot(self._value.copy() if loaded else self._value)
+        value = self._value
+        return FrameSlot(value.copy() if isinstance(value, pd.DataFrame) else value)
 
     @property
     def nbytes(self) -> int:

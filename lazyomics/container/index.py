@@ -68,14 +68,16 @@ def _values(key: Any) -> np.ndarray[Any, Any]:
     values = np.asarray(key)
     if values.ndim == 2 and 1 in values.shape:
         values = values.ravel()
-    if values.dtype == object and len(values) and all(isinstance(v, bool | np.bool_) for v in values):
+    if (
+        values.dtype == object
+        and len(values)
+        and all(isinstance(v, bool | np.bool_) for v in values)
+    ):
         values = values.astype(bool)
     return values
 
 
-def _slice_selector(
-    key: slice, size: int, names: Callable[[], pd.Index], axis: str
-) -> Selector:
+def _slice_selector(key: slice, size: int, names: Callable[[], pd.Index], axis: str) -> Selector:
     if not any(isinstance(part, str) for part in (key.start, key.stop)):
         return positions(key, size, axis)
     index = names()

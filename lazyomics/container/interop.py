@@ -42,7 +42,8 @@ def parts_of_anndata(other: Any) -> dict[str, Any]:
         "uns": dict(other.uns),
         "obsm": dict(other.obsm),
         "varm": dict(other.varm),
-        "layers": dict(other.layers),
+        # anndata 0.13 lists X among the layers, under None
+        "layers": {k: v for k, v in other.layers.items() if k is not None},
         "obsp": dict(other.obsp),
         "varp": dict(other.varp),
         "raw": None if raw is None else {"X": raw.X, "var": raw.var, "varm": dict(raw.varm)},

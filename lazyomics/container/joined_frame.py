@@ -26,9 +26,7 @@ class JoinedFrame(pd.DataFrame):
     _find: Callable[[str], pd.Series[Any] | None] | None = None
 
     @classmethod
-    def over(
-        cls, frame: pd.DataFrame, find: Callable[[str], pd.Series[Any] | None]
-    ) -> JoinedFrame:
+    def over(cls, frame: pd.DataFrame, find: Callable[[str], pd.Series[Any] | None]) -> JoinedFrame:
         """Wrap a table, with a function that joins a column of a modality (or returns None)."""
         made = cls(frame)
         made._find = find
@@ -47,10 +45,10 @@ class JoinedFrame(pd.DataFrame):
             return frame[key]
         return super().__getitem__(key)
 
-    def __contains__(self, key: object) -> bool:
+    def __contains__(self, key: object) -> bool:  # type: ignore[misc]
         return super().__contains__(key) or (isinstance(key, str) and self._is_elsewhere(key))
 
-    def __delitem__(self, key: Any) -> None:
+    def __delitem__(self, key: Any) -> None:  # type: ignore[misc]
         if isinstance(key, str) and key not in self.columns and self._is_elsewhere(key):
             raise KeyError(f"{key!r} belongs to a modality; delete it there")
         super().__delitem__(key)

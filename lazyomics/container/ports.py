@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
+    from lazyomics.container.mudata import MuData
 
 __all__ = ["Backing", "Storage", "storage", "use_storage"]
 
@@ -28,11 +29,48 @@ class Storage(Protocol):
     def open(self, path: Path) -> AnnData:
         """Open a file lazily."""
 
-    def write(self, adata: AnnData, path: Path, **options: Any) -> None:
+    def write(
+        self,
+        adata: AnnData,
+        path: Path,
+        *,
+        compression: str | None = None,
+        compression_opts: int | None = None,
+    ) -> None:
         """Stream an object to a new file."""
 
-    def save(self, adata: AnnData, *, overwrite_x: bool, **options: Any) -> None:
+    def save(
+        self,
+        adata: AnnData,
+        *,
+        overwrite_x: bool,
+        compression: str | None = None,
+        compression_opts: int | None = None,
+    ) -> None:
         """Save into the opened file what changed."""
+
+    def open_mudata(self, path: Path) -> MuData:
+        """Open a file of several modalities lazily."""
+
+    def write_mudata(
+        self,
+        mdata: MuData,
+        path: Path,
+        *,
+        compression: str | None = None,
+        compression_opts: int | None = None,
+    ) -> None:
+        """Stream an object of several modalities to a new file."""
+
+    def save_mudata(
+        self,
+        mdata: MuData,
+        *,
+        overwrite_x: bool,
+        compression: str | None = None,
+        compression_opts: int | None = None,
+    ) -> None:
+        """Save into the opened file what changed in any modality."""
 
 
 _storage: list[Storage] = []

@@ -139,10 +139,11 @@ def fold_rows(
     """
     name = f"fold-{uuid4().hex}"
     layer = _block_tasks(name, x, kernel, rows, kwargs)
-    level, keys = 0, [(name, k) for k in range(x.numblocks[0])]
+    level = 0
+    keys: list[tuple[Any, ...]] = [(name, k) for k in range(x.numblocks[0])]
     while len(keys) > 1:
         level += 1
-        merged = []
+        merged: list[tuple[Any, ...]] = []
         for j in range(0, len(keys), STATES_MERGED_AT_ONCE):
             key = (f"merge-{name}", level, j)
             layer[key] = (_merge, keys[j : j + STATES_MERGED_AT_ONCE])
@@ -183,7 +184,9 @@ def collect_rows(
     """
     name = f"collect-{uuid4().hex}"
     end = () if columns is None else (0,)
-    layer = {(*key, *end): task for key, task in _block_tasks(name, x, kernel, rows, kwargs).items()}
+    layer = {
+        (*key, *end): task for key, task in _block_tasks(name, x, kernel, rows, kwargs).items()
+    }
     chunks = (x.chunks[0],) if columns is None else (x.chunks[0], (columns,))
     graph = HighLevelGraph.from_collections(name, layer, dependencies=[x])
     return da.Array(graph, name, chunks, meta=np.empty((0,) * len(chunks), dtype=dtype))

@@ -103,7 +103,6 @@ def _cut(array: Any, rows: Selector, cols: Selector) -> Any:
     return array if is_whole(cols, array.shape[1]) else array[:, cols]
 
 
-
 def is_in_memory(matrix: Any) -> bool:
     """Whether a matrix is held by numpy, scipy or a block instead of being lazy."""
     return isinstance(matrix, np.ndarray | SparseBlock) or sp.issparse(matrix)

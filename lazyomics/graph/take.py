@@ -82,5 +82,3 @@ def _pick(block: Any, local: Any) -> Any:
 def _assemble(pieces: list[Any], back: Any) -> Any:
     joined = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=0)
     return joined[back, :]
-
-

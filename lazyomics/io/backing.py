@@ -39,9 +39,9 @@ class FileBacking:
     @classmethod
     def of(cls, adata: AnnData, path: str | os.PathLike[str], group: str = "/") -> FileBacking:
         """Note the file and its names for a freshly opened object."""
-        names = {m.name: frozenset(m) for m in adata._mappings()}
+        names: dict[str, frozenset[str]] = {m.name: frozenset(m) for m in adata._mappings()}
         names["uns"] = frozenset(adata._uns)
         names["obs"] = frozenset(adata._obs.columns)
         names["var"] = frozenset(adata._var.columns)
         names["raw"] = frozenset() if adata._raw is None else frozenset({"X", "var", "varm"})
-        return cls(Path(path), os.path.abspath(path), adata.shape, dict(names), group)
+        return cls(Path(path), os.path.abspath(path), adata.shape, names, group)

@@ -55,7 +55,9 @@ def _same_array(a: Any, b: Any) -> bool:
     if a.shape != b.shape or a.dtype.kind != b.dtype.kind or a.dtype.itemsize != b.dtype.itemsize:
         return False
     if a.dtype.names is not None:
-        return a.dtype.names == b.dtype.names and all(_same_array(a[n], b[n]) for n in a.dtype.names)
+        return a.dtype.names == b.dtype.names and all(
+            _same_array(a[n], b[n]) for n in a.dtype.names
+        )
     if a.dtype.kind in "fc":
         return bool(np.array_equal(a, b, equal_nan=True))
     if a.dtype.kind == "O":

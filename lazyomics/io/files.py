@@ -1,18 +1,21 @@
-"""Open files for reading their structure, whoever else has them open."""
+"""Open files for reading their structure or for changing it, whoever else has them open."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 
 from lazyomics.errors import FileFormatError
+from lazyomics.io.transaction import Shared, saving, share
+from lazyomics.io.transaction.superblock import SIGNATURE
 
 __all__ = ["checked_path", "open_for_reading", "open_for_saving"]
 
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SECONDS_TO_WAIT_FOR_A_WRITER = 2.0
 
 
@@ -49,22 +52,38 @@ def _is_hdf5(path: Path) -> bool:
         offset = 0
         while offset < size:
             file.seek(offset)
-            if file.read(8) == HDF5_SIGNATURE:
+            if file.read(8) == SIGNATURE:
                 return True
             offset = offset * 2 or 512
     return False
 
 
+class _SharedFile(h5py.File):
+    """A file that no save changes while it is open."""
+
+    def __init__(self, path: str | os.PathLike[str], shared: Shared | None) -> None:
+        self._shared = shared
+        super().__init__(path, "r")
+
+    def close(self) -> None:
+        """Close the file, then let saves go on."""
+        super().close()
+        if self._shared is not None:
+            self._shared.close()
+
+
 def open_for_reading(path: str | os.PathLike[str]) -> h5py.File:
     """Open a file to read its structure; close it soon.
 
-    A program that is saving is waited for. One that merely keeps the file open for writing is not
-    a reason to refuse: the file is then read without a lock.
+    A save that was interrupted is finished first, one that is being put in place is waited for. A
+    program that merely keeps the file open for writing is not a reason to refuse: after 2 s the
+    file is read without a lock.
     """
     deadline = time.monotonic() + SECONDS_TO_WAIT_FOR_A_WRITER
     while True:
+        shared = share(path)
         try:
-            return h5py.File(path, "r")
+            return _SharedFile(path, shared)
         except BlockingIOError:
             if time.monotonic() > deadline:
                 return _open_unlocked(path)
@@ -80,26 +99,28 @@ def _open_unlocked(path: str | os.PathLike[str]) -> h5py.File:
         raise _unreadable(path, error) from error
 
 
-def open_for_saving(path: str | os.PathLike[str], *, timeout: float = 30.0) -> h5py.File:
-    """Open a file to change it, waiting for others that read or save it.
+@contextmanager
+def open_for_saving(path: str | os.PathLike[str], *, timeout: float = 30.0) -> Iterator[h5py.File]:
+    """Open a file to change it; when the block ends, all changes are in the file or none.
+
+    Parameters
+    ----------
+    path
+        An existing file; its folder must be writable.
+    timeout
+        Seconds to wait for others that read or save it.
 
     Raises
     ------
     BlockingIOError
         If another program kept it open for the whole time.
+    PermissionError
+        If the file or its folder cannot be written.
+    OSError
+        If it cannot be written completely: the message says what that means for the save.
     """
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            return h5py.File(path, "r+")
-        except BlockingIOError as error:
-            if time.monotonic() > deadline:
-                raise BlockingIOError(
-                    error.errno,
-                    f"{path} is kept open by another program for {timeout:g} s; "
-                    "close it there, or write to a new file",
-                ) from error
-            time.sleep(0.05)
+    with saving(path, timeout=timeout) as file:
+        yield file
 
 
 def _unreadable(path: str | os.PathLike[str], error: OSError) -> OSError | FileFormatError:

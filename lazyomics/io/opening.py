@@ -87,7 +87,7 @@ def _plan(chunks: str | int) -> BlockPlan:
         return BlockPlan()
     if isinstance(chunks, str):
         return BlockPlan(target_bytes=int(parse_bytes(chunks)))
-    if not isinstance(chunks, int) or isinstance(chunks, bool) or chunks < 1:
+    if chunks < 1:
         raise ValueError(f"chunks is 'auto', a size or a number of rows, found {chunks!r}")
     return BlockPlan(lines_per_block=chunks)
 
@@ -239,9 +239,7 @@ def _move_graphs(
     uns["neighbors"] = {k: v for k, v in loaded.items() if k not in moved}
 
 
-def _raw(
-    group: h5py.Group, path: str, plan: BlockPlan, n_obs: int, old: Any
-) -> RawParts | None:
+def _raw(group: h5py.Group, path: str, plan: BlockPlan, n_obs: int, old: Any) -> RawParts | None:
     dotted = "raw.X" in group or "raw.var" in group
     if "raw" not in group and not dotted:
         return None

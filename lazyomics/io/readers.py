@@ -132,7 +132,7 @@ class CompressedReader:
         """Collect rows of a column-major matrix, a window of its columns at a time."""
         windows = _column_windows(_pointers(self), cols, self.dtype.itemsize)
         pieces = [self.read_columns(rows, window) for window in windows]
-        joined = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
+        joined: Any = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
         made: CSRBlock = joined.tocsr()
         return made
 
@@ -187,15 +187,19 @@ def _pointers(reader: CompressedReader) -> NDArray[np.int64]:
     hint = "The matrix is damaged; write it again from its source."
     if stored != n + 1:
         raise FileFormatError.at(
-            *where, expected=f"{n + 1} row pointers for shape {reader.shape}", found=str(stored),
+            *where,
+            expected=f"{n + 1} row pointers for shape {reader.shape}",
+            found=str(stored),
             hint=hint,
         )
     pointers = reader.indptr.read(0, stored).astype(np.int64)
     n_values = int(reader.data.shape[0])
     if len(pointers) and (pointers[0] != 0 or pointers[-1] > n_values):
         raise FileFormatError.at(
-            *where, expected=f"pointers from 0 to {n_values}",
-            found=f"{pointers[0]} to {pointers[-1]}", hint=hint,
+            *where,
+            expected=f"pointers from 0 to {n_values}",
+            found=f"{pointers[0]} to {pointers[-1]}",
+            hint=hint,
         )
     if bool((np.diff(pointers) < 0).any()):
         raise FileFormatError.at(
@@ -229,14 +233,19 @@ def reader_of(obj: h5py.Group | h5py.Dataset) -> DenseReader | CompressedReader:
         member = obj.get(part)
         if not isinstance(member, h5py.Dataset) or member.ndim != 1:
             raise FileFormatError.at(
-                path, f"{name}/{part}", expected="a one-dimensional dataset",
+                path,
+                f"{name}/{part}",
+                expected="a one-dimensional dataset",
                 found="nothing" if member is None else str(member),
             )
         parts[part] = StoredArray.of(member, path)
     sizes = [parts[p].shape[0] for p in ("data", "indices")]
     if sizes[0] != sizes[1]:
         raise FileFormatError.at(
-            path, name, expected="as many indices as values", found=f"{sizes[1]} and {sizes[0]}",
+            path,
+            name,
+            expected="as many indices as values",
+            found=f"{sizes[1]} and {sizes[0]}",
             hint="The matrix is damaged; write it again from its source.",
         )
     return CompressedReader(shape=shape, format=layout, **parts)

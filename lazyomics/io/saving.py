@@ -141,9 +141,7 @@ def _compare_mapping(
         changes.written[element] = value
 
 
-def _compare_x(
-    changes: _Changes, group: h5py.Group, adata: AnnData, backing: FileBacking
-) -> None:
+def _compare_x(changes: _Changes, group: h5py.Group, adata: AnnData, backing: FileBacking) -> None:
     held = adata._x.held
     has_x = "X" in group and element_kind(group["X"]) != "null"
     if not has_x:

@@ -89,7 +89,9 @@ def write_frame_change(group: h5py.Group, name: str, change: FrameChange) -> Non
     parent_name, _, key = name.rpartition("/")
     parent = group[parent_name] if parent_name else group
     fresh_key = f"{key}.{uuid4().hex[:8]}.new"
-    wanted = change.frame[list(change.order)] if change.whole else change.frame[list(change.columns)]
+    wanted = (
+        change.frame[list(change.order)] if change.whole else change.frame[list(change.columns)]
+    )
     write_frame(parent, fresh_key, wanted)
     if change.whole:
         if key in parent:

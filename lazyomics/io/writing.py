@@ -31,8 +31,11 @@ def write_new(adata: AnnData, path: Path, *, options: Mapping[str, Any]) -> None
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[h5py.File]:
-    """Open a file beside ``path`` for writing; put it in place when the block ends well."""
+def new_file(path: Path, *, user_block: bytes = b"") -> Iterator[h5py.File]:
+    """Open a file beside ``path`` for writing; put it in place when the block ends well.
+
+    ``user_block`` is put before the HDF5 part; HDF5 allows lengths of 512, 1024, 2048, ….
+    """
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(f"{path} is a folder, expected the name of a file")
@@ -40,8 +43,11 @@ def new_file(path: Path) -> Iterator[h5py.File]:
         raise FileNotFoundError(f"the folder {path.parent} does not exist")
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{uuid4().hex[:8]}.part")
     try:
-        with h5py.File(temporary, "w-") as file:
+        with h5py.File(temporary, "w-", userblock_size=len(user_block)) as file:
             yield file
+        if user_block:
+            with temporary.open("r+b") as raw:
+                raw.write(user_block)
         _sync(temporary)
         if target.exists():
             os.chmod(temporary, target.stat().st_mode & 0o7777)
@@ -91,9 +97,7 @@ def write_raw(group: h5py.Group, raw: RawParts, options: Mapping[str, Any]) -> N
     _write_mapping(made, raw.varm, options)
 
 
-def _write_frame(
-    group: h5py.Group, name: str, slot: FrameSlot, options: Mapping[str, Any]
-) -> None:
+def _write_frame(group: h5py.Group, name: str, slot: FrameSlot, options: Mapping[str, Any]) -> None:
     stored = slot.stored
     if isinstance(stored, StoredFrame) and stored.only is None and not options:
         if _copied(group, name, stored):
@@ -101,9 +105,7 @@ def _write_frame(
     write_frame(group, name, strings_to_categoricals(slot.frame), dataset_kwargs=options)
 
 
-def _write_mapping(
-    group: h5py.Group, mapping: AlignedMapping, options: Mapping[str, Any]
-) -> None:
+def _write_mapping(group: h5py.Group, mapping: AlignedMapping, options: Mapping[str, Any]) -> None:
     _write_dict(group, mapping.name, mapping.stored(), options)
 
 
@@ -154,8 +156,17 @@ def _is_current(obj: Any) -> bool:
         return False
     kind = str(obj.attrs["encoding-type"])
     if kind not in ("dict", "dataframe", "categorical"):
-        return kind in ("array", "csr_matrix", "csc_matrix", "string-array", "string",
-                        "numeric-scalar", "rec-array", "nullable-integer", "nullable-boolean")
+        return kind in (
+            "array",
+            "csr_matrix",
+            "csc_matrix",
+            "string-array",
+            "string",
+            "numeric-scalar",
+            "rec-array",
+            "nullable-integer",
+            "nullable-boolean",
+        )
     if kind == "dataframe" and str(obj.attrs["encoding-version"]) != "0.2.0":
         return False
     members = (obj[key] for key in obj)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 __all__ = ["one_blas_thread"]
 
-_lock = threading.Lock()
-_inside = 0
-_controller: Any = None
-_limit: Any = None
-
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Limit BLAS to one thread while any task of this process is inside.
+    """Limit BLAS to one thread.
 
-    The limit of a BLAS library belongs to the process, not to a thread, so the first task to
-    enter sets it and the last one to leave restores what was there.
+    Depending on how BLAS was built, its limit belongs to the calling thread or to the process; in
+    the second case the first thread to set it owns it. So it is entered twice: around the
+    computation, where it holds for the whole process and outlives every task, and within each
+    task, for builds that count by thread and for tasks that run in other processes.
 
     Examples
     --------
@@ -31,26 +28,14 @@ def one_blas_thread() -> Iterator[None]:
     array([[1., 0.],
            [0., 1.]])
     """
-    global _inside, _limit
-    with _lock:
-        if _inside == 0:
-            _limit = _blas_controller().limit(limits=1, user_api="blas")
-        _inside += 1
-    try:
+    with _controller().limit(limits=1, user_api="blas"):
         yield
-    finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                _limit.restore_original_limits()
-                _limit = None
 
 
-def _blas_controller() -> Any:
-    global _controller
-    if _controller is None:
-        import scipy.linalg.blas  # noqa: F401 (the controller finds only libraries that are loaded)
-        from threadpoolctl import ThreadpoolController
+@cache
+def _controller() -> Any:
+    """Find the BLAS libraries, once: looking for them costs more than a small product."""
+    import scipy.linalg.blas  # noqa: F401 (only libraries that are loaded are found)
+    from threadpoolctl import ThreadpoolController
 
-        _controller = ThreadpoolController()
-    return _controller
+    return ThreadpoolController()

@@ -25,7 +25,7 @@ writes into the arrays of its operands; results share them. ``x += 1`` binds a n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -38,12 +38,13 @@ from lazyomics.kernels.block_functions import apply_function
 from lazyomics.kernels.block_index import select
 from lazyomics.kernels.block_layout import BlockLayout
 from lazyomics.kernels.block_reduce import BlockReductions
+from lazyomics.kernels.block_shape import BlockShapes
 from lazyomics.kernels.block_ufuncs import apply_ufunc, dense
 
 __all__ = ["CSCBlock", "CSRBlock", "SparseBlock", "as_block", "register"]
 
 
-class SparseBlock(BlockReductions):
+class SparseBlock(BlockShapes, BlockReductions):
     """Two-dimensional sparse block with fill value 0: base of `CSRBlock` and `CSCBlock`.
 
     Attributes
@@ -132,46 +133,6 @@ class SparseBlock(BlockReductions):
         return block.like(np.clip(block.data, **options))
 
     @property
-    def T(self) -> BlockLayout:
-        """The transpose, with the same arrays and the other axis compressed."""
-        return self.transposed()
-
-    mT = T
-
-    def transpose(self, axes: Any = None, *rest: Any) -> Any:
-        """Transpose, unless ``axes`` keeps the axes as they are."""
-        order = (1, 0) if axes is None else tuple(np.ravel([axes, *rest]) % 2)
-        if sorted(order) != [0, 1]:
-            raise ValueError(f"axes {axes} are not those of a two-dimensional block")
-        return self.transposed() if order == (1, 0) else self
-
-    def reshape(self, *shape: Any, order: Literal["C", "F"] = "C", **_: Any) -> Any:
-        """A block if the new shape has two dimensions, else a dense array."""
-        wanted = shape[0] if len(shape) == 1 else shape
-        sizes = tuple(np.atleast_1d(wanted).tolist()) if wanted != () else ()
-        if len(sizes) != 2 or order != "C":
-            return self.toarray().reshape(sizes, order=order)
-        matrix = self.distinct().carrier().tocoo().reshape(sizes)
-        return type(self).from_scipy(self.scipy_type(matrix), self.dtype)
-
-    def ravel(self, order: Literal["C", "F"] = "C") -> NDArray[Any]:
-        """All values in one dimension, therefore dense."""
-        return self.toarray().ravel(order=order)
-
-    flatten = ravel
-
-    def squeeze(self, axis: Any = None) -> Any:
-        """Remove axes of length 1; what is left of them is dense."""
-        return self if axis is None and 1 not in self.shape else self.toarray().squeeze(axis)
-
-    def nonzero(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Rows and columns of the values that are not zero, row by row."""
-        block = self.tocsr().canonical()
-        rows = np.repeat(np.arange(self.shape[0]), block.counts())
-        marked = block.data != 0
-        return rows[marked], block.indices[marked].astype(np.intp)
-
-    @property
     def real(self) -> Self:
         """Real part."""
         return self.like(self.data.real) if self.dtype.kind == "c" else self
@@ -194,6 +155,10 @@ class SparseBlock(BlockReductions):
         if format in ("csr", "csc"):
             return self.tocsr() if format == "csr" else self.tocsc()
         return self if format == "gcxs" else sparse.COO(self.to_scipy()).asformat(format, **options)
+
+    def change_compressed_axes(self, new_compressed_axes: Sequence[int]) -> SparseBlock:
+        """Convert between compressed rows, (0,), and compressed columns, (1,)."""
+        return self.tocsr() if tuple(new_compressed_axes) in ((0,), (-2,)) else self.tocsc()
 
     def tocoo(self) -> sparse.COO:
         """Convert to the coordinate format of the sparse library."""

@@ -87,7 +87,7 @@ class BlockLayout(sparse.GCXS):
             pointers = np.zeros(shape[cls.major] + 1, np.int32)
             return cls.from_arrays(np.zeros(0, dtype), np.zeros(0, np.int32), pointers, shape)
         if isinstance(arg, tuple) and shape is not None:
-            return cls.from_arrays(*arg, shape)
+            return cls.from_arrays(arg[0], arg[1], arg[2], shape)
         if isinstance(arg, BlockLayout):
             return arg if arg.major == cls.major else arg.swapped()
         if isinstance(arg, sparse.SparseArray):
@@ -163,6 +163,13 @@ class BlockLayout(sparse.GCXS):
             lines[majors, minors], minors.astype(index), indptr.astype(index), array.shape,
             "canonical",
         )  # fmt: skip
+
+    @classmethod
+    def from_numpy(cls, x: Any, *_: Any, **__: Any) -> Self:
+        """Make a block by the name that the sparse library has for it."""
+        return cls(x)
+
+    from_coo = from_scipy_sparse = from_numpy
 
     def like(self, data: Array) -> Self:
         """Return a block with other values at the same positions."""
@@ -256,7 +263,7 @@ class BlockLayout(sparse.GCXS):
 
     def toarray(self) -> Array:
         """Return the block as a dense array."""
-        return self.carrier().toarray().astype(self.dtype, copy=False)
+        return np.asarray(self.carrier().toarray(), self.dtype)
 
     todense = toarray
 

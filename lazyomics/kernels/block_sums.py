@@ -92,7 +92,12 @@ def total(block: BlockLayout, axis: Axis, dtype: DTypeLike | None = None) -> Arr
 def count_nonzero(block: BlockLayout, axis: Axis) -> Array:
     """Count values that are not zero (NaN is not)."""
     block = block.distinct()
-    return raw_sum(block.like(block.data != 0), axis, np.dtype(np.intp))
+    if axis is None:
+        return np.asarray(np.count_nonzero(block.data), np.intp)
+    marked = block.data != 0
+    if axis != block.major and marked.all():
+        return block.counts().astype(np.intp)
+    return raw_sum(block.like(marked), axis, np.dtype(np.intp))
 
 
 def mean(block: BlockLayout, axis: Axis, dtype: DTypeLike | None = None) -> Array:

@@ -15,6 +15,8 @@ from lazyomics.kernels.kept_rows import KeptRows, kept_rows
 
 __all__ = ["Scatter", "scatter"]
 
+# Share of stored values below which multiplying them pair by pair beats dense products.
+SPARSE_BELOW = 0.1
 BUFFER_BYTES = 8 << 20  # dense rows at a time: enough for BLAS, little enough for the cache
 
 
@@ -74,9 +76,9 @@ class Scatter:
 def scatter(block: Any, *, keep_bytes_per_row: float = 0.0) -> Scatter:
     """Scatter of the rows of a block.
 
-    A few rows at a time are written out densely around their own mean, so that the products can
-    be taken in the precision of the data (integers: float64) without cancellation, and summed in
-    float64.
+    Very sparse blocks are multiplied value by value, in float64. Of others, a few rows at a time
+    are written out densely around their own mean, so that the products can be taken in the
+    precision of the data (integers: float64) without cancellation, and summed in float64.
 
     Parameters
     ----------
@@ -91,6 +93,23 @@ def scatter(block: Any, *, keep_bytes_per_row: float = 0.0) -> Scatter:
     """
     n, p = block.shape
     kept = kept_rows(block, keep_bytes_per_row * n) if keep_bytes_per_row > 0 else None
+    if isinstance(block, CSRBlock) and block.nnz < SPARSE_BELOW * n * p:
+        return Scatter(n, *_sparse_scatter(block), kept)
+    return Scatter(n, *_dense_scatter(block), kept)
+
+
+def _sparse_scatter(block: CSRBlock) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    n, p = block.shape
+    mean, packed = np.zeros(p), np.zeros(p * (p + 1) // 2)
+    _column_means(block.data, block.indices, mean, n)
+    indptr = block.indptr.astype(np.int64, copy=False)
+    _add_pairs(block.data, block.indices, indptr, packed)
+    _add_outer(packed, mean, -float(n))
+    return mean, packed
+
+
+def _dense_scatter(block: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    n, p = block.shape
     mean, packed = np.zeros(p), np.zeros(p * (p + 1) // 2)
     dtype = np.dtype(np.float32 if block.dtype in (np.float32, np.float16) else np.float64)
     step = max(64, BUFFER_BYTES // max(1, dtype.itemsize * p))
@@ -106,7 +125,7 @@ def scatter(block: Any, *, keep_bytes_per_row: float = 0.0) -> Scatter:
             product = _syrk(centred, product)
             _add_product(packed, product.T, delta, weight)
             done += rows
-    return Scatter(n, mean, packed, kept)
+    return mean, packed
 
 
 def _merged_mean(
@@ -162,6 +181,37 @@ def _add_rows(
     for row in range(len(indptr) - 1):
         for k in range(indptr[row], indptr[row + 1]):
             out[row, indices[k]] += data[k]
+
+
+@compiled
+def _add_pairs(
+    data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[np.int64], packed: NDArray[Any]
+) -> None:
+    for row in range(len(indptr) - 1):
+        start = indptr[row]
+        for k in range(start, indptr[row + 1]):
+            i = np.int64(indices[k])
+            at = i * (i + 1) // 2
+            value = np.float64(data[k])
+            for m in range(start, k):
+                j = np.int64(indices[m])
+                if j < i:
+                    packed[at + j] += value * data[m]
+                elif j > i:
+                    packed[j * (j + 1) // 2 + i] += value * data[m]
+                else:  # stored twice: both orders of the pair fall on the diagonal
+                    packed[at + i] += 2.0 * value * data[m]
+            packed[at + i] += value * value
+
+
+@compiled
+def _add_outer(packed: NDArray[np.float64], vector: NDArray[np.float64], weight: float) -> None:
+    at = 0
+    for i in range(len(vector)):
+        weighted = weight * vector[i]
+        for j in range(i + 1):
+            packed[at + j] += weighted * vector[j]
+        at += i + 1
 
 
 @compiled

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from lazyomics.kernels.blas import one_blas_thread
@@ -84,9 +85,7 @@ def gram_product(
     kept = kept_rows(block, keep_bytes_per_row * n) if keep_bytes_per_row > 0 else None
     product, sums = np.zeros((p, vectors.shape[1])), np.zeros(p)
     if not isinstance(block, np.ndarray):
-        indptr = block.indptr.astype(np.int64, copy=False)
-        arrays = block.data, block.indices, indptr
-        squares = _add_product(*arrays, np.ascontiguousarray(vectors), sums, product)
+        squares = _sparse_product(block, np.ascontiguousarray(vectors), sums, product)
         return GramProduct(n, sums, squares, product, kept)
     squares = 0.0
     with one_blas_thread():
@@ -98,30 +97,56 @@ def gram_product(
     return GramProduct(n, sums, squares, product, kept)
 
 
-@compiled
-def _add_product(
-    data: NDArray[Any],
-    indices: NDArray[Any],
-    indptr: NDArray[np.int64],
+def _sparse_product(
+    block: Any,
     vectors: NDArray[np.float64],
     sums: NDArray[np.float64],
     product: NDArray[np.float64],
 ) -> float:
-    b = vectors.shape[1]
-    at = np.empty(b)
+    """Gene by gene: then the vectors are read, and the product written, once and in order."""
+    indices = block.indices.astype(np.int64 if block.shape[1] > 1 << 31 else np.int32, copy=False)
+    by_gene = sp.csr_array((block.data, indices, block.indptr), shape=block.shape).tocsc()
+    arrays = by_gene.data, by_gene.indices, by_gene.indptr.astype(np.int64, copy=False)
+    coordinates = np.zeros((block.shape[0], vectors.shape[1]))
+    squares = _add_coordinates(*arrays, vectors, coordinates, sums)
+    _add_product(*arrays, coordinates, product)
+    return squares
+
+
+@compiled
+def _add_coordinates(
+    data: NDArray[Any],
+    rows: NDArray[Any],
+    starts: NDArray[np.int64],
+    vectors: NDArray[np.float64],
+    coordinates: NDArray[np.float64],
+    sums: NDArray[np.float64],
+) -> float:
     squares = 0.0
-    for row in range(len(indptr) - 1):
-        at[:] = 0.0
-        for k in range(indptr[row], indptr[row + 1]):
+    for gene in range(len(starts) - 1):
+        vector = vectors[gene]
+        for k in range(starts[gene], starts[gene + 1]):
             value = np.float64(data[k])
-            gene = indices[k]
             sums[gene] += value
             squares += value * value
-            for c in range(b):
-                at[c] += value * vectors[gene, c]
-        for k in range(indptr[row], indptr[row + 1]):
-            value = np.float64(data[k])
-            gene = indices[k]
-            for c in range(b):
-                product[gene, c] += value * at[c]
+            at = coordinates[rows[k]]
+            for c in range(len(vector)):
+                at[c] += value * vector[c]
     return squares
+
+
+@compiled
+def _add_product(
+    data: NDArray[Any],
+    rows: NDArray[Any],
+    starts: NDArray[np.int64],
+    coordinates: NDArray[np.float64],
+    product: NDArray[np.float64],
+) -> None:
+    for gene in range(len(starts) - 1):
+        total = product[gene]
+        for k in range(starts[gene], starts[gene + 1]):
+            value = np.float64(data[k])
+            at = coordinates[rows[k]]
+            for c in range(len(total)):
+                total[c] += value * at[c]

@@ -20,7 +20,7 @@ def project(
     *,
     axes: NDArray[np.float64],
     offset: NDArray[np.float64] | None = None,
-    dtype: str = "float64",
+    result_dtype: str = "float64",
 ) -> NDArray[Any]:
     """``block @ axes - offset``, summed in float64.
 
@@ -32,7 +32,7 @@ def project(
         One axis a column, float64, shape (p, k).
     offset
         Coordinates of the centre, shape (k,).
-    dtype
+    result_dtype
         Of the result.
 
     Returns
@@ -46,7 +46,7 @@ def project(
     >>> project(np.array([[1, 2]]), axes=np.array([[3.0], [4.0]]), offset=np.array([1.0]))
     array([[10.]])
     """
-    out = np.empty((block.shape[0], axes.shape[1]), dtype=np.dtype(dtype))
+    out = np.empty((block.shape[0], axes.shape[1]), dtype=np.dtype(result_dtype))
     start = np.zeros(axes.shape[1]) if offset is None else -offset
     if not isinstance(block, np.ndarray):
         indptr = block.indptr.astype(np.int64, copy=False)

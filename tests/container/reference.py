@@ -33,8 +33,9 @@ def reference(n: int = N, m: int = M, x: str = "csr") -> ad.AnnData:
         },
         index=[f"cell{i}" for i in range(n)],
     )
-    var = pd.DataFrame({"chrom": pd.Categorical(["x", "y"] * (m // 2))},
-                       index=[f"gene{i}" for i in range(m)])
+    var = pd.DataFrame(
+        {"chrom": pd.Categorical(["x", "y"] * (m // 2))}, index=[f"gene{i}" for i in range(m)]
+    )
     graph = sp.random(n, n, 0.2, format="csr", random_state=1)
     return ad.AnnData(
         make(counts),

@@ -8,6 +8,7 @@ import pytest
 
 from lazyomics.errors import ShapeError
 from lazyomics.graph import (
+    MemorySource,
     collect_rows,
     compute,
     fold_rows,
@@ -15,7 +16,6 @@ from lazyomics.graph import (
     lazy,
     map_rows,
     materialize,
-    MemorySource,
     windows,
 )
 from lazyomics.kernels.steps import AsType, Log1p

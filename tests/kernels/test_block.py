@@ -40,8 +40,8 @@ def test_made_from_everything_sparse_or_dense(dtype: str, kind: type[SparseBlock
             assert (block.ndim, block.shape, len(block)) == (2, shape, shape[0])
             assert block.fill_value == 0
             assert_same(block, dense)
-    parts = sp.csr_array(dense) if kind is CSRBlock else sp.csc_array(dense)
-    assert_same(kind((parts.data, parts.indices, parts.indptr), shape=shape), dense)
+    arrays = (block.data, block.indices, block.indptr)
+    assert_same(kind(arrays, shape=dense.shape), dense)
 
 
 def test_empty_block_by_shape_and_dtype() -> None:
@@ -107,6 +107,7 @@ def test_conversions(kind: type[SparseBlock]) -> None:
         for same in (block.tocsr(), block.tocsc(), block.copy(), block.canonical(), block.todense(),
                      block.tocsc().tocsr(), block.astype(dtype), block.distinct(), copy.copy(block),
                      copy.deepcopy(block), block.asformat("csc"), block.asformat("csr"),
+                     kind.from_numpy(dense), block.change_compressed_axes((0,)),
                      block.reshape(7, 5), block.reshape((7, -1)), block.squeeze()):  # fmt: skip
             assert_same(same, dense)
         assert block.canonical().to_scipy().has_canonical_format

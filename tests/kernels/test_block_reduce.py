@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from lazyomics.kernels.block import CSRBlock, SparseBlock
 from tests.kernels.block_cases import (
-    DTYPES,
     FORMATS,
     SHAPES,
     assert_like_numpy,
@@ -56,7 +55,7 @@ def reduced(name: str, axis: Any, keepdims: bool) -> Any:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-@pytest.mark.parametrize("dtype", [*DTYPES, "f2", "c16"])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "u1", "?", "f2", "c16"])
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_reduction_equals_numpy(name: str, dtype: str, kind: type[SparseBlock]) -> None:
     for seed, shape in enumerate(SHAPES):

@@ -8,10 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_info
 
 from lazyomics.kernels import totals
-from lazyomics.kernels.blas import one_blas_thread
 from lazyomics.kernels.compiled import compiled
 
 CODE = """
@@ -51,18 +49,3 @@ def test_states_and_kernels_pickle():
     from lazyomics.kernels.qc_state import gene_totals
 
     assert pickle.loads(pickle.dumps(gene_totals))(np.ones((2, 1))).total.tolist() == [2.0]
-
-
-def blas_threads() -> set[int]:
-    return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
-
-
-def test_blas_threads_are_limited_while_any_task_is_inside():
-    import scipy.linalg.blas  # noqa: F401
-
-    before = blas_threads()
-    with one_blas_thread():
-        with one_blas_thread():
-            assert blas_threads() == {1}
-        assert blas_threads() == {1}
-    assert blas_threads() == before

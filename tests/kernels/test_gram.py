@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lazyomics.kernels import gram
-from lazyomics.kernels.block import as_block
+from lazyomics.kernels.block import CSRBlock, as_block
 from lazyomics.kernels.gram import scatter
 
 
@@ -34,6 +36,33 @@ def test_scatter_equals_numpy(dtype, as_kind, monkeypatch):
     np.testing.assert_allclose(state.raw_matrix(), raw, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+@pytest.mark.parametrize("unsorted", [False, True])
+def test_either_way_of_multiplying(dtype, unsorted, monkeypatch):
+    x = np.random.default_rng(0).poisson(0.1, (200, 9)).astype(dtype)
+    matrix = sp.csr_matrix(x)
+    if unsorted:
+        matrix = matrix[:, ::-1][:, ::-1]
+        matrix.indices[: matrix.indptr[1]] = matrix.indices[: matrix.indptr[1]][::-1].copy()
+        matrix.data[: matrix.indptr[1]] = matrix.data[: matrix.indptr[1]][::-1].copy()
+    states = []
+    for below in (0, 1):
+        monkeypatch.setattr(gram, "SPARSE_BELOW", below)
+        states.append(scatter(as_block(matrix)))
+    np.testing.assert_allclose(states[0].packed, states[1].packed, atol=1e-4)
+    np.testing.assert_allclose(states[1].matrix(), expected(x), atol=1e-10)
+
+
+def test_values_stored_twice_add_up(monkeypatch):
+    matrix = sp.csr_matrix(
+        (np.array([1.0, 2.0, 3.0]), np.array([1, 1, 0]), np.array([0, 3, 3])), shape=(2, 2)
+    )
+    for below in (0, 9):
+        monkeypatch.setattr(gram, "SPARSE_BELOW", below)
+        found = scatter(CSRBlock.from_arrays(matrix.data, matrix.indices, matrix.indptr, (2, 2)))
+        np.testing.assert_allclose(found.matrix(), expected(matrix.toarray()))
+
+
 @given(st.integers(0, 30), st.integers(1, 6), st.lists(st.integers(0, 30), max_size=3))
 @settings(deadline=None, max_examples=50)
 def test_states_of_parts_add_up(n, p, cuts):
@@ -41,7 +70,7 @@ def test_states_of_parts_add_up(n, p, cuts):
     bounds = [0, *sorted(min(c, n) for c in cuts), n]
     for kind in (np.asarray, csr):
         state = scatter(kind(x[:0]))
-        for low, high in zip(bounds, bounds[1:], strict=False):
+        for low, high in itertools.pairwise(bounds):
             state = state + scatter(kind(x[low:high]))
         assert state.n == n
         if n:

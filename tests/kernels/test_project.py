@@ -16,7 +16,7 @@ def test_projection_equals_numpy(dtype, n):
     x = rng.poisson(1, (n, 6)).astype(dtype)
     axes, offset = rng.normal(size=(6, 2)), rng.normal(size=2)
     for block in (x, as_block(sp.csr_matrix(x))):
-        found = project(block, axes=axes, offset=offset, dtype="float32")
+        found = project(block, axes=axes, offset=offset, result_dtype="float32")
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, x.astype(float) @ axes - offset, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(project(block, axes=axes), x.astype(float) @ axes, rtol=1e-12)

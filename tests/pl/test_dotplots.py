@@ -68,7 +68,7 @@ def assert_same_plot(ours, theirs):
         {"groupby": "n_genes", "num_categories": 3},
         {"title": "markers", "linewidth": 2},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_equals_scanpy(options, pbmc, pbmc_scanpy, sc):
     options = {"var_names": ["NKG7", "CD4", "CD3E"], "groupby": "louvain", **options}
@@ -90,7 +90,7 @@ def test_equals_scanpy(options, pbmc, pbmc_scanpy, sc):
         {"categories_order": ["Mono", "T", "B"]},
         {"var_group_labels": ["a", "b"], "var_group_positions": [(0, 0), (1, 1)]},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_options_equal_scanpy(options, small, small_scanpy, sc):
     options = {"var_names": ["LYZ", "NKG7"], "groupby": "cell_type", **options}

@@ -69,7 +69,7 @@ def assert_same_panel(ours, theirs):
         {"color": "n_genes", "vmax": np.median, "sort_order": False, "alpha": 0.5},
         {"color": "CD4", "size": 7, "title": "T helper", "marker": "x"},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_umap_equals_scanpy(options, pbmc, pbmc_scanpy, sc):
     if callable(options.get("vmax")):
@@ -109,7 +109,7 @@ def test_text_columns_stay_text(small):
         {"color": "score", "size": np.linspace(1, 50, 90)},
         {"color": "cell_type", "add_outline": True},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_options_equal_scanpy(options, small, small_scanpy, sc):
     ours = lo.pl.umap(small, show=False, **options)
@@ -134,7 +134,7 @@ def test_mask_of_categories(small):
         },
         {"color": ["louvain", "louvain"], "wspace": 0.4, "title": ["left", "right"]},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_panels_equal_scanpy(options, pbmc, pbmc_scanpy, sc):
     ours = lo.pl.umap(pbmc, show=False, **options)

@@ -60,7 +60,7 @@ def assert_same_panel(ours, theirs):
         {"keys": ["n_genes", "n_counts"], "density_norm": "count"},
         {"keys": "n_genes", "groupby": "louvain", "xlabel": "cell type", "ylabel": "genes"},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_equals_scanpy(options, pbmc, pbmc_scanpy, sc):
     pytest.importorskip("seaborn", reason="scanpy draws violins with seaborn")

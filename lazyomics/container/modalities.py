@@ -1,0 +1,64 @@
+"""The modalities of a MuData: an ordered mapping from names to AnnData objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+
+from lazyomics.container.anndata import AnnData
+
+__all__ = ["Modalities"]
+
+
+class Modalities(MutableMapping[str, AnnData]):
+    """Named AnnData objects, in the order in which they were added.
+
+    Examples
+    --------
+    >>> mod = Modalities({"rna": AnnData(shape=(2, 3)), "adt": AnnData(shape=(2, 1))})
+    >>> list(mod)
+    ['rna', 'adt']
+    """
+
+    def __init__(self, values: Mapping[str, AnnData] | None = None) -> None:
+        self._values: dict[str, AnnData] = {}
+        for name, adata in (values or {}).items():
+            self[name] = adata
+
+    def __getitem__(self, name: str) -> AnnData:
+        try:
+            return self._values[name]
+        except KeyError:
+            known = ", ".join(repr(k) for k in self._values) or "none"
+            raise KeyError(f"no modality {name!r}; there are {known}") from None
+
+    def __setitem__(self, name: str, adata: AnnData) -> None:
+        if not name or "/" in name:
+            raise ValueError(f"the name of a modality is text without '/', found {name!r}")
+        if not isinstance(adata, AnnData):
+            raise TypeError(
+                f"modality {name!r} must be a lazyomics.AnnData, found "
+                f"{type(adata).__module__}.{type(adata).__name__}; "
+                "lazyomics.AnnData.from_anndata() converts one of anndata"
+            )
+        self._values[name] = adata
+
+    def __delitem__(self, name: str) -> None:
+        self[name]  # for its message
+        del self._values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        lines = ["MuData"]
+        for k, (name, adata) in enumerate(self._values.items()):
+            branch = "└─" if k == len(self) - 1 else "├─"
+            backed = f" backed at {str(adata.filename)!r}" if adata.isbacked else ""
+            lines.append(f"{branch} {name} AnnData ({adata.n_obs} x {adata.n_vars}){backed}")
+        return "\n".join(lines)

@@ -1,0 +1,91 @@
+"""Put values of a modality on the rows of the whole object, with gaps where it has none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from lazyomics.graph import materialize
+
+__all__ = ["spread_column", "spread_frame", "spread_pairs", "spread_rows", "without_nullable"]
+
+
+def spread_column(column: pd.Series[Any], positions: NDArray[np.int64]) -> Any:
+    """Take values by position; −1 gives a missing value.
+
+    Integers and booleans with gaps become pandas' nullable types; everything else keeps its type.
+    """
+    if bool((positions >= 0).all()):
+        return column.array.take(positions)
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind == "b":
+        column = column.astype("boolean")
+    elif isinstance(dtype, np.dtype) and dtype.kind in "iu":
+        nullable: Any = dtype.name.replace("uint", "UInt").replace("int", "Int")
+        column = column.astype(nullable)
+    return column.array.take(positions, allow_fill=True)
+
+
+def spread_frame(frame: pd.DataFrame, positions: NDArray[np.int64], index: Any) -> pd.DataFrame:
+    """Take rows by position; −1 gives missing values. The result has the given row names."""
+    columns = {name: spread_column(frame[name], positions) for name in frame.columns}
+    made = pd.DataFrame(columns, index=index, columns=frame.columns if columns else None)
+    if not columns:
+        made.columns = made.columns.astype(str)
+    return made
+
+
+def spread_rows(value: Any, positions: NDArray[np.int64], index: Any = None) -> Any:
+    """Take rows of an array, table or sparse matrix of obsm; −1 gives NaN (sparse: zeros)."""
+    if isinstance(value, pd.DataFrame):
+        return spread_frame(value, positions, index)
+    value = materialize(value)
+    gaps = positions < 0
+    if sp.issparse(value):
+        return (_picker(positions, value) @ value).asformat(value.format)
+    taken = np.asarray(value)[np.where(gaps, 0, positions)] if len(value) else None
+    if taken is None:
+        taken = np.zeros((len(positions), *np.shape(value)[1:]), dtype=np.float64)
+    if not gaps.any():
+        return taken
+    if taken.dtype.kind in "iub":
+        taken = taken.astype(np.float64)
+    taken[gaps] = np.nan
+    return taken
+
+
+def spread_pairs(value: Any, positions: NDArray[np.int64]) -> Any:
+    """Take rows and columns of a square matrix; new entries have no connections (zeros)."""
+    value = materialize(value)
+    if not sp.issparse(value):
+        gaps = positions < 0
+        taken = np.asarray(value)[np.ix_(positions, positions)]
+        taken[gaps] = 0
+        taken[:, gaps] = 0
+        return taken
+    pick = _picker(positions, value)
+    return (pick @ value @ pick.T).asformat(value.format)
+
+
+def _picker(positions: NDArray[np.int64], value: Any) -> Any:
+    """Sparse matrix that takes rows by position, leaving gaps empty."""
+    present = np.flatnonzero(positions >= 0)
+    ones = np.ones(len(present), dtype=value.dtype)
+    shape = (len(positions), value.shape[0])
+    return sp.csr_matrix((ones, (present, positions[present])), shape=shape)
+
+
+def without_nullable(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return nullable integers, booleans and floats without gaps as numpy's types."""
+    dtype = column.dtype
+    numeric = isinstance(dtype, pd.BooleanDtype) or hasattr(dtype, "numpy_dtype")
+    if not numeric or not isinstance(dtype, pd.api.extensions.ExtensionDtype):
+        return column
+    if bool(column.isna().any()):
+        return column
+    plain: Any = getattr(dtype, "numpy_dtype", np.dtype(bool))
+    return column.astype(plain)

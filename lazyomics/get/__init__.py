@@ -1,0 +1,9 @@
+"""Values of cells, genes and groups as data frames, read in one pass."""
+
+from __future__ import annotations
+
+from lazyomics.get.group_stats import group_stats
+from lazyomics.get.obs_df import obs_df
+from lazyomics.get.var_df import var_df
+
+__all__ = ["group_stats", "obs_df", "var_df"]

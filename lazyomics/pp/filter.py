@@ -1,0 +1,193 @@
+"""Keep the cells or genes with enough counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazyomics import graph
+from lazyomics.kernels.qc_state import gene_totals
+from lazyomics.kernels.totals import row_positives, row_totals
+from lazyomics.pp.count_dtype import count_dtype
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lazyomics.container import AnnData
+
+__all__ = ["filter_cells", "filter_genes"]
+
+
+def filter_cells(
+    data: AnnData | Any,
+    *,
+    min_counts: float | None = None,
+    min_genes: int | None = None,
+    max_counts: float | None = None,
+    max_genes: int | None = None,
+    inplace: bool = True,
+    copy: bool = False,
+) -> AnnData | tuple[NDArray[np.bool_], NDArray[Any]] | None:
+    """Keep cells by their counts or by the number of genes they express.
+
+    Give exactly one of the four limits.
+
+    Parameters
+    ----------
+    data
+        Annotated data, shape (n_obs, n_vars); or a numpy, scipy or dask matrix, for which the
+        mask and the numbers are returned.
+    min_counts, max_counts
+        Least or largest total of a cell that is kept.
+    min_genes, max_genes
+        Least or largest number of genes above zero of a cell that is kept.
+    inplace
+        Change ``data``; if False, return the mask and the numbers instead.
+    copy
+        Return a changed copy and leave ``data`` as it is.
+
+    Returns
+    -------
+    None or the copy: sets ``obs["n_counts"]`` (dtype of the matrix, integers int64) or
+    ``obs["n_genes"]`` (int64) and selects the cells, lazily. If not ``inplace``: the boolean mask
+    of the kept cells and the number of each cell, both of shape (n_obs,).
+
+    Raises
+    ------
+    ValueError
+        Unless exactly one limit is given.
+
+    Notes
+    -----
+    Passes over X: 1. Peak memory: the blocks in flight and one number per cell.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import lazyomics as lo
+    >>> adata = lo.AnnData(np.array([[1.0, 3.0], [2.0, 0.0]]))
+    >>> lo.pp.filter_cells(adata, min_genes=2)
+    >>> adata.obs["n_genes"].tolist()
+    [2]
+    """
+    limits = {
+        "min_counts": min_counts,
+        "min_genes": min_genes,
+        "max_counts": max_counts,
+        "max_genes": max_genes,
+    }
+    name = _single_limit(limits)
+    x = _matrix(data)
+    of_genes = name.endswith("genes")
+    kernel = row_positives if of_genes else row_totals
+    (numbers,) = graph.compute(graph.collect_rows(x, kernel, dtype=np.float64))
+    numbers = numbers.astype(np.int64 if of_genes else count_dtype(x.dtype))
+    keep = _within(numbers, name, limits[name])
+    if not inplace or not _is_annotated(data):
+        return keep, numbers
+    adata = data.copy() if copy else data
+    adata.obs["n_genes" if of_genes else "n_counts"] = numbers
+    adata._inplace_subset_obs(keep)
+    return adata if copy else None
+
+
+def filter_genes(
+    data: AnnData | Any,
+    *,
+    min_counts: float | None = None,
+    min_cells: int | None = None,
+    max_counts: float | None = None,
+    max_cells: int | None = None,
+    inplace: bool = True,
+    copy: bool = False,
+) -> AnnData | tuple[NDArray[np.bool_], NDArray[Any]] | None:
+    """Keep genes by their counts or by the number of cells that express them.
+
+    Give exactly one of the four limits.
+
+    Parameters
+    ----------
+    data
+        Annotated data, shape (n_obs, n_vars); or a numpy, scipy or dask matrix, for which the
+        mask and the numbers are returned.
+    min_counts, max_counts
+        Least or largest total of a gene that is kept.
+    min_cells, max_cells
+        Least or largest number of cells with more than zero of a gene that is kept.
+    inplace
+        Change ``data``; if False, return the mask and the numbers instead.
+    copy
+        Return a changed copy and leave ``data`` as it is.
+
+    Returns
+    -------
+    None or the copy: sets ``var["n_counts"]`` (dtype of the matrix, integers int64) or
+    ``var["n_cells"]`` (int64) and selects the genes, lazily. If not ``inplace``: the boolean mask
+    of the kept genes and the number of each gene, both of shape (n_vars,).
+
+    Raises
+    ------
+    ValueError
+        Unless exactly one limit is given.
+
+    Notes
+    -----
+    Passes over X: 1. Peak memory: the blocks in flight and three numbers per gene for each of
+    them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import lazyomics as lo
+    >>> adata = lo.AnnData(np.array([[1.0, 3.0], [2.0, 0.0]]))
+    >>> lo.pp.filter_genes(adata, min_cells=2)
+    >>> adata.var["n_cells"].tolist()
+    [2]
+    """
+    limits = {
+        "min_counts": min_counts,
+        "min_cells": min_cells,
+        "max_counts": max_counts,
+        "max_cells": max_cells,
+    }
+    name = _single_limit(limits)
+    x = _matrix(data)
+    (totals,) = graph.compute(graph.fold_rows(x, gene_totals))
+    of_cells = name.endswith("cells")
+    numbers = totals.positive if of_cells else totals.total.astype(count_dtype(x.dtype))
+    keep = _within(numbers, name, limits[name])
+    if not inplace or not _is_annotated(data):
+        return keep, numbers
+    adata = data.copy() if copy else data
+    adata.var["n_cells" if of_cells else "n_counts"] = numbers
+    adata._inplace_subset_var(keep)
+    return adata if copy else None
+
+
+def _single_limit(limits: dict[str, float | None]) -> str:
+    given = [name for name, value in limits.items() if value is not None]
+    if len(given) != 1:
+        raise ValueError(
+            f"Only provide one of the optional parameters {', '.join(limits)} per call; "
+            f"found {given or 'none'}."
+        )
+    return given[0]
+
+
+def _within(numbers: NDArray[Any], name: str, limit: float | None) -> NDArray[np.bool_]:
+    assert limit is not None
+    kept = numbers >= limit if name.startswith("min") else numbers <= limit
+    return np.asarray(kept)
+
+
+def _is_annotated(data: Any) -> bool:
+    from lazyomics.container import AnnData
+
+    return isinstance(data, AnnData)
+
+
+def _matrix(data: Any) -> Any:
+    from lazyomics.pp.matrix_choice import choose_matrix
+
+    return choose_matrix(data) if _is_annotated(data) else graph.lazy(data)

@@ -1,0 +1,217 @@
+"""k-nearest-neighbour search: which searcher, and its result as a matrix and as index tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from lazyomics import config
+from lazyomics.errors import require
+
+__all__ = ["Knn", "Metric", "indices_and_distances", "search"]
+
+Metric: TypeAlias = "str | Callable[[NDArray[Any], NDArray[Any]], float]"
+
+# Below these numbers of cells the exact search is used, as in scanpy.
+EXACT_EUCLIDEAN_BELOW = 8192
+EXACT_BELOW = 4096
+
+
+@dataclass(frozen=True)
+class Knn:
+    """Neighbours of each cell; the first column of both tables is the cell itself.
+
+    Attributes
+    ----------
+    distances
+        CSR matrix (n_obs, n_obs) of neighbour distances, or the dense matrix of all of them.
+    indices
+        int, shape (n_obs, n_neighbors).
+    lengths
+        float, shape (n_obs, n_neighbors): the distances that belong to ``indices``.
+    """
+
+    distances: sparse.csr_matrix | NDArray[Any]
+    indices: NDArray[Any]
+    lengths: NDArray[Any]
+
+
+def search(
+    x: Any,
+    n_neighbors: int,
+    *,
+    knn: bool = True,
+    transformer: Any = None,
+    metric: Metric = "euclidean",
+    metric_kwds: Mapping[str, Any] | None = None,
+    random_state: Any = 0,
+) -> Knn:
+    """Find the nearest neighbours of each row of ``x``.
+
+    Parameters
+    ----------
+    x
+        ndarray or scipy sparse, shape (n_obs, n_features).
+    n_neighbors
+        Neighbours of each cell, itself included.
+    knn
+        False keeps the distances between all pairs, dense.
+    transformer
+        None (exact for few cells, else pynndescent), ``"sklearn"``, ``"pynndescent"``, or an
+        object with scikit-learn's transformer interface.
+    metric, metric_kwds
+        Name or function of the distance, and its options.
+    random_state
+        Seed of the approximate search.
+    """
+    n_obs = int(x.shape[0])
+    kwds = dict(metric_kwds or {})
+    exact = not knn or _is_exact(n_obs, transformer, metric)
+    if exact:
+        if not knn:
+            _check_all_pairs_fit(n_obs)
+        wanted = min(n_obs - 1, n_neighbors) if knn else n_obs - 1
+        searcher = _exact_searcher(wanted, metric, kwds)
+    elif transformer is None or isinstance(transformer, str):
+        tuning = _umap_tuning(n_obs) if transformer is None else {}
+        searcher = _approximate_searcher(n_neighbors, metric, kwds, random_state, tuning)
+    else:
+        searcher = transformer
+    found = sparse.csr_matrix(searcher.fit_transform(x))
+    indices, lengths = indices_and_distances(found, n_neighbors)
+    if not exact:
+        return Knn(found, indices, lengths)
+    return _tidy_exact(found, indices, lengths, dense=not knn)
+
+
+def _is_exact(n_obs: int, transformer: Any, metric: Metric) -> bool:
+    if transformer is None:
+        return n_obs < (EXACT_EUCLIDEAN_BELOW if metric == "euclidean" else EXACT_BELOW)
+    if isinstance(transformer, str) and transformer not in ("sklearn", "pynndescent"):
+        raise ValueError(
+            "transformer must be None, 'sklearn', 'pynndescent' or an object with "
+            f"fit_transform, found {transformer!r}"
+        )
+    return isinstance(transformer, str) and transformer == "sklearn"
+
+
+def _check_all_pairs_fit(n_obs: int) -> None:
+    # Distances in float64, their squares, the weights and one temporary.
+    needed, allowed = n_obs * n_obs * 8 * 4, config.memory()
+    if needed > allowed:
+        raise MemoryError(
+            f"knn=False on {n_obs} cells needs about {needed / 2**20:,.0f} MiB for distances "
+            f"between all pairs, and lazyomics.memory allows {allowed / 2**20:,.0f} MiB. "
+            "Use knn=True."
+        )
+
+
+def _exact_searcher(n_neighbors: int, metric: Metric, kwds: dict[str, Any]) -> Any:
+    neighbors = require("sklearn.neighbors", extra="cluster", purpose="pp.neighbors")
+    return neighbors.KNeighborsTransformer(
+        algorithm="brute", n_jobs=1, n_neighbors=n_neighbors, metric=metric, metric_params=kwds
+    )
+
+
+def _approximate_searcher(
+    n_neighbors: int,
+    metric: Metric,
+    kwds: dict[str, Any],
+    random_state: Any,
+    tuning: dict[str, int],
+) -> Any:
+    pynndescent = require("pynndescent", extra="cluster", purpose="pp.neighbors on many cells")
+    return pynndescent.PyNNDescentTransformer(
+        n_neighbors=n_neighbors,
+        metric=metric,
+        metric_kwds=kwds,
+        random_state=random_state,
+        **tuning,
+    )
+
+
+def _umap_tuning(n_obs: int) -> dict[str, int]:
+    """Return the search effort that umap-learn chooses for this many cells.
+
+    One thread, because pynndescent's result depends on their number: the same data and seed
+    then give the same graph on every machine.
+    """
+    return {
+        "n_jobs": 1,
+        "n_trees": min(64, 5 + round(n_obs**0.5 / 20.0)),
+        "n_iters": max(5, round(np.log2(n_obs))),
+    }
+
+
+def indices_and_distances(
+    d: sparse.csr_matrix, n_neighbors: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read a neighbour matrix as two tables of ``n_neighbors`` columns, the first the cell itself.
+
+    Parameters
+    ----------
+    d
+        CSR, shape (n_obs, n_obs); the stored values of a row are its neighbours, nearest first,
+        with or without the row itself.
+    n_neighbors
+        Columns of the tables.
+    """
+    counts = np.diff(d.indptr)
+    if counts.size and (counts != counts[0]).any():
+        d = _equalize(d, n_neighbors)
+        counts = np.diff(d.indptr)
+    n_obs = d.shape[0]
+    width = int(counts[0]) if counts.size else 0
+    indices = d.indices.reshape(n_obs, width)
+    lengths = d.data.reshape(n_obs, width)
+    own = np.arange(n_obs)[:, None]
+    # One row that starts with itself shows that all do: duplicates of a cell may come before it.
+    if width == 0 or not (indices[:, :1] == own).any():
+        indices = np.hstack([own, indices])
+        lengths = np.hstack([np.zeros((n_obs, 1)), lengths])
+    return indices[:, :n_neighbors], lengths[:, :n_neighbors]
+
+
+def _equalize(d: sparse.csr_matrix, n_neighbors: int) -> sparse.csr_matrix:
+    """Keep the nearest ``n_neighbors - 1`` others of each row and put the row itself first."""
+    indices = np.empty((d.shape[0], n_neighbors), dtype=np.int64)
+    lengths = np.zeros((d.shape[0], n_neighbors), dtype=d.dtype)
+    for row in range(d.shape[0]):
+        part = slice(d.indptr[row], d.indptr[row + 1])
+        others, values = d.indices[part], d.data[part]
+        others, values = others[others != row], values[others != row]
+        nearest = np.argsort(values, kind="stable")[: n_neighbors - 1]
+        if nearest.size < n_neighbors - 1:
+            raise ValueError(
+                f"the neighbour search found {nearest.size} neighbours of cell {row}, expected "
+                f"at least {n_neighbors - 1}. Lower n_neighbors, or use transformer='sklearn'."
+            )
+        indices[row] = np.r_[row, others[nearest]]
+        lengths[row, 1:] = values[nearest]
+    return _as_matrix(indices, lengths)
+
+
+def _tidy_exact(
+    found: sparse.csr_matrix, indices: NDArray[Any], lengths: NDArray[Any], *, dense: bool
+) -> Knn:
+    """Set a cell's distance to itself to exactly 0 and store only its other neighbours."""
+    n_obs = found.shape[0]
+    own = np.arange(n_obs)[:, None]
+    lengths = np.where(indices == own, lengths.dtype.type(0), lengths)
+    if not dense:
+        return Knn(_as_matrix(indices[:, 1:], lengths[:, 1:]), indices, lengths)
+    full = found.toarray()
+    np.fill_diagonal(full, 0)
+    return Knn(full, indices, lengths)
+
+
+def _as_matrix(indices: NDArray[Any], lengths: NDArray[Any]) -> sparse.csr_matrix:
+    n_obs, width = indices.shape
+    indptr = np.arange(0, n_obs * width + 1, width) if width else np.zeros(n_obs + 1, dtype=int)
+    # Zeros of duplicated cells stay stored: they are neighbours.
+    return sparse.csr_matrix((lengths.ravel(), indices.ravel(), indptr), shape=(n_obs, n_obs))

@@ -1,0 +1,70 @@
+"""Which matrix of an object a verb works on: X, a layer or an embedding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from lazyomics import graph
+from lazyomics.container.choose import get_matrix, set_matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lazyomics.container import AnnData
+
+__all__ = ["RowBlocks", "assign_matrix", "boolean_mask", "choose_matrix"]
+
+RowBlocks: TypeAlias = Any  # dask array whose blocks hold whole rows (dask is not annotated)
+
+
+def choose_matrix(
+    adata: AnnData, *, layer: str | None = None, obsm: str | None = None, use_raw: bool = False
+) -> RowBlocks:
+    """Return the matrix as a dask array of row blocks. Reads nothing from a file-backed X."""
+    if sum(map(bool, (layer is not None, obsm is not None, use_raw))) > 1:
+        raise ValueError(
+            f"choose one of layer, obsm and use_raw; found {layer=}, {obsm=}, {use_raw=}"
+        )
+    if obsm is None:
+        return get_matrix(adata, layer=layer, use_raw=use_raw)
+    if obsm not in adata.obsm:
+        raise KeyError(f"obsm[{obsm!r}] does not exist; there are {list(adata.obsm)}")
+    return graph.lazy(adata.obsm[obsm])
+
+
+def assign_matrix(
+    adata: AnnData, x: RowBlocks, *, layer: str | None = None, obsm: str | None = None
+) -> None:
+    """Put a changed matrix where it came from; what was in memory stays in memory."""
+    if obsm is None:
+        set_matrix(adata, x, layer=layer)
+    else:
+        adata.obsm[obsm] = graph.materialize(x)
+
+
+def boolean_mask(adata: AnnData, mask: Any, axis: str) -> NDArray[np.bool_]:
+    """Return a mask given as an array or as the name of a column of ``obs`` or ``var``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or the mask is not boolean or of another length.
+    """
+    frame = adata.obs if axis == "obs" else adata.var
+    name = "the mask"
+    if isinstance(mask, str):
+        name = f"{axis}[{mask!r}]"
+        if mask not in frame.columns:
+            raise ValueError(
+                f"Did not find {name}. Add it first, or give the mask as an array; "
+                f"there are {list(frame.columns)}"
+            )
+        mask = frame[mask]
+    values = np.asarray(mask)
+    if values.shape != (len(frame),):
+        raise ValueError(f"{name} has shape {values.shape}, but {axis} has length {len(frame)}")
+    if values.dtype != bool:
+        raise ValueError(f"{name} must be boolean, found {values.dtype}")
+    return values

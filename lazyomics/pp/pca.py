@@ -1,0 +1,246 @@
+"""Principal component analysis, out of core."""
+
+from __future__ import annotations
+
+import warnings
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazyomics import graph
+from lazyomics.kernels.blas import one_blas_thread
+from lazyomics.pp.matrix_choice import RowBlocks, boolean_mask, choose_matrix
+from lazyomics.pp.pca_components import Components, coordinates
+from lazyomics.pp.pca_exact import exact_components, exact_fits
+from lazyomics.pp.pca_krylov import krylov_components
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+    from lazyomics.container import AnnData
+
+__all__ = ["pca"]
+
+DEFAULT_COMPONENTS = 50
+EXACT_SOLVERS = ("covariance_eigh", "full", "tsqr")
+SOLVERS = (None, "auto", "arpack", "randomized", *EXACT_SOLVERS)
+
+
+class _Default(Enum):
+    """Stands for: ``var["highly_variable"]`` if it exists."""
+
+    HIGHLY_VARIABLE = "highly_variable"
+
+
+def pca(
+    adata: AnnData | Any,
+    n_comps: int | None = None,
+    *,
+    layer: str | None = None,
+    obsm: str | None = None,
+    zero_center: bool = True,
+    svd_solver: str | None = None,
+    chunked: bool = False,
+    chunk_size: int | None = None,
+    random_state: Any = 0,
+    return_info: bool = False,
+    mask_var: NDArray[np.bool_] | str | _Default | None = _Default.HIGHLY_VARIABLE,
+    use_highly_variable: bool | None = None,
+    dtype: DTypeLike = "float32",
+    key_added: str | None = None,
+    copy: bool = False,
+) -> AnnData | NDArray[Any] | tuple[NDArray[Any], ...] | None:
+    """Principal component analysis, eagerly and out of core.
+
+    Up to 6,000 genes: exact, from the scatter matrix of the genes, summed in float64 around the
+    means of small groups of rows. More genes: block Krylov iteration with implicit centring,
+    until residuals are below a millionth of the variance where the selected genes fit the memory budget, otherwise below 0.1 %
+    or for 12 passes. The entry of largest size of each axis is made positive, as
+    in scikit-learn, so that coordinates agree with scanpy's in sign.
+
+    Parameters
+    ----------
+    adata
+        Annotated data, shape (n_obs, n_vars); or a numpy, scipy or dask matrix.
+    n_comps
+        Number of components; by default 50, or the smaller dimension minus 1 if that is not more
+        than 50.
+    layer
+        Layer to use instead of X.
+    obsm
+        Array of ``obsm`` to use instead of X.
+    zero_center
+        PCA if True, truncated SVD if False.
+    svd_solver
+        ``"covariance_eigh"`` and ``"full"`` are always exact, ``"randomized"`` always iterates;
+        None, ``"auto"`` and ``"arpack"`` choose by the number of genes.
+    chunked, chunk_size
+        Accepted for compatibility: every solver works in blocks.
+    random_state
+        Seed of the iteration's start.
+    return_info
+        For a matrix: also return axes, variance ratio and variance.
+    mask_var
+        Genes to use: boolean array of shape (n_vars,) or column of ``var``; by default
+        ``var["highly_variable"]`` if it exists. None for all genes.
+    use_highly_variable
+        Deprecated: use ``mask_var``.
+    dtype
+        Of the coordinates.
+    key_added
+        Name of the results in ``obsm``, ``varm`` and ``uns``.
+    copy
+        Return a changed copy and leave ``adata`` as it is.
+
+    Returns
+    -------
+    None, or the copy. Sets ``obsm["X_pca"]`` (shape (n_obs, n_comps)), ``varm["PCs"]`` (shape
+    (n_vars, n_comps), zero for genes not used) and ``uns["pca"]`` with ``"variance"`` and
+    ``"variance_ratio"`` (shape (n_comps,)) and ``"params"``; with ``obsm`` the axes are
+    ``uns["pca"]["components"]``. For a matrix: the coordinates.
+
+    Raises
+    ------
+    ValueError
+        If ``n_comps`` is not below both dimensions, no gene is chosen, or values are not finite.
+
+    Notes
+    -----
+    Passes over X: 1 if the selected genes fit the memory budget (``lazyomics.memory``), otherwise
+    2 (exact), or up to 13 (more than 6,000 genes). Peak memory: the blocks in flight, p² × 8
+    bytes for each worker (p genes; at most p × 2,000 beyond 6,000 genes and 50 components), the
+    kept rows and the results.
+
+    References
+    ----------
+    Chan, T. F., Golub, G. H. & LeVeque, R. J. (1983). Algorithms for computing the sample
+    variance. doi:10.1080/00031305.1983.10483115
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import lazyomics as lo
+    >>> adata = lo.AnnData(np.array([[0.0, 1.0], [1.0, 3.0], [2.0, 5.0]]))
+    >>> lo.pp.pca(adata, n_comps=1)
+    >>> adata.uns["pca"]["variance_ratio"]
+    array([1.])
+    >>> adata.obsm["X_pca"].shape
+    (3, 1)
+    """
+    options = {"zero_center": zero_center, "svd_solver": svd_solver, "random_state": random_state}
+    if not _is_annotated(adata):
+        x = graph.lazy(adata)
+        found, scores = _fit(x, n_comps, dtype, **options)
+        info = (found.axes.T, found.variance_ratio, found.variance)
+        return (scores, *info) if return_info else scores
+    mask_name, mask = _mask(adata, mask_var, use_highly_variable, obsm)
+    adata = adata.copy() if copy else adata
+    x = choose_matrix(adata, layer=layer, obsm=obsm)
+    if mask is not None:
+        if not mask.any():
+            raise ValueError("mask_var selects no gene")
+        x = x[:, np.flatnonzero(mask)]
+    found, adata.obsm[key_added or "X_pca"] = _fit(x, n_comps, dtype, **options)
+    params = {
+        "zero_center": zero_center,
+        "use_highly_variable": isinstance(mask_name, str) and mask_name == "highly_variable",
+        "mask_var": mask_name,
+    }
+    params |= {name: v for name, v in (("layer", layer), ("obsm", obsm)) if v is not None}
+    _write(adata, found, params, mask, key_added, x.dtype)
+    return adata if copy else None
+
+
+def _is_annotated(data: Any) -> bool:
+    from lazyomics.container import AnnData
+
+    return isinstance(data, AnnData)
+
+
+def _mask(
+    adata: AnnData, mask_var: Any, use_highly_variable: bool | None, obsm: str | None
+) -> tuple[Any, NDArray[np.bool_] | None]:
+    """The mask as it was named, and as an array."""
+    default = isinstance(mask_var, _Default)
+    if obsm is not None:
+        if not default and mask_var is not None:
+            raise ValueError("Argument `mask_var` is incompatible with `obsm`.")
+        return None, None
+    if use_highly_variable is not None:
+        hint = 'Pass mask_var="highly_variable" for True, mask_var=None for False.'
+        warnings.warn(
+            f"Argument `use_highly_variable` is deprecated. {hint}", FutureWarning, stacklevel=3
+        )
+        if not default:
+            raise ValueError(f"mask_var and use_highly_variable exclude each other. {hint}")
+        mask_var = "highly_variable" if use_highly_variable else None
+    elif default:
+        mask_var = "highly_variable" if "highly_variable" in adata.var.columns else None
+    return mask_var, None if mask_var is None else boolean_mask(adata, mask_var, "var")
+
+
+def _fit(
+    x: RowBlocks, n_comps: int | None, dtype: DTypeLike, **options: Any
+) -> tuple[Components, NDArray[Any]]:
+    with one_blas_thread():
+        found = _components(x, n_comps, **options)
+        return found, coordinates(x, found, dtype)
+
+
+def _components(
+    x: RowBlocks, n_comps: int | None, *, zero_center: bool, svd_solver: Any, random_state: Any
+) -> Components:
+    smaller = min(x.shape)
+    if n_comps is None:
+        n_comps = smaller - 1 if smaller <= DEFAULT_COMPONENTS else DEFAULT_COMPONENTS
+    if svd_solver not in SOLVERS:
+        warnings.warn(
+            f"Ignoring {svd_solver=}; choose one of {SOLVERS}.", UserWarning, stacklevel=4
+        )
+        svd_solver = None
+    most = smaller if svd_solver in EXACT_SOLVERS else smaller - 1
+    if not 1 <= n_comps <= most:
+        raise ValueError(
+            f"n_comps={n_comps} must be at least 1 and at most {most} for a matrix of "
+            f"{x.shape[0]} cells and {x.shape[1]} genes with {svd_solver=}"
+        )
+    exact = svd_solver in EXACT_SOLVERS or exact_fits(x.shape[1])
+    if svd_solver == "randomized" and 4 * n_comps <= x.shape[1]:
+        exact = False
+    if exact:
+        return exact_components(x, n_comps, zero_center=zero_center)
+    return krylov_components(x, n_comps, zero_center=zero_center, seed=_seed(random_state))
+
+
+def _seed(random_state: Any) -> int:
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return int(random_state.randint(np.iinfo(np.int32).max))
+
+
+def _write(
+    adata: AnnData,
+    found: Components,
+    params: dict[str, Any],
+    mask: NDArray[np.bool_] | None,
+    key_added: str | None,
+    dtype: np.dtype[Any],
+) -> None:
+    info: dict[str, Any] = {
+        "params": params,
+        "variance": found.variance,
+        "variance_ratio": found.variance_ratio,
+    }
+    if "obsm" in params:
+        info["components"] = found.axes
+    elif mask is not None:
+        loadings = np.zeros((adata.n_vars, found.axes.shape[1]))
+        loadings[mask] = found.axes
+        adata.varm[key_added or "PCs"] = loadings
+    else:
+        floating = dtype if np.issubdtype(dtype, np.floating) else np.dtype(np.float64)
+        adata.varm[key_added or "PCs"] = found.axes.astype(floating)
+    adata.uns[key_added or "pca"] = info

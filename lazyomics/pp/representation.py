@@ -1,0 +1,127 @@
+"""Which cells × features matrix a verb works on: principal components, X, or any obsm entry."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from lazyomics import config, graph
+from lazyomics.container import AnnData
+
+__all__ = ["N_PCS", "Representation", "choose_representation"]
+
+Representation: TypeAlias = Any  # two-dimensional ndarray, or scipy sparse when X is sparse
+
+# Data with at most this many variables need no principal components.
+N_PCS = 50
+
+
+def choose_representation(
+    adata: AnnData, *, use_rep: str | None = None, n_pcs: int | None = None
+) -> Representation:
+    """Return the representation that scanpy would choose, in memory.
+
+    Parameters
+    ----------
+    adata
+        Annotated matrix, ``n_obs`` × ``n_vars``.
+    use_rep
+        ``"X"`` or a key of ``adata.obsm``. By default ``X_pca``, or X where ``n_vars`` ≤ 50.
+    n_pcs
+        Use only the first ``n_pcs`` columns; 0 means X.
+
+    Returns
+    -------
+    ndarray or scipy sparse matrix, shape (n_obs, n_features)
+        If ``X_pca`` is needed and missing, it is computed first and set (with a warning).
+
+    Raises
+    ------
+    ValueError
+        If the representation is unknown or has fewer than ``n_pcs`` columns.
+    MemoryError
+        If X is on disk and would not fit ``lazyomics.memory``.
+
+    Notes
+    -----
+    Passes over X: 0 for an obsm entry, 1 if X itself is the representation, those of
+    :func:`lazyomics.pp.pca` if ``X_pca`` is missing. Peak memory: the returned matrix.
+    """
+    if n_pcs is not None and n_pcs < 0:
+        raise ValueError(f"n_pcs must not be negative, found {n_pcs}")
+    if use_rep is None and n_pcs == 0:
+        use_rep = "X"
+    if use_rep is None:
+        return _pca_or_small_x(adata, n_pcs)
+    if use_rep in adata.obsm:
+        return _first_columns(adata, use_rep, n_pcs)
+    if use_rep == "X":
+        return _load_x(adata)
+    raise ValueError(
+        f"use_rep={use_rep!r} is neither 'X' nor in adata.obsm, which has "
+        f"{sorted(adata.obsm)}. Compute it first, or name one of these."
+    )
+
+
+def _pca_or_small_x(adata: AnnData, n_pcs: int | None) -> Representation:
+    if adata.n_vars <= N_PCS:
+        return _load_x(adata)
+    if "X_pca" not in adata.obsm:
+        _compute_pca(adata, N_PCS if n_pcs is None else n_pcs)
+    return _first_columns(adata, "X_pca", n_pcs)
+
+
+def _compute_pca(adata: AnnData, n_comps: int) -> None:
+    from lazyomics.pp.pca import pca
+
+    warnings.warn(
+        f"adata.obsm has no 'X_pca' and X has {adata.n_vars} variables: computing "
+        f"pp.pca(adata, n_comps={n_comps}) first. To use X itself, pass use_rep='X'.",
+        UserWarning,
+        stacklevel=5,
+    )
+    pca(adata, n_comps=n_comps)
+
+
+def _first_columns(adata: AnnData, key: str, n_pcs: int | None) -> Representation:
+    value = adata.obsm[key]
+    width = int(value.shape[1])
+    if n_pcs is not None and n_pcs > width:
+        raise ValueError(
+            f"adata.obsm[{key!r}] has {width} columns, fewer than n_pcs={n_pcs}. "
+            "Lower n_pcs, or compute more components."
+        )
+    if isinstance(value, pd.DataFrame):
+        value = value.to_numpy()
+    elif not isinstance(value, np.ndarray) and not sparse.issparse(value):
+        value = graph.materialize(value)
+    return value if n_pcs is None else value[:, :n_pcs]
+
+
+def _load_x(adata: AnnData) -> Representation:
+    x = adata.X
+    if x is None:
+        raise ValueError("adata.X is None: pass use_rep= with a key of adata.obsm")
+    if isinstance(x, np.ndarray) or sparse.issparse(x):
+        return x
+    # The size is known before reading only as if every value were stored: an upper bound.
+    needed = adata.n_obs * adata.n_vars * np.dtype(x.dtype).itemsize
+    allowed = config.memory()
+    if needed > allowed:
+        raise MemoryError(
+            f"X as the representation means {adata.n_obs} × {adata.n_vars} values in memory, up "
+            f"to {needed / 2**20:,.0f} MiB, and lazyomics.memory allows "
+            f"{allowed / 2**20:,.0f} MiB. Use principal components (pp.pca, then "
+            "use_rep='X_pca'), select fewer variables, or raise lazyomics.memory."
+        )
+    return graph.materialize(x)
+
+
+def as_dense(x: Representation) -> NDArray[Any]:
+    """Return the representation as an ndarray (a copy only where it is sparse)."""
+    return np.asarray(x.toarray() if hasattr(x, "toarray") else x)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.container.mudata_axis import AxisName, modality_slot
-from lazyomics.errors import ShapeError
+from lazyomics.errors import ShapeError, warn_user
 
 if TYPE_CHECKING:
     from lazyomics.container.mudata import MuData
@@ -48,11 +47,9 @@ def make_names_unique(mdata: MuData, name: AxisName) -> None:
     slots = {mod: modality_slot(adata, name) for mod, adata in mdata.mod.items()}
     pairs = combinations([slot.index for slot in slots.values()], 2)
     if any(bool(a.isin(b).any()) for a, b in pairs):
-        warnings.warn(
+        warn_user(
             f"modalities have {name}_names in common: all {name}_names get the name of their "
             "modality in front",
-            UserWarning,
-            stacklevel=3,
         )
         for mod, slot in slots.items():
             slot.index = f"{mod}:" + slot.index.astype(str)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pandas as pd
 from lazyomics.container.metadata_columns import ModalityColumn, modality_columns, split_prefix
 from lazyomics.container.mudata_axis import Axis, is_shared, modality_slot
 from lazyomics.container.spread import spread_column, without_nullable
+from lazyomics.errors import warn_user
 
 if TYPE_CHECKING:
     from lazyomics.container.mudata import MuData
@@ -117,10 +117,9 @@ def _chosen(mdata: MuData, axis: Axis, options: PullOptions) -> dict[str, list[M
     if options.columns is not None:
         for kind, asked in kinds.items():
             if asked is not None:
-                warnings.warn(
+                warn_user(
                     f"both columns and {kind} are given: {kind} is ignored",
                     RuntimeWarning,
-                    stacklevel=5,
                 )
         wanted = set(options.columns)
         held = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from lazyomics.container.metadata_columns import split_prefix
 from lazyomics.container.mudata_axis import Axis, modality_slot
 from lazyomics.container.pull import asked_mods, update_column
 from lazyomics.container.spread import without_nullable
+from lazyomics.errors import warn_user
 
 if TYPE_CHECKING:
     from lazyomics.container.mudata import MuData
@@ -61,10 +61,9 @@ def _chosen(
     if options.columns is not None:
         for kind, asked in (("common", options.common), ("prefixed", options.prefixed)):
             if asked:
-                warnings.warn(
+                warn_user(
                     f"both columns and {kind} are given: {kind} is ignored",
                     RuntimeWarning,
-                    stacklevel=5,
                 )
         wanted = set(options.columns)
         return {

@@ -20,8 +20,14 @@ __all__ = ["compute", "materialize", "to_memory_format", "windows", "workers"]
 
 
 def compute(*values: Any) -> tuple[Any, ...]:
-    """Compute lazy values together, so that blocks they share are read once."""
-    with _progress():
+    """Compute lazy values together, so that blocks they share are read once.
+
+    dask optimises arrays and delayed values apart from each other. Fusing tasks would rename the
+    blocks on one side only, and they would be read once for each.
+    """
+    mixed = {isinstance(v, da.Array) for v in values} == {True, False}
+    whole_tasks = {"optimization.fuse.active": False} if mixed else {}
+    with _progress(), dask.config.set(whole_tasks):
         return tuple(dask.compute(*values))
 
 

@@ -13,12 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 
 from lazyomics.container import AnnData
+from lazyomics.container.mudata import MuData
 from lazyomics.pl.bounds import Bound, Bounds, colormap
 from lazyomics.pl.coloring import Coloring, check_groups, color_values
 from lazyomics.pl.colors import Palette
 from lazyomics.pl.dimensions import axis_names, panel_dimensions
 from lazyomics.pl.edges import Edges
 from lazyomics.pl.legend import LegendStyle
+from lazyomics.pl.modalities import keep_palettes, side_by_side
 from lazyomics.pl.panels import panel_axes
 from lazyomics.pl.saving import Save, finish
 from lazyomics.pl.scatter import Outline, PanelStyle, draw_panel
@@ -31,7 +33,7 @@ POINT_AREA = 120_000  # of all points together, in square points
 
 
 def embedding(
-    adata: AnnData,
+    adata: AnnData | MuData,
     basis: str,
     *,
     color: str | Sequence[str | None] | None = None,
@@ -183,6 +185,10 @@ def embedding(
     >>> adata.uns["cell_type_colors"]
     ['#1f77b4', '#ff7f0e']
     """
+    mdata = adata if isinstance(adata, MuData) else None
+    if isinstance(adata, MuData):
+        adata = side_by_side(adata, basis, color, layer=layer, use_raw=use_raw)
+        layer, use_raw = None, False
     points = coordinates(adata, basis)
     panels = panel_dimensions(color, components, dimensions, marker, points.shape[1])
     colorings = _colorings(
@@ -211,6 +217,8 @@ def embedding(
         several=len(panels) > 1,
         scatter=kwargs,
     )
+    if mdata is not None:
+        keep_palettes(mdata, adata)
     widths = [c.legend_width(legend) for c in colorings]
     figure, axes = panel_axes(widths, ax, ncols=ncols, hspace=hspace, wspace=wspace)
     for index, (key, dims, mark) in enumerate(panels):

@@ -53,11 +53,11 @@ def pca(
 ) -> AnnData | NDArray[Any] | tuple[NDArray[Any], ...] | None:
     """Principal component analysis, eagerly and out of core.
 
-    Up to 6,000 genes: exact, from the scatter matrix of the genes, summed in float64 around the
-    means of small groups of rows. More genes: block Krylov iteration with implicit centring,
-    until residuals are below a millionth of the variance where the selected genes fit the memory budget, otherwise below 0.1 %
-    or for 12 passes. The entry of largest size of each axis is made positive, as
-    in scikit-learn, so that coordinates agree with scanpy's in sign.
+    Up to 6,000 genes: exact, from the scatter matrix of the genes in float64. More genes: block
+    Krylov iteration with implicit centring, until residuals are below a millionth of the variance
+    where the selected genes fit the memory budget, otherwise below 0.1 % or for 12 passes (it
+    warns if they did not suffice). The entry of largest size of each axis is made positive, as in
+    scikit-learn, so that coordinates agree with scanpy's in sign.
 
     Parameters
     ----------

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lazyomics import graph
 from lazyomics.container.choose_modality import choose_modality
+from lazyomics.errors import warn_user
 from lazyomics.kernels.column_totals import column_totals
 from lazyomics.kernels.peak_steps import TfIdf
 from lazyomics.pp.matrix_choice import assign_matrix, choose_matrix
@@ -95,7 +95,7 @@ def tfidf(
     adata = choose_modality(data, "atac")
     adata = adata.copy() if copy else adata
     if to_layer is not None and to_layer in adata.layers:
-        warnings.warn(f"layer {to_layer!r} is overwritten", UserWarning, stacklevel=2)
+        warn_user(f"layer {to_layer!r} is overwritten")
     x = choose_matrix(adata, layer=from_layer)
     (totals,) = graph.compute(graph.fold_rows(x, column_totals))
     with np.errstate(divide="ignore"):

@@ -95,3 +95,25 @@ def test_gather_from_ordinary_dask_arrays(dense, rows) -> None:
         expected = dense[np.asarray(rows, int)][:, 1:9]
         assert chosen.shape == expected.shape
         np.testing.assert_array_equal(materialize(chosen), expected)
+
+
+class CountingSource(MemorySource):
+    """Counts how many rows are asked for."""
+
+    rows_read = 0
+
+    def read(self, rows, cols):
+        CountingSource.rows_read += rows.stop - rows.start
+        return super().read(rows, cols)
+
+
+def test_states_and_values_of_one_computation_share_the_blocks(dense) -> None:
+    CountingSource.rows_read = 0
+    x = from_source(CountingSource(dense), lines_per_block=7)
+    state, values, total = compute(
+        fold_rows(x, column_sums), collect_rows(x, row_sums, dtype=float), x.sum()
+    )
+    np.testing.assert_allclose(state.columns, dense.sum(0))
+    np.testing.assert_allclose(values, dense.sum(1))
+    assert total == dense.sum()
+    assert CountingSource.rows_read == len(dense)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import dask
+import pytest
+
+from lazyomics import config
+
+
+def test_sizes_are_parsed() -> None:
+    with dask.config.set({"lazyomics.chunk-bytes": "8 MiB", "lazyomics.memory": "1 GiB"}):
+        assert config.chunk_bytes() == 8 << 20
+        assert config.memory() == 1 << 30
+
+
+def test_a_share_of_memory() -> None:
+    with dask.config.set({"lazyomics.memory": "50 %"}):
+        half = config.memory()
+    with dask.config.set({"lazyomics.memory": "10 %"}):
+        tenth = config.memory()
+    assert 3 < half / tenth < 7
+
+
+def test_nonsense_is_refused() -> None:
+    with (
+        dask.config.set({"lazyomics.chunk-bytes": 0}),
+        pytest.raises(ValueError, match="chunk-bytes"),
+    ):
+        config.chunk_bytes()
+
+
+def test_defaults_are_in_dask() -> None:
+    assert dask.config.get("lazyomics.chunk-bytes") == "32 MiB"
+    assert config.progress() is False

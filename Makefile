@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 LIMITS = NUMBA_NUM_THREADS=2 OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 MPLBACKEND=Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-latest lint format type docs bench clean
+.PHONY: help demo test test-latest lint format type docs bench faults clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -39,6 +39,10 @@ docs: $(VENV)/.installed  ## run every docstring and README example, check every
 
 bench: $(VENV)/.installed  ## run the benchmarks in tests/bench
 	@set -e; for script in tests/bench/*.py; do $(BIN)/python $$script $(BENCH_ARGS); done
+
+faults: $(VENV)/.installed  ## kill saving processes and cut the power at every step of a save, many times
+	@$(BIN)/python -m tests.faults.kill_saves $(FAULTS_ARGS)
+	@LAZYOMICS_TORN_CRASHES=40 $(BIN)/python -m pytest -q tests/io/transaction
 
 clean:  ## remove the virtual environments, caches and demo output
 	@rm -rf .venv .venv-latest build dist demo_output .mypy_cache .pytest_cache .ruff_cache .hypothesis

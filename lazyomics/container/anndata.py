@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from lazyomics.container import sizes
+from lazyomics.container.anndata_files import StoredAnnData
 from lazyomics.container.collection import LazyParts
 from lazyomics.container.deferred import cut_value
 from lazyomics.container.frames import FrameSlot, as_frame
 from lazyomics.container.index import axis_selector, split_key
 from lazyomics.container.mappings import AlignedMapping, MappingName
 from lazyomics.container.names import make_index_unique
-from lazyomics.container.ports import Backing, storage
+from lazyomics.container.ports import Backing
 from lazyomics.container.raw import Raw, RawParts, gene_values
 from lazyomics.container.repr import describe
 from lazyomics.container.slots import MatrixSlot, as_matrix
@@ -28,7 +28,7 @@ from lazyomics.graph.selection import Selector, is_whole
 __all__ = ["AnnData"]
 
 
-class AnnData(LazyParts):
+class AnnData(StoredAnnData, LazyParts):
     """Annotated matrix of cells × genes.
 
     ``X``, ``layers``, ``raw.X``, ``obsp`` and ``varp`` of an opened file are dask arrays; ``obs``
@@ -370,115 +370,6 @@ class AnnData(LazyParts):
             raise ValueError("the object has no X; name a layer")
         dense = values.toarray() if hasattr(values, "toarray") else values
         return pd.DataFrame(dense, index=self.obs_names, columns=self.var_names)
-
-    # -- file -----------------------------------------------------------------------------
-
-    @property
-    def isbacked(self) -> bool:
-        """Whether the object is opened from a file."""
-        return self._backing is not None
-
-    @property
-    def is_view(self) -> bool:
-        """Whether assigning to this object writes to another one: it never does."""
-        return False
-
-    @property
-    def filename(self) -> Path | None:
-        """The file that the object is opened from; None for one in memory.
-
-        Assigning None loads everything into memory; assigning a path writes the object there and
-        opens it from there.
-        """
-        return None if self._backing is None else self._backing.path
-
-    @filename.setter
-    def filename(self, path: str | Path | None) -> None:
-        if path is None:
-            self._become(self.to_memory())
-        elif self.filename is None or Path(path) != self.filename:
-            self._become(self.copy(filename=path))
-
-    def copy(self, filename: str | Path | None = None) -> Self:
-        """Return an independent object.
-
-        Parameters
-        ----------
-        filename
-            Stream the object to this new file (bounded memory) and return it opened from there.
-            Without it a lazy object stays lazy: its blocks are shared, as nothing changes them.
-        """
-        if filename is not None:
-            self.write_h5ad(filename)
-            return storage().open(Path(filename))  # type: ignore[return-value]
-        return type(self)._assemble(
-            x=self._x.copy(),
-            obs=self._obs.copy(),
-            var=self._var.copy(),
-            uns=self._uns.copy(),
-            mappings={m.name: m.copy() for m in self._mappings()},
-            raw=None if self._raw is None else self._raw.copy(),
-            backing=self._backing,
-        )
-
-    def write_h5ad(
-        self,
-        filename: str | Path | None = None,
-        *,
-        compression: str | None = None,
-        compression_opts: int | None = None,
-        overwrite_x: bool = False,
-    ) -> None:
-        """Stream to a new file, or save into the opened one.
-
-        Parameters
-        ----------
-        filename
-            New file: written beside the target block by block and renamed when it is complete.
-            None saves what changed or is new into the opened file.
-        compression, compression_opts
-            HDF5 filter of new matrices and arrays: ``"gzip"``, ``"lzf"`` or None.
-        overwrite_x
-            Saving into the opened file leaves X and raw.X as they are there, with a warning if
-            they were changed; True replaces them.
-
-        Raises
-        ------
-        ValueError
-            Without a filename on an object that is not opened from a file.
-
-        Warns
-        -----
-        XNotWrittenWarning
-            If X or raw.X was changed and not written.
-
-        Notes
-        -----
-        Passes over X: one for a new file, none for a save that leaves X. Peak memory: a window
-        of blocks.
-        """
-        options: dict[str, Any] = {"compression": compression, "compression_opts": compression_opts}
-        if filename is None or (self.isbacked and Path(filename) == self.filename):
-            if self._backing is None:
-                raise ValueError("the object is not opened from a file: give a filename")
-            storage().save(self, overwrite_x=overwrite_x, **options)
-        else:
-            storage().write(self, Path(filename), **options)
-
-    write = write_h5ad
-
-    def to_anndata(self) -> Any:
-        """Return an ``anndata.AnnData`` with everything loaded. Needs the package anndata."""
-        from lazyomics.container.interop import to_anndata
-
-        return to_anndata(self)
-
-    @classmethod
-    def from_anndata(cls, other: Any) -> Self:
-        """Return a lazyomics object of an ``anndata.AnnData``, sharing its matrices."""
-        from lazyomics.container.interop import parts_of_anndata
-
-        return cls(**parts_of_anndata(other))
 
     # -- description ----------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from dask.utils import ensure_dict
 
 from lazyomics.container.mappings import is_deferred
 from lazyomics.container.slots import MatrixSlot
-from lazyomics.graph import compute, to_memory_format
+from lazyomics.graph import materialize_all, to_memory_format
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
@@ -34,10 +34,10 @@ class LazyParts:
 
         Notes
         -----
-        Passes over X: one. Peak memory: about twice the result.
+        Passes over X: one. Peak memory: the result and the blocks in flight.
         """
         parts = lazy_parts(self)
-        values = compute(*parts.values())
+        values = materialize_all(list(parts.values()))
         loaded = replace_parts(self, dict(zip(parts, values, strict=True)))
         load_stored(loaded)
         loaded._backing = None
@@ -45,14 +45,18 @@ class LazyParts:
 
     to_memory = compute
 
+    def explain(self: Any) -> Any:
+        """Say what one pass over each lazy matrix costs, see ``lo.explain``. Reads no values."""
+        from lazyomics.container.explain import explain
+
+        return explain(self)
+
     def persist(self: Any) -> Any:
         """Return the object with its lazy matrices kept as blocks in memory (of the cluster)."""
         from dask import persist
 
         parts = lazy_parts(self)
-        return replace_parts(
-            self, dict(zip(parts, persist(*parts.values()), strict=True))
-        )
+        return replace_parts(self, dict(zip(parts, persist(*parts.values()), strict=True)))
 
     def __dask_graph__(self: Any) -> Any:
         parts = lazy_parts(self)

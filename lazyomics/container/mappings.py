@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lazyomics.container.deferred import Deferred, cut_value, defer_cut
+from lazyomics.container.deferred import cut_value, defer_cut
 from lazyomics.container.frames import string_index
 from lazyomics.errors import ShapeError
 from lazyomics.graph.selection import Selector
@@ -53,7 +53,7 @@ class AlignedMapping(MutableMapping[str, Any]):
         except KeyError:
             known = ", ".join(repr(k) for k in self._values) or "nothing"
             raise KeyError(f"{self.name} has no {key!r}; it holds {known}") from None
-        if isinstance(value, Deferred) and not isinstance(value, da.Array):
+        if is_deferred(value):
             value = self._checked(key, value.load())
             self._values[key] = value
         return value
@@ -104,7 +104,7 @@ class AlignedMapping(MutableMapping[str, Any]):
                 self[key].index = names
 
     def copy(self) -> AlignedMapping:
-        """Return an independent mapping; lazy and stored values are shared, as nothing changes them."""
+        """Return an independent mapping; lazy and stored values are shared."""
         twin = AlignedMapping(self.name, self._shape)
         for key, value in self._values.items():
             lazy = is_deferred(value) or isinstance(value, da.Array)
@@ -118,7 +118,7 @@ class AlignedMapping(MutableMapping[str, Any]):
         lead = shape[: len(self.sizes)]
         if lead != self.sizes:
             raise ShapeError(
-                f"{self.name}[{key!r}] has shape {shape}, expected {self.sizes} for its leading axes"
+                f"{self.name}[{key!r}] has shape {shape}, expected {self.sizes} to begin with"
             )
         if isinstance(value, pd.DataFrame) and self.name in ("obsm", "varm"):
             value.index = string_index(value.index)
@@ -132,9 +132,10 @@ def _is_stored_table(value: Any) -> bool:
 
 def is_deferred(value: Any) -> bool:
     """Whether a value is still in the file."""
-    return not isinstance(value, da.Array | np.ndarray | pd.DataFrame) and isinstance(
-        value, Deferred
-    )
+    if isinstance(value, da.Array | np.ndarray | pd.DataFrame):
+        return False
+    kind = type(value)  # isinstance would ask for nbytes, which opens the file
+    return hasattr(kind, "load") and hasattr(kind, "nbytes")
 
 
 def _normal(value: Any, where: str) -> Any:

@@ -5,41 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Self
 
+from lazyomics.container.file_object import FileObject
 from lazyomics.container.modalities import Modalities
-from lazyomics.container.ports import Backing, storage
+from lazyomics.container.ports import storage
 
 __all__ = ["StoredModalities"]
 
 
-class StoredModalities:
+class StoredModalities(FileObject):
     """The file side of MuData."""
 
-    _backing: Backing | None
-
-    @property
-    def isbacked(self) -> bool:
-        """Whether the object is opened from a file; single modalities may be in memory."""
-        return self._backing is not None
-
-    @property
-    def is_view(self) -> bool:
-        """Whether assigning to this object writes to another one: it never does."""
-        return False
-
-    @property
-    def filename(self) -> Path | None:
-        """The file that the object is opened from; None for one in memory.
-
-        Assigning None loads everything into memory; assigning a path writes the object there and
-        opens it from there.
-        """
-        return None if self._backing is None else self._backing.path
-
-    @filename.setter
-    def filename(self: Any, path: str | Path | None) -> None:
+    @FileObject.filename.setter  # type: ignore[attr-defined]
+    def filename(self: Any, path: str | Path | None) -> None:  # noqa: D102 (see the getter)
         if path is None:
             made = self.to_memory()
-        elif self.filename is None or Path(path) != self.filename:
+        elif not self._is_own_file(path):
             made = self.copy(filename=path)
         else:
             return
@@ -111,12 +91,10 @@ class StoredModalities:
         for name, axis in self._axes.items():
             if not axis.is_current(self.mod):
                 self._update_axis(name)
-        if filename is None or (self.isbacked and Path(filename) == self.filename):
-            if self._backing is None:
-                raise ValueError("the object is not opened from a file: give a filename")
+        if self._saves_in_place(filename):
             storage().save_mudata(self, overwrite_x=overwrite_x, **options)
         else:
-            storage().write_mudata(self, Path(filename), **options)
+            storage().write_mudata(self, Path(str(filename)), **options)
 
     write = write_h5mu
 

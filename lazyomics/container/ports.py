@@ -19,6 +19,9 @@ class Backing(Protocol):
     def path(self) -> Path:
         """Where it is."""
 
+    def is_at(self, path: Path) -> bool:
+        """Whether a path leads to this file."""
+
     def selected(self) -> Backing:
         """The backing of a selection of the object."""
 
@@ -36,8 +39,9 @@ class Storage(Protocol):
         *,
         compression: str | None = None,
         compression_opts: int | None = None,
+        storage: str | None = None,
     ) -> None:
-        """Stream an object to a new file."""
+        """Stream an object to a new file, its sparse matrices by rows or by columns."""
 
     def save(
         self,

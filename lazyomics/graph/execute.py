@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -14,9 +14,17 @@ from dask.delayed import Delayed
 from dask.system import CPU_COUNT
 
 from lazyomics import config
+from lazyomics.graph.gather import Gathering, Together, gathering, runs_in_process
 from lazyomics.kernels.block import CSCBlock, SparseBlock
 
-__all__ = ["compute", "materialize", "to_memory_format", "windows", "workers"]
+__all__ = [
+    "compute",
+    "materialize",
+    "materialize_all",
+    "to_memory_format",
+    "windows",
+    "workers",
+]
 
 
 def compute(*values: Any) -> tuple[Any, ...]:
@@ -42,8 +50,33 @@ def _progress() -> AbstractContextManager[Any]:
 def materialize(matrix: Any) -> Any:
     """Return a matrix as scipy (csr_matrix, csc_matrix) or ndarray, computed if it is lazy."""
     if isinstance(matrix, da.Array):
-        (matrix,) = compute(matrix)
+        (matrix,) = materialize_all([matrix])
     return to_memory_format(matrix)
+
+
+def materialize_all(arrays: Sequence[da.Array]) -> list[Any]:
+    """Compute lazy arrays together, so that blocks they share are read once.
+
+    Notes
+    -----
+    Peak memory: the results and the blocks in flight.
+    """
+    if not arrays:
+        return []
+    in_process = runs_in_process(arrays)
+    parts = [gathering(x, in_process=in_process) or x for x in arrays]
+    graphs = [p.graph if isinstance(p, Gathering) else p.__dask_graph__() for p in parts]
+    keys = [p.keys if isinstance(p, Gathering) else p.__dask_keys__() for p in parts]
+    (waiting,) = compute(Together(graphs, keys))
+    made = []
+    for k, part in enumerate(parts):
+        results, waiting[k] = waiting[k], None
+        if isinstance(part, Gathering):
+            made.append(part.finish(list(results)))
+        else:
+            finalize, extra = part.__dask_postcompute__()
+            made.append(finalize(results, *extra))
+    return made
 
 
 def to_memory_format(value: Any) -> Any:

@@ -15,7 +15,7 @@ from dask.highlevelgraph import HighLevelGraph
 
 from lazyomics.graph.recipe import Recipe
 from lazyomics.graph.selection import Selector, compose, is_whole, positions
-from lazyomics.graph.source import MemorySource, Source
+from lazyomics.graph.source import Source, holds_values
 from lazyomics.kernels.steps import Step
 
 __all__ = ["LazyMatrix", "from_source", "recipe_of"]
@@ -132,7 +132,7 @@ def _load(recipe: Recipe, lines: Selector, steps: _Steps) -> Any:
 
 
 def _token(recipe: Recipe, bounds: tuple[int, ...]) -> str:
-    if isinstance(recipe.source, MemorySource):
+    if holds_values(recipe.source):
         return uuid4().hex  # hashing the values would cost as much as using them
     return str(tokenize(recipe, bounds))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lazyomics import config
 from lazyomics.graph.plan import bounds_by_bytes, effective_target, uniform_bounds
 from lazyomics.graph.selection import Selector, compose, is_whole, length
-from lazyomics.graph.source import Source
+from lazyomics.graph.source import Source, is_scanned_for_rows
 from lazyomics.kernels.block import CSCBlock, CSRBlock
 from lazyomics.kernels.steps import SelectCols, Step
 
@@ -110,6 +110,8 @@ class Recipe:
             target = max(target, config.memory() // SHARE_OF_MEMORY_PER_CSC_WINDOW)
             per_row = int(stored.sum()) // max(1, self.source.shape[0]) * (itemsize + 4) + 8
             return self._dense_bounds(n_rows, per_row, target)
+        if is_scanned_for_rows(self.source):  # of joined matrices, some are column-major
+            target = max(target, config.memory() // SHARE_OF_MEMORY_PER_CSC_WINDOW)
         chosen = stored[self.cols if self.by_columns else self.rows]
         return bounds_by_bytes(chosen * (itemsize + 4) + 8, target)
 
@@ -129,13 +131,15 @@ class Recipe:
     def meta(self) -> Any:
         """An empty block of the type and dtype that every block has."""
         empty = np.empty(0, dtype=self.source.dtype)
-        none: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        widest = max(self.source.shape[1], length(self.cols))
+        index = np.int32 if widest <= np.iinfo(np.int32).max else np.int64
+        none: NDArray[Any] = np.empty(0, dtype=index)
         if self.by_columns:
             return CSCBlock.from_arrays(empty, none, np.zeros(1, np.int32), (0, 0))
         n_cols = length(self.cols)
         block: Any = np.empty((0, n_cols), dtype=self.source.dtype)
         if self.source.format != "dense":
-            block = CSRBlock.from_arrays(empty, none, np.zeros(1, np.int32), (0, n_cols))
+            block = CSRBlock.from_arrays(empty, none, np.zeros(1, index), (0, n_cols))
         for step in self.steps:
             block = step.take_rows(slice(0, 0, 1))(block)
         return block[:, :0]

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from lazyomics.graph.selection import Selector, is_whole
 from lazyomics.kernels.block import CSCBlock, CSRBlock, SparseBlock, as_block
 
-__all__ = ["MemorySource", "Source", "StorageFormat"]
+__all__ = [
+    "MemorySource",
+    "Source",
+    "StorageFormat",
+    "holds_values",
+    "is_in_memory",
+    "is_scanned_for_rows",
+]
 
 StorageFormat = Literal["csr", "csc", "dense"]
 
@@ -106,3 +113,17 @@ def _cut(array: Any, rows: Selector, cols: Selector) -> Any:
 def is_in_memory(matrix: Any) -> bool:
     """Whether a matrix is held by numpy, scipy or a block instead of being lazy."""
     return isinstance(matrix, np.ndarray | SparseBlock) or sp.issparse(matrix)
+
+
+def holds_values(source: Any) -> bool:
+    """Whether a source, or one of those that it joins, is a matrix in memory."""
+    if isinstance(source, MemorySource):
+        return True
+    return any(holds_values(recipe.source) for recipe in getattr(source, "recipes", ()))
+
+
+def is_scanned_for_rows(source: Any) -> bool:
+    """Whether reading some rows costs a scan of all columns: so it is of column-major matrices."""
+    if source.format == "csc":
+        return True
+    return any(is_scanned_for_rows(recipe.source) for recipe in getattr(source, "recipes", ()))

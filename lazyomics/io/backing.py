@@ -28,6 +28,12 @@ class FileBacking:
     group: str = "/"
     is_selection: bool = False
 
+    def is_at(self, path: Path) -> bool:
+        """Whether a path, through links or spelled otherwise, leads to this file."""
+        if os.path.exists(path) and os.path.exists(self.absolute):
+            return os.path.samefile(path, self.absolute)
+        return os.path.abspath(path) == self.absolute
+
     def selected(self) -> FileBacking:
         """The backing of a selection: it cannot be saved in place of what it was selected from."""
         return replace(self, is_selection=True)

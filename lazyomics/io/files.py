@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import h5py
 
@@ -17,6 +18,8 @@ from lazyomics.io.transaction.superblock import SIGNATURE
 __all__ = ["checked_path", "open_for_reading", "open_for_saving"]
 
 SECONDS_TO_WAIT_FOR_A_WRITER = 2.0
+Locking = bool | Literal["best-effort"] | None
+LOCKINGS: tuple[Locking, ...] = (None, False, True, "best-effort")
 
 
 def checked_path(path: str | os.PathLike[str]) -> Path:
@@ -61,15 +64,14 @@ def _is_hdf5(path: Path) -> bool:
 class _SharedFile(h5py.File):
     """A file that no save changes while it is open."""
 
-    def __init__(self, path: str | os.PathLike[str], shared: Shared | None) -> None:
+    def __init__(self, path: str | os.PathLike[str], locking: Locking, shared: Shared) -> None:
         self._shared = shared
-        super().__init__(path, "r")
+        super().__init__(path, "r", locking=locking)
 
     def close(self) -> None:
         """Close the file, then let saves go on."""
         super().close()
-        if self._shared is not None:
-            self._shared.close()
+        self._shared.close()
 
 
 def open_for_reading(path: str | os.PathLike[str]) -> h5py.File:
@@ -83,20 +85,40 @@ def open_for_reading(path: str | os.PathLike[str]) -> h5py.File:
     while True:
         shared = share(path)
         try:
-            return _SharedFile(path, shared)
-        except BlockingIOError:
+            if shared is not None:
+                held = shared
+                return _opened(lambda locking: _SharedFile(path, locking, held))
             if time.monotonic() > deadline:
-                return _open_unlocked(path)
+                return _opened(
+                    lambda locking: h5py.File(path, "r", locking=locking), (False, *LOCKINGS)
+                )
+            return h5py.File(path, "r")  # the program may be this one
+        except BlockingIOError:
+            if time.monotonic() > deadline + SECONDS_TO_WAIT_FOR_A_WRITER:
+                raise
             time.sleep(0.05)
         except OSError as error:
             raise _unreadable(path, error) from error
 
 
-def _open_unlocked(path: str | os.PathLike[str]) -> h5py.File:
-    try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+def _opened(
+    attempt: Callable[[Locking], h5py.File], lockings: tuple[Locking, ...] = LOCKINGS
+) -> h5py.File:
+    """Open with HDF5's default, as other code in this process is likely to do, or as it can be.
+
+    HDF5 refuses a second handle in one process whose locking differs from the first one's, so the
+    other settings are tried where the first does not match.
+    """
+    first: OSError | None = None
+    for locking in lockings:
+        try:
+            return attempt(locking)
+        except OSError as error:
+            first = first or error
+            if "locking" not in str(error):
+                break
+    assert first is not None
+    raise first
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pandas as pd
 from lazyomics.io.encodings import (
     categories_from_uns,
     child,
+    has_member,
     read_compound_mapping,
     read_frame,
     read_mapping,
@@ -37,16 +38,24 @@ def old_layout_parts(group: h5py.Group) -> OldParts:
     """Read the compound parts of a file; nothing in newer files."""
     parts = OldParts()
     for name in ("obsm", "varm", "raw.varm"):
-        if isinstance(group.get(name), h5py.Dataset) and group[name].dtype.names:
-            parts.fields[name] = read_compound_mapping(group[name])
-    if not isinstance(group.get("obs"), h5py.Dataset):
+        member = _dataset(group, name)
+        if member is not None and member.dtype.names:
+            parts.fields[name] = read_compound_mapping(member)
+    if _dataset(group, "obs") is None:
         return parts
-    uns = dict(read_mapping(child(group, "uns"))) if "uns" in group else {}
+    uns = dict(read_mapping(child(group, "uns"))) if has_member(group, "uns") else {}
     used: set[str] = set()
     for attribute, name in (("obs", "obs"), ("var", "var"), ("raw_var", "raw.var")):
-        if isinstance(group.get(name), h5py.Dataset):
-            frame, keys = categories_from_uns(read_frame(group[name]), uns)
+        member = _dataset(group, name)
+        if member is not None:
+            frame, keys = categories_from_uns(read_frame(member), uns)
             setattr(parts, attribute, frame)
             used.update(keys)
     parts.uns = {k: v for k, v in uns.items() if k not in used}
     return parts
+
+
+def _dataset(group: h5py.Group, name: str) -> h5py.Dataset | None:
+    """A member that is a dataset; None if there is no such member, or it is a group."""
+    member = child(group, name) if has_member(group, name) else None
+    return member if isinstance(member, h5py.Dataset) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import h5py
 import numpy as np
 
 from lazyomics.container.anndata import AnnData
-from lazyomics.errors import ShapeError, XNotWrittenWarning
+from lazyomics.errors import ShapeError, XNotWrittenWarning, warn_user
 from lazyomics.graph import from_source, is_in_memory, lazy, windows
 from lazyomics.io.backing import FileBacking
 from lazyomics.io.encodings import element_kind
@@ -111,10 +110,9 @@ def warn_left_out(names: Sequence[str], path: Path, *, removed: bool = False) ->
     """Say which matrices the file keeps as they were, and how to write them."""
     many = ", ".join(names)
     what = "removed from the object" if removed else "changed"
-    warnings.warn(
+    warn_user(
         f"{many} was {what}, but {path} keeps it as it is: everything else is saved. To replace "
         "it, use write(overwrite_x=True); to keep the change beside it, save it as a layer or "
         "write to a new file.",
         XNotWrittenWarning,
-        stacklevel=7,
     )

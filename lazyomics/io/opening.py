@@ -17,7 +17,8 @@ from lazyomics.container.slots import MatrixSlot
 from lazyomics.container.uns import Uns
 from lazyomics.errors import FileFormatError
 from lazyomics.io.backing import FileBacking
-from lazyomics.io.encodings import child, element_kind, sparse_info
+from lazyomics.io.encodings import child, element_kind, has_member, sparse_info
+from lazyomics.io.encodings.integrity import damage_named, damaged
 from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.legacy import old_layout_parts
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredFrame, StoredMatrix
@@ -73,7 +74,7 @@ def read_h5ad(
         raise ValueError(f"backed is True, False, 'r' or 'r+', found {backed!r}")
     plan = _plan(chunks)
     found = checked_path(path)
-    with open_for_reading(found) as file:
+    with open_for_reading(found) as file, damage_named(found):
         _expect_h5ad(file, str(path))
         adata = open_group(
             file, str(found), plan=plan, obs_columns=obs_columns, var_columns=var_columns
@@ -93,15 +94,17 @@ def _plan(chunks: str | int) -> BlockPlan:
 
 
 def _expect_h5ad(file: h5py.File, path: str) -> None:
-    if "mod" in file and "obs" in file:
+    if has_member(file, "mod") and has_member(file, "obs"):
+        mod = child(file, "mod")
+        names = sorted(mod) if isinstance(mod, h5py.Group) else []
         raise FileFormatError.at(
             path,
             "/",
             expected="an AnnData",
             found="a MuData",
-            hint=f"It is an .h5mu file with the modalities {sorted(file['mod'])}.",
+            hint=f"It is an .h5mu file with the modalities {names}: open it with read_h5mu.",
         )
-    if "obs" not in file or "var" not in file:
+    if not has_member(file, "obs") or not has_member(file, "var"):
         raise FileFormatError.at(
             path,
             "/",
@@ -128,8 +131,10 @@ def open_group(
     uns: dict[str, Any] = {}
     if old.uns is not None:
         uns = old.uns
-    elif "uns" in group:
+    elif has_member(group, "uns"):
         uns_group = child(group, "uns")
+        if not isinstance(uns_group, h5py.Group):
+            raise damaged(uns_group, expected="a group", found="a dataset")
         uns = {k: StoredElement(path, f"{uns_group.name}/{k}") for k in uns_group}
     mappings = {name: _mapping(group, name, path, plan, shape, old.fields) for name in MAPPINGS}
     _move_graphs(group, uns, mappings["obsp"], path, plan)
@@ -148,7 +153,7 @@ def _frame(
 ) -> FrameSlot:
     if loaded is not None:
         return FrameSlot(loaded if only is None else loaded[only])
-    if name not in group:
+    if not has_member(group, name):
         return FrameSlot(as_frame(None, 0, name))
     stored: DeferredFrame = StoredFrame.of(
         child(group, name), path, None if only is None else tuple(only)
@@ -159,7 +164,7 @@ def _frame(
 def _matrix_slot(
     group: h5py.Group, name: str, path: str, plan: BlockPlan, shape: tuple[int, int]
 ) -> MatrixSlot:
-    if name not in group:
+    if not has_member(group, name):
         return MatrixSlot(None)
     obj = child(group, name)
     kind = element_kind(obj)
@@ -199,7 +204,7 @@ def _mapping(
     fields: dict[str, dict[str, Any]],
 ) -> AlignedMapping:
     mapping = AlignedMapping(name, shape, fields.get(name))
-    if name in fields or name not in group:
+    if name in fields or not has_member(group, name):
         return mapping
     members = child(group, name)
     if not isinstance(members, h5py.Group):
@@ -219,15 +224,15 @@ def _move_graphs(
     group: h5py.Group, uns: dict[str, Any], obsp: AlignedMapping, path: str, plan: BlockPlan
 ) -> None:
     """Neighbour graphs of old files are in uns["neighbors"]; today they belong to obsp."""
-    if "uns" not in group or "neighbors" not in child(group, "uns"):
+    if not has_member(group, "uns") or not has_member(child(group, "uns"), "neighbors"):
         return
-    neighbors = child(group["uns"], "neighbors")
+    neighbors = child(child(group, "uns"), "neighbors")
     moved = [
         key
         for key in ("distances", "connectivities")
         if isinstance(neighbors, h5py.Group)
-        and key in neighbors
-        and matrix_shape(neighbors[key], element_kind(neighbors[key])) is not None
+        and has_member(neighbors, key)
+        and _is_matrix(child(neighbors, key))
     ]
     if not moved:
         return
@@ -239,11 +244,19 @@ def _move_graphs(
     uns["neighbors"] = {k: v for k, v in loaded.items() if k not in moved}
 
 
+def _is_matrix(obj: Any) -> bool:
+    return matrix_shape(obj, element_kind(obj)) is not None
+
+
 def _raw(group: h5py.Group, path: str, plan: BlockPlan, n_obs: int, old: Any) -> RawParts | None:
-    dotted = "raw.X" in group or "raw.var" in group
-    if "raw" not in group and not dotted:
+    dotted = has_member(group, "raw.X") or has_member(group, "raw.var")
+    if not has_member(group, "raw") and not dotted:
         return None
-    parent, x_name, var_name = (group, "raw.X", "raw.var") if dotted else (group["raw"], "X", "var")
+    parent, x_name, var_name = (group, "raw.X", "raw.var")
+    if not dotted:
+        parent, x_name, var_name = (child(group, "raw"), "X", "var")
+        if not isinstance(parent, h5py.Group):
+            raise damaged(parent, expected="a group", found="a dataset")
     var = _frame(parent, var_name, path, None, old.raw_var)
     x = _matrix_slot(parent, x_name, path, plan, (n_obs, len(var)))
     shape = (n_obs, len(var))

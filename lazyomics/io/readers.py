@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Literal
 
 import h5py
@@ -15,13 +16,21 @@ from lazyomics.errors import FileFormatError
 from lazyomics.graph.plan import bounds_by_bytes
 from lazyomics.graph.selection import Selector, compose, is_whole, length
 from lazyomics.io.chunks import StoredArray
-from lazyomics.io.encodings import element_kind, location, sparse_info
+from lazyomics.io.encodings import (
+    check_storage,
+    child,
+    element_kind,
+    has_member,
+    location,
+    sparse_info,
+)
 from lazyomics.kernels.block import CSCBlock, CSRBlock
-from lazyomics.kernels.canonical import index_state, keep_columns
+from lazyomics.kernels.canonical import index_state, positions_of
 
 __all__ = ["CompressedReader", "DenseReader", "reader_of"]
 
 POINTERS_KEPT = 16  # indptr arrays that a process keeps, 8 bytes a line
+HITS_IN_A_CHUNK = 4  # with more of them on average, hardly any chunk has none
 COLUMN_WINDOW_BYTES = 64 << 20  # of a column-major matrix that is scanned for rows
 
 
@@ -55,6 +64,10 @@ class DenseReader:
 
     def read_columns(self, rows: Selector, cols: Selector) -> Any:
         raise TypeError("a dense matrix has no compressed columns")
+
+    def cost(self, lines: Selector, cols: Selector) -> tuple[int, int]:
+        """Chunks and stored bytes that reading these rows and columns touches."""
+        return self.values.cost_2d(lines, None if is_whole(cols, self.shape[1]) else cols)
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,25 @@ class CompressedReader:
     def stored_per_line(self) -> NDArray[np.int64]:
         return np.diff(_pointers(self))
 
+    def count_inside(self, first: int, last: int) -> NDArray[np.int64]:
+        """Stored values at each position inside the lines, of the values ``first`` to ``last``.
+
+        Reads indices only. Returns int64 of shape (n_cols,) for CSR, (n_rows,) for CSC.
+        """
+        indices = _signed(self.indices.read(first, last))
+        if len(indices) and (indices.min() < 0 or indices.max() >= self._line_length):
+            raise self._outside(indices)
+        return np.bincount(indices, minlength=self._line_length).astype(np.int64, copy=False)
+
+    def _outside(self, indices: NDArray[Any]) -> FileFormatError:
+        return FileFormatError.at(
+            self.indices.path,
+            self.indices.name,
+            expected=f"positions from 0 to {self._line_length - 1}",
+            found=f"{indices.min()} to {indices.max()}",
+            hint="The matrix is damaged; write it again from its source.",
+        )
+
     def read(self, rows: Selector, cols: Selector) -> Any:
         if self.format == "csr":
             return CSRBlock.from_arrays(*self._lines(rows, cols), (length(rows), length(cols)))
@@ -98,35 +130,45 @@ class CompressedReader:
     def read_columns(self, rows: Selector, cols: Selector) -> Any:
         return CSCBlock.from_arrays(*self._lines(cols, rows), (length(rows), length(cols)))
 
+    def cost(self, lines: Selector, cols: Selector) -> tuple[int, int]:
+        """Chunks and stored bytes of data and indices of these lines, at most."""
+        ranges = _Ranges.of(_pointers(self), lines)
+        parts = [part.cost(ranges.starts, ranges.stops) for part in (self.data, self.indices)]
+        return sum(c for c, _ in parts), sum(b for _, b in parts)
+
     def _lines(self, lines: Selector, inside: Selector) -> tuple[Any, Any, Any]:
         """Read some lines, and inside them some positions, as canonical compressed arrays."""
-        pointers = _pointers(self)
-        data, indices, indptr = self._stored_lines(pointers, lines)
+        ranges = _Ranges.of(_pointers(self), lines)
+        indices, indptr = _signed(ranges.read(self.indices)), ranges.indptr
         state = index_state(indices, indptr, self._line_length)
         if state == "outside":
-            raise FileFormatError.at(
-                self.indices.path,
-                self.indices.name,
-                expected=f"positions from 0 to {self._line_length - 1}",
-                found=f"{indices.min()} to {indices.max()}",
-                hint="The matrix is damaged; write it again from its source.",
-            )
+            raise self._outside(indices)
+        if not is_whole(inside, self._line_length):
+            return self._chosen(ranges, indices, inside, ordered=state == "canonical")
+        data = ranges.read(self.data)
         if state == "unsorted":
-            data, indices, indptr = _canonical(data, indices, indptr, self._line_length)
-        if is_whole(inside, self._line_length):
-            return data, indices, indptr
-        return _select_inside(data, indices, indptr, inside, self._line_length)
+            return _canonical(data, indices, indptr, self._line_length)
+        return data, indices, indptr
 
-    def _stored_lines(self, pointers: NDArray[np.int64], lines: Selector) -> tuple[Any, Any, Any]:
-        if isinstance(lines, slice):
-            bounds = pointers[lines.start : lines.stop + 1]
-            first, last = int(bounds[0]), int(bounds[-1])
-            data, indices = self.data.read(first, last), self.indices.read(first, last)
-            return data, _signed(indices), _small(bounds - first)
-        starts, stops = pointers[lines], pointers[lines + 1]
-        indptr = np.concatenate([[0], np.cumsum(stops - starts)])
-        data = self.data.read_ranges(starts, stops)
-        return data, _signed(self.indices.read_ranges(starts, stops)), _small(indptr)
+    def _chosen(
+        self, ranges: _Ranges, indices: NDArray[Any], inside: Selector, *, ordered: bool
+    ) -> tuple[Any, Any, Any]:
+        """Keep some positions of each line; values are read where there are some of these."""
+        wanted = np.arange(inside.start, inside.stop) if isinstance(inside, slice) else inside
+        columns, back = np.unique(wanted, return_inverse=True)
+        kept = positions_of(indices, columns, self._line_length)
+        data = ranges.read_some(self.data, kept)
+        place = np.zeros(self._line_length, indices.dtype)
+        place[columns] = np.arange(len(columns))
+        found = place[indices[kept]]
+        indptr = np.searchsorted(kept, ranges.indptr).astype(ranges.indptr.dtype)
+        n_lines = len(indptr) - 1
+        if not ordered:
+            data, found, indptr = _canonical(data, found, indptr, len(columns))
+        if np.array_equal(columns, wanted):
+            return data, found, indptr
+        block = CSRBlock.from_arrays(data, found, indptr, (n_lines, len(columns)))[:, back]
+        return _canonical(block.data, block.indices, block.indptr, len(back))
 
     def _scan_for_rows(self, rows: Selector, cols: Selector) -> CSRBlock:
         """Collect rows of a column-major matrix, a window of its columns at a time."""
@@ -140,7 +182,7 @@ class CompressedReader:
 def _column_windows(pointers: Any, cols: Selector, itemsize: int) -> list[Selector]:
     stored = np.diff(pointers)[cols]
     bounds = bounds_by_bytes(stored * (itemsize + 4) + 8, COLUMN_WINDOW_BYTES)
-    cuts = [slice(a, b, 1) for a, b in zip(bounds, bounds[1:], strict=False)]
+    cuts = [slice(a, b, 1) for a, b in pairwise(bounds)]
     return [compose(cols, cut) for cut in cuts]
 
 
@@ -163,19 +205,38 @@ def _canonical(data: Any, indices: Any, indptr: Any, size: int) -> tuple[Any, An
     return lines.data, lines.indices, lines.indptr
 
 
-def _select_inside(
-    data: Any, indices: Any, indptr: Any, inside: Selector, size: int
-) -> tuple[Any, Any, Any]:
-    wanted = np.arange(inside.start, inside.stop) if isinstance(inside, slice) else inside
-    target = np.full(size, -1, dtype=np.int32)
-    target[wanted] = np.arange(len(wanted), dtype=np.int32)
-    if len(np.unique(wanted)) != len(wanted):  # a column asked for twice
-        lines = CSRBlock.from_arrays(data, indices, indptr, (len(indptr) - 1, size))[:, wanted]
-        return lines.data, lines.indices, lines.indptr
-    data, indices, indptr = keep_columns(data, indices, indptr, target)
-    if len(wanted) > 1 and bool((np.diff(wanted) < 0).any()):
-        return _canonical(data, indices, indptr, len(wanted))
-    return data, indices, indptr
+@dataclass(frozen=True, eq=False)
+class _Ranges:
+    """Where the values of some lines are stored, and the pointers of these lines as a block."""
+
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+    indptr: NDArray[Any]
+
+    @classmethod
+    def of(cls, pointers: NDArray[np.int64], lines: Selector) -> _Ranges:
+        if isinstance(lines, slice):
+            bounds = pointers[lines.start : lines.stop + 1]
+            return cls(bounds[:1], bounds[-1:], _small(bounds - bounds[0]))
+        starts, stops = pointers[lines], pointers[lines + 1]
+        return cls(starts, stops, _small(np.concatenate([[0], np.cumsum(stops - starts)])))
+
+    def read(self, stored: StoredArray) -> NDArray[Any]:
+        """All values, line behind line."""
+        return stored.read_ranges(self.starts, self.stops)
+
+    def read_some(self, stored: StoredArray, kept: NDArray[Any]) -> NDArray[Any]:
+        """Values at ascending places among those that `read` gives.
+
+        Chunks that hold none of them are not read, which is likely only where there are few.
+        """
+        total = int(self.indptr[-1])
+        if len(kept) * stored.chunk_rows > HITS_IN_A_CHUNK * total:
+            return self.read(stored)[kept]
+        ends = np.cumsum(self.stops - self.starts)
+        line = np.searchsorted(ends, kept, side="right")
+        place = kept - ends[line] + self.stops[line]
+        return stored.read_ranges(place, place + 1)
 
 
 @lru_cache(maxsize=POINTERS_KEPT)
@@ -223,6 +284,7 @@ def reader_of(obj: h5py.Group | h5py.Dataset) -> DenseReader | CompressedReader:
             raise FileFormatError.at(
                 path, name, expected="a matrix of 2 dimensions", found=f"shape {obj.shape}"
             )
+        check_storage(obj)
         return DenseReader(StoredArray.of(obj, path))
     kind = element_kind(obj)
     if kind not in ("csr_matrix", "csc_matrix"):
@@ -230,7 +292,7 @@ def reader_of(obj: h5py.Group | h5py.Dataset) -> DenseReader | CompressedReader:
     layout, shape = sparse_info(obj)
     parts = {}
     for part in ("data", "indices", "indptr"):
-        member = obj.get(part)
+        member = child(obj, part) if has_member(obj, part) else None
         if not isinstance(member, h5py.Dataset) or member.ndim != 1:
             raise FileFormatError.at(
                 path,
@@ -238,6 +300,7 @@ def reader_of(obj: h5py.Group | h5py.Dataset) -> DenseReader | CompressedReader:
                 expected="a one-dimensional dataset",
                 found="nothing" if member is None else str(member),
             )
+        check_storage(member)
         parts[part] = StoredArray.of(member, path)
     sizes = [parts[p].shape[0] for p in ("data", "indices")]
     if sizes[0] != sizes[1]:

@@ -18,6 +18,7 @@ from lazyomics.container.mappings import AlignedMapping
 from lazyomics.errors import ShapeError, StaleFileError, XNotWrittenWarning, warn_user
 from lazyomics.graph import recipe_of
 from lazyomics.io.backing import FileBacking
+from lazyomics.io.discarding import makes_room
 from lazyomics.io.encodings import element_kind, read_element, write_element
 from lazyomics.io.equality import same_value
 from lazyomics.io.files import open_for_reading, open_for_saving
@@ -33,7 +34,7 @@ def save(adata: AnnData, *, overwrite_x: bool, options: Mapping[str, Any]) -> No
     """Write what changed or is new into the file that the object was opened from.
 
     Lazy matrices are streamed to a file beside it first, so that the file itself is open for
-    writing only for the short time of putting things in place.
+    writing only for the short time of putting things in place. All changes are made, or none.
     """
     backing = adata._backing
     assert isinstance(backing, FileBacking)
@@ -89,10 +90,11 @@ class _Changes:
 def _save_parts(adata: AnnData, backing: FileBacking, options: Mapping[str, Any]) -> None:
     with open_for_reading(backing.absolute) as file:
         changes = _find_changes(adata, backing, file[backing.group])
-    with _streamed(changes, backing, options) as prepared:
-        with open_for_saving(backing.absolute) as file:
-            _apply(file[backing.group], adata, changes, prepared, options)
-            file.flush()
+    with (
+        _streamed(changes, backing, options) as prepared,
+        open_for_saving(backing.absolute) as file,
+    ):
+        _apply(file[backing.group], adata, changes, prepared, options)
 
 
 def _find_changes(adata: AnnData, backing: FileBacking, group: h5py.Group) -> _Changes:
@@ -204,38 +206,52 @@ def _apply(
     prepared: h5py.File | None,
     options: Mapping[str, Any],
 ) -> None:
+    """Make the changes: small things are deleted first, so that new ones take their space."""
+    last = [e for e in changes.removed if "/" in e and not makes_room(group[e], e)]
     for element in changes.removed:
-        del group[element]
+        if element not in last:
+            del group[element]
     for name, change in changes.frames.items():
         write_frame_change(group, name, change)
-    for element, value in changes.written.items():
-        _replace(group, element, value, prepared, options)
+    moves = [
+        move
+        for element, value in changes.written.items()
+        if (move := _write(group, element, value, prepared, options)) is not None
+    ]
     if changes.raw and adata._raw is not None:
         write_raw(group, adata._raw, options)
+    for element in last:
+        del group[element]
+    for parent, fresh, key in moves:
+        del parent[key]
+        parent.move(fresh, key)
 
 
-def _replace(
+def _write(
     group: h5py.Group,
     element: str,
     value: Any,
     prepared: h5py.File | None,
     options: Mapping[str, Any],
-) -> None:
-    """Write the new element under another name, then let it take the old one's place."""
+) -> tuple[h5py.Group, str, str] | None:
+    """Write an element, under another name if what it replaces is to be deleted at the end.
+
+    Returns the group and both names then.
+    """
     parent_name, _, key = element.rpartition("/")
     parent = group
     if parent_name:
         parent = group.require_group(parent_name)
         if "encoding-type" not in parent.attrs:
             parent.attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
-    fresh = f"{key}.{uuid4().hex[:8]}.new"
-    if isinstance(value, da.Array) and prepared is not None:
-        prepared.copy(element.replace("/", "|"), parent, fresh)
-    else:
-        write_element(parent, fresh, value, dataset_kwargs=options)
-    if key in parent:
+    if key in parent and makes_room(parent[key], element):
         del parent[key]
-    parent.move(fresh, key)
+    name = f"{key}.{uuid4().hex[:8]}.new" if key in parent else key
+    if isinstance(value, da.Array) and prepared is not None:
+        prepared.copy(element.replace("/", "|"), parent, name)
+    else:
+        write_element(parent, name, value, dataset_kwargs=options)
+    return None if name == key else (parent, name, key)
 
 
 def _point_to_file(adata: AnnData, opened: AnnData, *, with_matrices: bool) -> None:

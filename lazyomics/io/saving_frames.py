@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from lazyomics.io.discarding import makes_room
 from lazyomics.io.encodings import (
     frame_columns,
     frame_index,
@@ -17,6 +18,8 @@ from lazyomics.io.encodings import (
     strings_to_categoricals,
     write_frame,
 )
+from lazyomics.io.encodings.frame_writing import _column_names, _write_values
+from lazyomics.io.encodings.registry import NO_OPTIONS
 from lazyomics.io.equality import same_value
 
 __all__ = ["FrameChange", "frame_change", "write_frame_change"]
@@ -88,24 +91,37 @@ def write_frame_change(group: h5py.Group, name: str, change: FrameChange) -> Non
         return
     parent_name, _, key = name.rpartition("/")
     parent = group[parent_name] if parent_name else group
-    fresh_key = f"{key}.{uuid4().hex[:8]}.new"
-    wanted = (
-        change.frame[list(change.order)] if change.whole else change.frame[list(change.columns)]
-    )
-    write_frame(parent, fresh_key, wanted)
-    if change.whole:
-        if key in parent:
-            del parent[key]
-        parent.move(fresh_key, key)
+    if not change.whole:
+        _write_columns(parent[key], change)
         return
-    _move_columns(parent[key], parent[fresh_key], change)
-    del parent[fresh_key]
+    if key in parent and makes_room(parent[key]):
+        del parent[key]
+    fresh_key = f"{key}.{uuid4().hex[:8]}.new" if key in parent else key
+    write_frame(parent, fresh_key, change.frame[list(change.order)])
+    if fresh_key != key:
+        del parent[key]
+        parent.move(fresh_key, key)
 
 
-def _move_columns(table: h5py.Group, fresh: h5py.Group, change: FrameChange) -> None:
+def _write_columns(table: h5py.Group, change: FrameChange) -> None:
+    """Write the changed columns; small ones are deleted first, for the new to take their space."""
+    frame = change.frame[list(change.columns)]
+    _column_names(str(table.name), frame)
+    large = [
+        column
+        for column in (*change.columns, *change.removed)
+        if column in table and not makes_room(table[column])
+    ]
     for column in (*change.columns, *change.removed):
-        if column in table:
+        if column in table and column not in large:
             del table[column]
-    for column in change.columns:
-        fresh.move(column, f"{table.name}/{column}")
-    table.attrs["column-order"] = np.asarray(change.order, dtype=h5py.string_dtype())
+    fresh = f"{uuid4().hex[:8]}.new"
+    for position, column in enumerate(change.columns):
+        name = f"{column}.{fresh}" if column in large else column
+        _write_values(table, name, frame.iloc[:, position], NO_OPTIONS, what=f"column {column!r}")
+    for column in large:
+        del table[column]
+        if column in change.columns:
+            table.move(f"{column}.{fresh}", column)
+    if tuple(table.attrs["column-order"]) != change.order:
+        table.attrs["column-order"] = np.asarray(change.order, dtype=h5py.string_dtype())

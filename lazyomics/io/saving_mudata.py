@@ -198,7 +198,6 @@ def _carry_out(plan: _Plan, mods: Mapping[str, Any], options: Mapping[str, Any])
         _apply(file["/"], whole, plan.root, prepared["/"], options)
         if plan.order is not None:
             group.attrs["mod-order"] = plan.order
-        file.flush()
 
 
 def _home(path: str, group: str) -> FileBacking:

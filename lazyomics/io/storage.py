@@ -12,6 +12,8 @@ from lazyomics.io.opening import read_h5ad
 from lazyomics.io.opening_mudata import read_h5mu
 from lazyomics.io.saving import save
 from lazyomics.io.saving_mudata import save_modality, save_mudata
+from lazyomics.io.scratch import ScratchPlan
+from lazyomics.io.storage_order import StorageOrder, checked_order
 from lazyomics.io.writing import dataset_options, write_new
 from lazyomics.io.writing_mudata import write_new_mudata
 
@@ -31,8 +33,14 @@ class FileStorage:
         *,
         compression: str | None = None,
         compression_opts: int | None = None,
+        storage: str | None = None,
     ) -> None:
-        write_new(adata, path, options=dataset_options(compression, compression_opts))
+        order = None
+        if storage is not None:
+            scratch = ScratchPlan(path.absolute().parent)
+            order = StorageOrder(to=checked_order(storage), scratch=scratch)
+        options = dataset_options(compression, compression_opts)
+        write_new(adata, path, options=options, order=order)
 
     def save(
         self,

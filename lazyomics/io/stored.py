@@ -19,6 +19,7 @@ from lazyomics.io.encodings import (
     read_element,
     read_frame,
 )
+from lazyomics.io.encodings.integrity import guarded
 from lazyomics.io.files import open_for_reading
 from lazyomics.io.readers import reader_of
 
@@ -125,6 +126,7 @@ def _member(file: h5py.File, name: str) -> Any:
     return child(file, name.lstrip("/"))
 
 
+@guarded
 def stored_bytes(obj: Any) -> int:
     """Bytes of all values of an element and what is below it, without reading them."""
     if isinstance(obj, h5py.Dataset):

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import closing
+from math import prod
+from typing import Any, Literal
 
 import dask.array as da
 import h5py
 import numpy as np
+from dask.system import CPU_COUNT
 
-from lazyomics.graph import lazy, recipe_of, windows, workers
+from lazyomics.graph import MemorySource, from_source, lazy, recipe_of, windows, workers
+from lazyomics.io.chunk_writer import CHUNK_BYTES, ChunkWriter, chunk_pool
 from lazyomics.kernels.block import SparseBlock
 
-__all__ = ["stream_matrix"]
-
-CHUNK_VALUES = 1 << 18  # 1 MB of float32: few chunks to look up, and still quick to decode one
+__all__ = ["stream_matrix", "write_compressed"]
 
 
 def stream_matrix(
-    parent: h5py.Group, name: str, x: da.Array, *, dataset_kwargs: Mapping[str, Any]
+    parent: h5py.Group, name: str, x: Any, *, dataset_kwargs: Mapping[str, Any]
 ) -> None:
-    """Write a dask matrix as an ordinary array, csr_matrix or csc_matrix element.
+    """Write a matrix as an ordinary array, csr_matrix or csc_matrix element.
 
     Parameters
     ----------
@@ -30,25 +32,40 @@ def stream_matrix(
     name
         Of the new element.
     x
-        Matrix of shape (n, m); its blocks decide whether it is stored dense, CSR or CSC.
+        Dask matrix (or one in memory) of shape (n, m); its blocks decide whether it is stored
+        dense, CSR or CSC.
     dataset_kwargs
         Compression of the datasets.
 
     Notes
     -----
-    Passes over x: one. Peak memory: two windows of one block for each worker.
+    Passes over x: one. Blocks are computed, and their chunks compressed, in threads. Peak memory:
+    two windows of one block for each worker.
     """
+    if not isinstance(x, da.Array):
+        x = from_source(MemorySource.of(x))  # blocks are views
     recipe = recipe_of(x)
     by_columns = recipe is not None and recipe.by_columns
     if not by_columns:
         x = lazy(x)
     if isinstance(x._meta, SparseBlock):
-        _stream_compressed(parent, name, x, 1 if by_columns else 0, dict(dataset_kwargs))
+        axis = 1 if by_columns else 0
+        with closing(_blocks(x, axis)) as blocks:
+            write_compressed(
+                parent,
+                name,
+                blocks,
+                kind="csr" if axis == 0 else "csc",
+                shape=x.shape,
+                dtype=x.dtype,
+                most=_most_values(x),
+                options=dict(dataset_kwargs),
+            )
     else:
         _stream_dense(parent, name, x, dict(dataset_kwargs))
 
 
-def _blocks(x: da.Array, axis: int) -> Iterator[Any]:
+def _blocks(x: da.Array, axis: int) -> Generator[Any]:
     """Blocks in order; the next window is computed while this one is written."""
     made = windows(x, axis=axis, size=workers())
     with ThreadPoolExecutor(1) as ahead:
@@ -59,39 +76,78 @@ def _blocks(x: da.Array, axis: int) -> Iterator[Any]:
                 yield window.pop(0)
 
 
+def _threads() -> int:
+    """Compression happens on this machine, wherever the blocks are computed."""
+    return max(1, min(workers(), int(CPU_COUNT)))
+
+
 def _stream_dense(parent: h5py.Group, name: str, x: da.Array, options: dict[str, Any]) -> None:
+    if options and prod(x.shape):
+        columns = min(x.shape[1], max(1, CHUNK_BYTES // x.dtype.itemsize))
+        rows = max(1, CHUNK_BYTES // (columns * x.dtype.itemsize))
+        options.setdefault("chunks", (min(rows, x.shape[0]), columns))
     dataset = parent.create_dataset(name, shape=x.shape, dtype=x.dtype, **options)
     dataset.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
-    start = 0
-    for block in _blocks(x, 0):
-        if len(block):
-            dataset[start : start + len(block)] = np.asarray(block)
-        start += len(block)
+    with chunk_pool(_threads()) as pool, closing(_blocks(x, 0)) as blocks:
+        writer = ChunkWriter(dataset, pool)
+        for block in blocks:
+            writer.append(np.asarray(block))
+        writer.close()
 
 
-def _stream_compressed(
-    parent: h5py.Group, name: str, x: da.Array, axis: int, options: dict[str, Any]
+def write_compressed(
+    parent: h5py.Group,
+    name: str,
+    blocks: Iterable[SparseBlock],
+    *,
+    kind: Literal["csr", "csc"],
+    shape: tuple[int, int],
+    dtype: np.dtype[Any],
+    most: int,
+    options: dict[str, Any],
 ) -> None:
+    """Write blocks of rows (csr) or columns (csc), in order, as one compressed element.
+
+    Parameters
+    ----------
+    parent, name
+        Open group, writable, and the name of the new element.
+    blocks
+        Blocks that together have ``shape``.
+    kind, shape, dtype
+        Of the matrix.
+    most
+        Stored values, at most.
+    options
+        Compression of the datasets.
+    """
     group = parent.create_group(name)
-    kind = "csr_matrix" if axis == 0 else "csc_matrix"
-    group.attrs.update({"encoding-type": kind, "encoding-version": "0.1.0"})
-    group.attrs["shape"] = np.asarray(x.shape, dtype=np.int64)
-    index_dtype = np.int32 if x.shape[1 - axis] <= np.iinfo(np.int32).max else np.int64
-    chunk = (min(CHUNK_VALUES, max(1, _most_values(x))),)
+    group.attrs.update({"encoding-type": f"{kind}_matrix", "encoding-version": "0.1.0"})
+    group.attrs["shape"] = np.asarray(shape, dtype=np.int64)
+    line = shape[1] if kind == "csr" else shape[0]
+    index_dtype = np.int32 if line <= np.iinfo(np.int32).max else np.int64
+    most, counts = max(1, most), []
+    with chunk_pool(_threads()) as pool:
+        data, indices = (
+            ChunkWriter(_growing(group, part, np.dtype(kept), most, options), pool)
+            for part, kept in (("data", dtype), ("indices", index_dtype))
+        )
+        for block in blocks:
+            counts.append(np.diff(block.indptr))
+            data.append(block.data)
+            indices.append(block.indices)
+        data.close()
+        indices.close()
+    _write_pointers(group, counts, data.length, options)
+
+
+def _growing(
+    group: h5py.Group, name: str, dtype: np.dtype[Any], most: int, options: dict[str, Any]
+) -> h5py.Dataset:
+    """An empty one-dimensional dataset for up to about ``most`` values."""
+    chunk = (min(CHUNK_BYTES // dtype.itemsize, most),)
     made = {"maxshape": (None,), "chunks": chunk, **options}
-    data = group.create_dataset("data", shape=(0,), dtype=x.dtype, **made)
-    indices = group.create_dataset("indices", shape=(0,), dtype=index_dtype, **made)
-    written, counts = 0, []
-    for block in _blocks(x, axis):
-        stop = written + len(block.data)
-        counts.append(np.diff(block.indptr))
-        data.resize((stop,))
-        indices.resize((stop,))
-        if stop > written:
-            data[written:stop] = block.data
-            indices[written:stop] = block.indices
-        written = stop
-    _write_pointers(group, counts, written, options)
+    return group.create_dataset(name, shape=(0,), dtype=dtype, **made)
 
 
 def _write_pointers(

@@ -11,23 +11,32 @@ from uuid import uuid4
 
 import dask.array as da
 import h5py
+import numpy as np
+import scipy.sparse as sp
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.frames import FrameSlot
-from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.raw import RawParts
+from lazyomics.io.compress import filter_options
 from lazyomics.io.encodings import child, strings_to_categoricals, write_element, write_frame
+from lazyomics.io.encodings.integrity import guarded
 from lazyomics.io.files import open_for_reading
+from lazyomics.io.storage_order import StorageOrder
 from lazyomics.io.stored import StoredElement, StoredFrame, StoredMatrix
 from lazyomics.io.stream import stream_matrix
 
 __all__ = ["dataset_options", "new_file", "write_new", "write_value"]
 
 
-def write_new(adata: AnnData, path: Path, *, options: Mapping[str, Any]) -> None:
+DEEPEST = 64  # groups inside groups; what is deeper is not copied unread
+
+
+def write_new(
+    adata: AnnData, path: Path, *, options: Mapping[str, Any], order: StorageOrder | None = None
+) -> None:
     """Stream an object to ``path``; an existing file is replaced only by a complete one."""
     with new_file(path) as file:
-        write_anndata(file, adata, options)
+        write_anndata(file, adata, options, order)
 
 
 @contextmanager
@@ -69,32 +78,41 @@ def dataset_options(
     compression: str | None = None, compression_opts: int | None = None
 ) -> dict[str, Any]:
     """Options of new datasets; h5py checks what they name."""
-    options = {"compression": compression, "compression_opts": compression_opts}
-    return {k: v for k, v in options.items() if v is not None}
+    return filter_options(compression, compression_opts)
 
 
-def write_anndata(group: h5py.Group, adata: AnnData, options: Mapping[str, Any]) -> None:
-    """Write all parts of an object into an empty group."""
+def write_anndata(
+    group: h5py.Group,
+    adata: AnnData,
+    options: Mapping[str, Any],
+    order: StorageOrder | None = None,
+) -> None:
+    """Write all parts of an object into an empty group; ``order`` says how sparse ones are stored."""
     group.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
     _write_frame(group, "obs", adata._obs, options)
     _write_frame(group, "var", adata._var, options)
     if not adata._x.is_absent:
-        write_value(group, "X", adata._x.held, options)
+        write_value(group, "X", adata._x.held, options, order)
     for mapping in adata._mappings():
-        _write_mapping(group, mapping, options)
+        _write_dict(group, mapping.name, mapping.stored(), options, order)
     _write_dict(group, "uns", adata._uns.stored(), options)
     if adata._raw is not None:
-        write_raw(group, adata._raw, options)
+        write_raw(group, adata._raw, options, order)
 
 
-def write_raw(group: h5py.Group, raw: RawParts, options: Mapping[str, Any]) -> None:
+def write_raw(
+    group: h5py.Group,
+    raw: RawParts,
+    options: Mapping[str, Any],
+    order: StorageOrder | None = None,
+) -> None:
     """Write raw into a group that has none."""
     made = group.create_group("raw")
     made.attrs.update({"encoding-type": "raw", "encoding-version": "0.1.0"})
     if not raw.x.is_absent:
-        write_value(made, "X", raw.x.held, options)
+        write_value(made, "X", raw.x.held, options, order)
     _write_frame(made, "var", raw.var, options)
-    _write_mapping(made, raw.varm, options)
+    _write_dict(made, raw.varm.name, raw.varm.stored(), options)
 
 
 def _write_frame(group: h5py.Group, name: str, slot: FrameSlot, options: Mapping[str, Any]) -> None:
@@ -105,21 +123,30 @@ def _write_frame(group: h5py.Group, name: str, slot: FrameSlot, options: Mapping
     write_frame(group, name, strings_to_categoricals(slot.frame), dataset_kwargs=options)
 
 
-def _write_mapping(group: h5py.Group, mapping: AlignedMapping, options: Mapping[str, Any]) -> None:
-    _write_dict(group, mapping.name, mapping.stored(), options)
-
-
 def _write_dict(
-    group: h5py.Group, name: str, values: Mapping[str, Any], options: Mapping[str, Any]
+    group: h5py.Group,
+    name: str,
+    values: Mapping[str, Any],
+    options: Mapping[str, Any],
+    order: StorageOrder | None = None,
 ) -> None:
     made = group.create_group(name)
     made.attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
     for key, value in values.items():
-        write_value(made, key, value, options)
+        write_value(made, key, value, options, order)
 
 
-def write_value(group: h5py.Group, name: str, value: Any, options: Mapping[str, Any]) -> None:
+def write_value(
+    group: h5py.Group,
+    name: str,
+    value: Any,
+    options: Mapping[str, Any],
+    order: StorageOrder | None = None,
+) -> None:
     """Write one value, held in memory, lazy, or still in another file."""
+    place = f"{group.name}/{name}".removeprefix("/").lstrip("/")
+    if order is not None and order.covers(place) and order.write(group, name, value, options):
+        return
     if isinstance(value, StoredElement | StoredMatrix):
         if not options and _copied(group, name, value):
             return
@@ -131,7 +158,17 @@ def write_value(group: h5py.Group, name: str, value: Any, options: Mapping[str, 
             stream_matrix(group, name, value, dataset_kwargs=options)
             return
         value = value.compute()
+    if options and _is_matrix(value):
+        stream_matrix(group, name, value, dataset_kwargs=options)  # compresses in threads
+        return
     write_element(group, name, value, dataset_kwargs=options)
+
+
+def _is_matrix(value: Any) -> bool:
+    """Whether a value in memory is a matrix of numbers that can be cut into blocks."""
+    if sp.issparse(value):
+        return value.ndim == 2 and value.format in ("csr", "csc")
+    return type(value) is np.ndarray and value.ndim == 2 and value.dtype.kind in "iuf"
 
 
 def _copied(
@@ -146,11 +183,17 @@ def _copied(
         obj = child(source, stored.name.lstrip("/"))
         if not _is_current(obj):
             return False
-        source.copy(obj, group, name)
+        _copy_as_stored(obj, group, name)
     return True
 
 
-def _is_current(obj: Any) -> bool:
+@guarded
+def _copy_as_stored(obj: Any, group: h5py.Group, name: str) -> None:
+    obj.file.copy(obj, group, name)
+
+
+@guarded
+def _is_current(obj: Any, depth: int = 0) -> bool:
     """Whether an element, and all that is in it, says its encoding."""
     if "encoding-type" not in obj.attrs:
         return False
@@ -169,5 +212,6 @@ def _is_current(obj: Any) -> bool:
         )
     if kind == "dataframe" and str(obj.attrs["encoding-version"]) != "0.2.0":
         return False
-    members = (obj[key] for key in obj)
-    return all(_is_current(m) for m in members)
+    if depth == DEEPEST:
+        return False  # a cycle, or damage: reading it will say so
+    return all(_is_current(child(obj, key), depth + 1) for key in obj)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["index_state", "keep_columns"]
+from lazyomics.kernels.compiled import compiled
+
+__all__ = ["index_state", "positions_of"]
+
+NARROW = 8  # columns that span less than this part of all are looked for by their limits first
 
 
 def index_state(indices: NDArray[Any], indptr: NDArray[Any], size: int) -> str:
@@ -38,23 +43,47 @@ def index_state(indices: NDArray[Any], indptr: NDArray[Any], size: int) -> str:
     return "canonical" if bool(rising.all()) else "unsorted"
 
 
-def keep_columns(
-    data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], target: NDArray[np.int32]
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Keep the values whose column has a place in the result.
+def positions_of(indices: NDArray[Any], columns: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Say where the wanted columns are.
 
     Parameters
     ----------
-    data, indices, indptr
-        A compressed block.
-    target
-        New position of each column, −1 for columns that are left out, shape (n columns,).
+    indices
+        Column of each stored value, shape (nnz,), each in ``[0, size)``.
+    columns
+        Wanted columns, ascending, without duplicates.
+    size
+        Number of columns.
 
     Returns
     -------
-    Data, indices and indptr of the kept values, in their old order inside each line.
+    Ascending positions in ``indices``, shape (number of values in these columns,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> positions_of(np.array([0, 3, 1, 3]), np.array([1, 3]), 4)
+    array([1, 2, 3])
     """
-    moved = target[indices]
-    kept = np.flatnonzero(moved >= 0)
-    ends = np.searchsorted(kept, indptr)
-    return data[kept], moved[kept], ends.astype(indptr.dtype, copy=False)
+    if len(columns) == 0 or len(indices) == 0:
+        return np.empty(0, np.int64)
+    low, high = int(columns[0]), int(columns[-1])
+    wanted = np.zeros(size, bool)
+    wanted[columns] = True
+    if high - low < size // NARROW:  # comparing is several times faster than looking up
+        near = np.flatnonzero((indices >= low) & (indices <= high))
+        return near if high - low == len(columns) - 1 else near[wanted[indices[near]]]
+    if "numba" in sys.modules:  # importing it would cost more than it gains here
+        places = np.empty(len(indices), np.int64)
+        return places[: _find(indices, wanted, places)].copy()
+    return np.flatnonzero(wanted[indices])
+
+
+@compiled
+def _find(indices: NDArray[Any], wanted: NDArray[np.bool_], places: NDArray[np.int64]) -> int:
+    """Write the positions of wanted columns to the front of ``places``; return their number."""
+    found = 0
+    for k in range(len(indices)):
+        places[found] = k  # without a branch, that would be mispredicted; found <= k
+        found += wanted[indices[k]]
+    return found

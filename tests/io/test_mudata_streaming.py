@@ -57,7 +57,7 @@ def test_a_stream_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         mdata.write_h5mu(tmp_path / "new.h5mu")
     with pytest.raises(TypeError):
-        mdata[:3].copy(filename=path)
+        mdata[:3].write_h5mu(overwrite_x=True)
     assert path.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["all.h5mu"]
 

@@ -275,3 +275,21 @@ def test_other_shapes_are_refused(one_file) -> None:
         adata.write()
     with pytest.raises(ShapeError):
         adata.layers["new"] = np.eye(3)
+
+
+def test_other_names_of_the_opened_file_save_into_it(one_file, tmp_path, monkeypatch) -> None:
+    """A link, or a relative path, to the opened file does not replace its X either."""
+    link = tmp_path / "link.h5ad"
+    link.symlink_to(one_file)
+    monkeypatch.chdir(tmp_path)
+    before = ad.read_h5ad(one_file).X
+    for name in (link, one_file.name, one_file):
+        adata = lo.read_h5ad(one_file)
+        adata.X = adata.X * 2
+        with pytest.warns(XNotWrittenWarning):
+            adata.write_h5ad(name)
+        part = lo.read_h5ad(one_file)[:4]
+        with pytest.raises(ValueError, match="selection"):
+            part.write_h5ad(name)
+    after = ad.read_h5ad(one_file).X
+    assert (after != before).nnz == 0

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Decoder", "find_function", "native_decoder", "native_unshuffle"]
+__all__ = ["CState", "Decoder", "find_function", "native_decoder", "native_unshuffle"]
 
 #: ``decode(source address, source bytes, target address, target bytes)`` -> bytes written, or a
 #: negative number if the source is damaged. Never reads or writes outside of the two regions.
@@ -99,8 +99,8 @@ def _extension_path(package: str, module: str) -> str | None:
     return str(found[0]) if found else None
 
 
-class _State:
-    """A C object that is freed together with the decoder that uses it."""
+class CState:
+    """A C object that is freed together with the function that uses it."""
 
     __slots__ = ("_free", "address")
 
@@ -121,7 +121,7 @@ def _deflate() -> Decoder | None:
     run = find_function("deflate", "libdeflate_zlib_decompress", *signature)
     if create is None or free is None or run is None:
         return None
-    state = _State(create(), free)
+    state = CState(create(), free)
 
     def decode(source: int, size: int, target: int, expected: int) -> int:
         # Without a place for the true size, any size but the expected one is an error.
@@ -145,7 +145,7 @@ def _zstd() -> Decoder | None:
     run = find_function("zstd", "ZSTD_decompressDCtx", *signature)
     if create is None or free is None or run is None:
         return None
-    state = _State(create(), free)
+    state = CState(create(), free)
 
     def decode(source: int, size: int, target: int, expected: int) -> int:
         written = int(run(state.address, target, expected, source, size))

@@ -133,6 +133,44 @@ class StoredArray:
         low, high = self._ranges(starts, stops)
         return len(Pieces.of(low, high, Grid.of(self.fingerprint).chunk[0]).numbers)
 
+    def cost(self, starts: npt.ArrayLike, stops: npt.ArrayLike) -> tuple[int, int]:
+        """Chunks that `read_ranges` would decode, and stored bytes; reads only their positions.
+
+        Parameters
+        ----------
+        starts, stops
+            (n,), int64: ranges of a one-dimensional array.
+        """
+        low, high = self._ranges(starts, stops)
+        numbers = Pieces.of(low, high, Grid.of(self.fingerprint).chunk[0]).numbers
+        return self._stored(numbers, int((high - low).sum()))
+
+    def cost_2d(self, rows: Selection, cols: Selection | None = None) -> tuple[int, int]:
+        """Chunks that `read_2d` would decode, and stored bytes; reads only their positions."""
+        picks = [selector(rows, self.shape[0]), *(slice(0, n) for n in self.shape[1:])]
+        if cols is not None:
+            picks[1] = selector(cols, self.shape[1])
+        if self.fingerprint.kind == "contiguous":
+            plan = RowRanges.of(self.shape, picks[0], None if cols is None else picks[1])
+            starts = plan.starts
+            page = Grid.of(self.fingerprint).chunk[0]
+            hit = Pieces.of(starts, starts + plan.span, page).numbers
+            return self._stored(hit, len(starts) * plan.span)
+        grid = Grid.of(self.fingerprint)
+        axes = [Axis.of(pick, c) for pick, c in zip(picks, grid.chunk, strict=True)]
+        coordinates = np.meshgrid(*(axis.chunks for axis in axes), indexing="ij")
+        numbers = np.ravel_multi_index(tuple(coordinates), grid.counts).reshape(-1)
+        return self._stored(numbers, math.prod(axis.length for axis in axes))
+
+    def _stored(self, numbers: npt.NDArray[np.int64], elements: int) -> tuple[int, int]:
+        """How many chunks these are, and their stored bytes (unfiltered ones are read in part)."""
+        if self.fingerprint.kind != "chunked" or not self.fingerprint.filters:
+            return len(numbers), elements * np.dtype(self.dtype).itemsize
+        with RawFile(self.path) as file:
+            table = known(file, self.name, self.fingerprint, self.opened_ns).table
+        rows = table.rows(numbers)
+        return len(numbers), int(table.size[rows[rows >= 0]].sum())
+
     def read(self, start: int, stop: int) -> Array:
         """One range of a one-dimensional array.
 

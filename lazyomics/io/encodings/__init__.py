@@ -14,7 +14,7 @@ from lazyomics.io.encodings.categorise import strings_to_categoricals
 from lazyomics.io.encodings.filters import load_filters
 from lazyomics.io.encodings.frame_writing import write_frame
 from lazyomics.io.encodings.frames import frame_columns, frame_index, frame_length, read_frame
-from lazyomics.io.encodings.integrity import child, location
+from lazyomics.io.encodings.integrity import check_storage, child, has_member, location
 from lazyomics.io.encodings.kinds import element_kind
 from lazyomics.io.encodings.legacy import categories_from_uns, read_compound_mapping
 from lazyomics.io.encodings.mappings import read_mapping
@@ -25,11 +25,13 @@ from lazyomics.io.encodings.sparse import sparse_info
 __all__ = [
     "OpaqueElement",
     "categories_from_uns",
+    "check_storage",
     "child",
     "element_kind",
     "frame_columns",
     "frame_index",
     "frame_length",
+    "has_member",
     "load_filters",
     "location",
     "read_compound_mapping",

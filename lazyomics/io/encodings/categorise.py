@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-
 import numpy as np
 import pandas as pd
 from pandas.api.types import infer_dtype
+
+from lazyomics.kernels.natural_order import natural_key
 
 __all__ = ["natural_key", "strings_to_categoricals"]
 
@@ -48,19 +47,3 @@ def strings_to_categoricals(frame: pd.DataFrame) -> pd.DataFrame:
             raise ValueError(f"names of columns must differ, found {name!r} and others repeatedly")
         result[name] = pd.Series(categorical, index=frame.index)
     return result
-
-
-def natural_key(text: str) -> tuple[str | int, ...]:
-    """Sort key under which numbers inside text are compared as numbers.
-
-    Parameters
-    ----------
-    text
-        Any text.
-
-    Returns
-    -------
-    Texts and integers in turn, beginning with a text, so that any two keys can be compared.
-    """
-    parts = re.split(r"(\d+)", unicodedata.normalize("NFD", text))
-    return tuple(int(part) if i % 2 else part for i, part in enumerate(parts))

@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import h5py
@@ -21,9 +22,12 @@ from lazyomics.errors import FileFormatError, LazyomicsError
 from lazyomics.io.encodings.filters import load_filters
 
 __all__ = [
+    "check_storage",
     "child",
+    "damage_named",
     "damaged",
     "guarded",
+    "has_member",
     "location",
     "lost",
     "read_values",
@@ -91,6 +95,22 @@ def guarded(reader: Callable[P, T]) -> Callable[P, T]:
     return guard
 
 
+@contextmanager
+def damage_named(file: object) -> Iterator[None]:
+    """Turn what HDF5 raises on damaged structures into an error that names the file.
+
+    For work on many elements; :func:`guarded` also names the element.
+    """
+    try:
+        yield
+    except LazyomicsError:
+        raise
+    except RuntimeError as error:
+        raise FileFormatError.at(
+            file, "/", expected="readable content", found=f"an error: {error}", hint=REWRITE
+        ) from error
+
+
 def child(group: h5py.Group, key: str) -> Any:
     """Open a member of a group; never follows a link out of the file unless that is allowed.
 
@@ -118,9 +138,25 @@ def child(group: h5py.Group, key: str) -> Any:
             raise lost(group, key, found=f"only the members {list(group)[:20]}")
         if isinstance(link, h5py.ExternalLink) and not config.get("external-files"):
             raise lost(group, key, found=f"a link to {link.filename!r}", hint=OUTSIDE)
-        return group[key]
+        member = group[key]
+        if not config.get("external-files") and _file_number(member) != _file_number(group):
+            raise lost(group, key, found=f"a way into {member.file.filename!r}", hint=OUTSIDE)
+        return member
     except FileFormatError:
         raise
+    except HDF5_ERRORS as error:
+        raise lost(group, key, found=f"no readable object ({error})") from error
+
+
+def _file_number(obj: Any) -> int:
+    """Number that HDF5 gives to the file that holds an object."""
+    return int(h5py.h5o.get_info(obj.id).fileno)
+
+
+def has_member(group: h5py.Group, key: str) -> bool:
+    """Whether a group has a member of that name, wherever its link leads; follows none."""
+    try:
+        return group.get(key, getlink=True) is not None
     except HDF5_ERRORS as error:
         raise lost(group, key, found=f"no readable object ({error})") from error
 
@@ -152,7 +188,7 @@ def read_values(dataset: Any, *, as_text: bool = False, fields: Sequence[str] | 
         raise damaged(dataset, expected="a dataset", found=f"a {type(dataset).__name__.lower()}")
     if dataset.shape is None:
         return None
-    _check_storage(dataset)
+    check_storage(dataset)
     load_filters(dataset)
     try:
         if fields is not None:
@@ -164,8 +200,16 @@ def read_values(dataset: Any, *, as_text: bool = False, fields: Sequence[str] | 
         raise damaged(dataset, expected="readable data", found=f"an error: {error}") from error
 
 
-def _check_storage(dataset: h5py.Dataset) -> None:
-    """Refuse values that live in other files, and sizes that the stored bytes cannot hold."""
+def check_storage(dataset: h5py.Dataset) -> None:
+    """Refuse values that live in other files, and sizes that the stored bytes cannot hold.
+
+    Reads nothing but the header of the dataset.
+
+    Raises
+    ------
+    FileFormatError
+        If the dataset must not be believed.
+    """
     plist = dataset.id.get_create_plist()
     layout = plist.get_layout()
     outside = plist.get_external_count() > 0 or (

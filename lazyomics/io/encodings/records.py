@@ -10,6 +10,7 @@ import numpy as np
 
 from lazyomics.io.encodings.integrity import damaged, read_values
 from lazyomics.io.encodings.registry import mark, reads, refusal, writes
+from lazyomics.io.encodings.strings import text_options
 
 __all__ = ["decoded", "read_fields", "read_records", "write_records"]
 
@@ -81,5 +82,5 @@ def write_records(parent: h5py.Group, name: str, value: Any, options: Mapping[st
                 parent, name, value, f"Its field {field!r} is {base}: use text or numbers."
             )
         types.append((field, h5py.string_dtype() if base.kind in "UOT" else base, shape))
-    dataset = parent.create_dataset(name, data=value.astype(types), **options)
+    dataset = parent.create_dataset(name, data=value.astype(types), **text_options(options))
     mark(dataset, "rec-array", "0.2.0")

@@ -12,7 +12,7 @@ from lazyomics.io.encodings.integrity import damaged, read_values
 from lazyomics.io.encodings.registry import element_path, mark, reads, refusal, writes
 from lazyomics.io.encodings.scalars import scalar_options
 
-__all__ = ["read_string", "read_strings", "write_string", "write_strings"]
+__all__ = ["read_string", "read_strings", "text_options", "write_string", "write_strings"]
 
 NOT_TEXT = (
     "A column or array of objects can hold only text: convert it with .astype(str), with "
@@ -59,11 +59,23 @@ def write_strings(
             )
     utf8 = h5py.string_dtype(encoding="utf-8")
     try:
-        dataset = parent.create_dataset(name, data=texts.astype(utf8), dtype=utf8, **options)
+        made = texts.astype(utf8)
+        dataset = parent.create_dataset(name, data=made, dtype=utf8, **text_options(options))
     except ValueError:  # UnicodeEncodeError too: HDF5's own message does not say which text it is
         _check_characters(parent, name, texts.flat)
         raise
     mark(dataset, "string-array", "0.2.0")
+
+
+def text_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out filters that HDF5 has as plugins.
+
+    The chunks of text hold references, not text: there is little to gain, and Blosc's plugin
+    divides by zero on them.
+    """
+    if isinstance(options.get("compression"), int):
+        return {k: v for k, v in options.items() if not k.startswith("compression")}
+    return dict(options)
 
 
 def _check_characters(parent: h5py.Group, name: str, texts: Any) -> None:

@@ -1,0 +1,122 @@
+"""The steps that turn caught changes into the file's new state."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from lazyomics.errors import StaleFileError
+from lazyomics.io.transaction import disk
+from lazyomics.io.transaction.journal import Journal, checksum_of_range, write_journal
+from lazyomics.io.transaction.locks import lock_exclusive, lock_shared
+from lazyomics.io.transaction.names import Names
+from lazyomics.io.transaction.overlay import Overlay
+from lazyomics.io.transaction.recovery import apply
+
+__all__ = ["Commit"]
+
+
+class Commit:
+    """``prepare``, ``try_to_begin`` until it works, ``decide``, ``put_in_place``.
+
+    Before ``decide`` returns, ``abandon`` leaves the old state; afterwards the save is done, and
+    what is interrupted is finished when the file is opened next.
+
+    Parameters
+    ----------
+    names, descriptor
+        The file, opened for writing; a shared lock and the writer's lock are held.
+    overlay
+        The caught changes.
+    """
+
+    def __init__(self, names: Names, descriptor: int, overlay: Overlay) -> None:
+        self.names = names
+        self.descriptor = descriptor
+        self.overlay = overlay
+        self.is_empty = False
+        self._gave_up_lock = False
+
+    def prepare(self) -> None:
+        """Put everything on the disk without changing what the file says."""
+        overlay, end = self.overlay, self.overlay.size
+        pages = overlay.pages
+        overlay.tail.check()
+        if end == overlay.old_end and all(pages.new(n) == pages.old(n) for n in pages.numbers()):
+            self.is_empty = True
+            return
+        overlay.tail.write_out(end)
+        if end > overlay.old_end:
+            disk.sync(self.descriptor)
+        tail = checksum_of_range(self.descriptor, overlay.old_end, end)
+        mode = os.fstat(self.descriptor).st_mode & 0o666
+        write_journal(self.names.part, overlay, end, tail, mode)
+
+    def try_to_begin(self, interrupt: BaseException | None) -> bool:
+        """Keep everybody else out; False while somebody reads.
+
+        Raises
+        ------
+        StaleFileError
+            If another program changed or replaced the file in the meantime.
+        """
+        if interrupt is not None:
+            raise interrupt
+        if not lock_exclusive(self.descriptor):
+            # The attempt gave up the shared lock. Who comes in now changes the time stamp.
+            self._gave_up_lock = True
+            lock_shared(self.descriptor)
+            return False
+        self.overlay.tail.check()
+        if not self._is_there():
+            raise StaleFileError(
+                f"{self.names.file} was replaced by another program while it was saved; nothing "
+                "was saved. Open it again"
+            )
+        return True
+
+    def decide(self) -> None:
+        """Give the journal its name: from here on the save counts as done."""
+        disk.rename(self.names.part, self.names.journal)
+        disk.sync_folder(self.names.journal)
+
+    def put_in_place(self) -> None:
+        """Bring the changes into the file.
+
+        Raises
+        ------
+        OSError
+            If that fails; the journal stays, and is applied when the file is opened next.
+        """
+        try:
+            journal = Journal.read(self.names.journal)
+            try:
+                apply(journal, self.descriptor)
+            finally:
+                journal.close()
+            disk.remove(self.names.journal)
+            disk.sync_folder(self.names.journal)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{self.names.file} is saved, but not all of it is in the file yet "
+                f"({error.strerror}): do not remove {self.names.journal}. It is put in place when "
+                "the file is opened next",
+            ) from error
+
+    def abandon(self) -> None:
+        """Leave the file as it was, and nothing beside it."""
+        with suppress(OSError):
+            disk.remove(self.names.journal)
+            disk.remove(self.names.part)
+            disk.sync_folder(self.names.journal)
+        # Behind the old end another program may be writing, if it came in meanwhile.
+        if not self._gave_up_lock or lock_shared(self.descriptor):
+            with suppress(OSError):
+                self.overlay.tail.abandon()
+
+    def _is_there(self) -> bool:
+        try:
+            return os.path.samestat(os.stat(self.names.file), os.fstat(self.descriptor))
+        except FileNotFoundError:
+            return False

@@ -1,0 +1,114 @@
+"""What a save asks of the operating system, in one place, so that tests can let any of it fail."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+try:
+    from fcntl import F_FULLFSYNC, fcntl  # type: ignore[attr-defined,unused-ignore]
+except ImportError:
+    F_FULLFSYNC = None
+
+__all__ = [
+    "create",
+    "open_file",
+    "read",
+    "read_into",
+    "remove",
+    "rename",
+    "sync",
+    "sync_folder",
+    "truncate",
+    "write",
+]
+
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+def open_file(path: str, *, writable: bool = False) -> int:
+    """Descriptor of an existing file."""
+    return os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | _BINARY)
+
+
+def create(path: str, mode: int) -> int:
+    """Descriptor of a new, empty file with these permissions; one that is there is replaced."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | _BINARY, mode)
+    if hasattr(os, "fchmod") and os.fstat(descriptor).st_mode & 0o777 != mode:
+        os.fchmod(descriptor, mode)  # whoever may change the file may also finish its save
+    return descriptor
+
+
+def read_into(descriptor: int, view: memoryview, position: int) -> int:
+    """Fill ``view`` with the bytes at ``position``; fewer only where the file ends."""
+    done = 0
+    while done < len(view):
+        count = _read_once(descriptor, view[done:], position + done)
+        if count == 0:
+            break
+        done += count
+    return done
+
+
+def _read_once(descriptor: int, view: memoryview, position: int) -> int:
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [view], position)
+    os.lseek(descriptor, position, os.SEEK_SET)
+    data = os.read(descriptor, len(view))
+    view[: len(data)] = data
+    return len(data)
+
+
+def read(descriptor: int, size: int, position: int) -> bytes:
+    """The bytes at ``position``, fewer only where the file ends."""
+    buffer = bytearray(size)
+    count = read_into(descriptor, memoryview(buffer), position)
+    return bytes(buffer[:count])
+
+
+def write(descriptor: int, data: bytes | bytearray | memoryview, position: int) -> None:
+    """Write all bytes at ``position``."""
+    view = memoryview(data)
+    while view:
+        if hasattr(os, "pwrite"):
+            count = os.pwrite(descriptor, view, position)
+        else:
+            os.lseek(descriptor, position, os.SEEK_SET)
+            count = os.write(descriptor, view)
+        view, position = view[count:], position + count
+
+
+def truncate(descriptor: int, size: int) -> None:
+    """Cut or lengthen the file."""
+    os.ftruncate(descriptor, size)
+
+
+def sync(descriptor: int) -> None:
+    """Return when everything written is on the disk."""
+    if F_FULLFSYNC is not None:  # macOS: fsync alone does not empty the disk's own cache
+        with contextlib.suppress(OSError):  # not every file system knows it
+            fcntl(descriptor, F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
+def rename(source: str, target: str) -> None:
+    """Give a file another name, in one step."""
+    os.replace(source, target)
+
+
+def remove(path: str) -> None:
+    """Remove a file; one that is gone already is no error."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def sync_folder(path: str) -> None:
+    """Return when the names in the folder of ``path`` are on the disk."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

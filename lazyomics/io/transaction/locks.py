@@ -1,0 +1,193 @@
+"""Locks between processes. The operating system takes them back when a process ends, however."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib.util
+import os
+import socket
+import time
+import weakref
+from collections.abc import Callable
+from datetime import datetime
+from types import TracebackType
+
+from lazyomics.io.transaction.names import Names
+
+HAS_FLOCK = importlib.util.find_spec("fcntl") is not None
+if HAS_FLOCK:
+    import fcntl
+
+__all__ = ["PAUSE", "WriterLock", "holders_of", "lock_exclusive", "lock_shared", "wait_for"]
+
+PAUSE = 0.005
+_BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
+
+
+def lock_shared(descriptor: int) -> bool:
+    """Keep others from changing an open file; False where someone may be changing it.
+
+    These are the locks that HDF5 itself takes. Where the file system has none, nothing is locked.
+    """
+    return _lock(descriptor, exclusive=False)
+
+
+def lock_exclusive(descriptor: int) -> bool:
+    """Keep others from reading and changing an open file; False where they have it open.
+
+    A shared lock that was held may be lost when this fails.
+    """
+    return _lock(descriptor, exclusive=True)
+
+
+def _lock(descriptor: int, *, exclusive: bool) -> bool:
+    if not HAS_FLOCK:
+        return True
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _BUSY:
+            return False
+        # ENOLCK, ENOTSUP, ENOSYS …: this file system has no locks
+    return True
+
+
+def wait_for(attempt: Callable[[], bool], timeout: float) -> bool:
+    """Try again and again; False when it did not work in time."""
+    deadline = time.monotonic() + timeout
+    while not attempt():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(PAUSE)
+    return True
+
+
+class WriterLock:
+    """The right to save a file: held by one thread of one process on one machine.
+
+    The lock file says who holds it. It is removed at the end; one that a killed process left is
+    not locked any more and does no harm.
+    """
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self._descriptor: int | None = None
+
+    def try_acquire(self) -> bool:
+        """Take the lock if nobody has it.
+
+        Raises
+        ------
+        PermissionError
+            If no file can be made beside the target.
+        """
+        while True:
+            descriptor = _open_lock_file(self.names)
+            if not lock_exclusive(descriptor):
+                os.close(descriptor)
+                return False
+            if _is_at(descriptor, self.names.lock):
+                break
+            os.close(descriptor)  # removed by the one who held it: make a new one
+        self._descriptor = descriptor
+        _held.add(self)
+        with contextlib.suppress(OSError):  # whose it is matters less than that it is locked
+            os.ftruncate(descriptor, 0)
+            note = f"process {os.getpid()} on {socket.gethostname()}, since {_now()}"
+            os.write(descriptor, note.encode())
+        return True
+
+    def holder(self) -> str:
+        """Who has the lock, in words."""
+        with (
+            contextlib.suppress(OSError, ValueError),
+            open(self.names.lock, encoding="utf-8") as file,
+        ):
+            return file.read(300) or "another process"
+        return "another process"
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._descriptor is None:
+            return
+        with contextlib.suppress(OSError):
+            os.unlink(self.names.lock)  # while it is held, so that it is never another's
+        os.close(self._descriptor)
+        self._descriptor = None
+        _held.discard(self)
+
+    def forget(self) -> None:
+        """Close a forked copy; the lock stays with the process that took it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> WriterLock:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+_held: weakref.WeakSet[WriterLock] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for lock in list(_held):
+        lock.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _open_lock_file(names: Names) -> int:
+    """Open or make the lock file, with the permissions of the file that it stands for."""
+    try:
+        descriptor = os.open(names.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except PermissionError:
+        # Left by another user's process that was killed; reading is enough to lock it.
+        if not os.path.exists(names.lock):
+            raise
+        return os.open(names.lock, os.O_RDONLY)
+    if hasattr(os, "fchmod"):
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, os.stat(names.file).st_mode & 0o666)
+    return descriptor
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def holders_of(path: str) -> str:
+    """Processes of this machine that hold a lock on a file, in words; "" where unknown."""
+    try:
+        status = os.stat(path)
+        with open("/proc/locks", encoding="ascii") as file:
+            lines = [line.split() for line in file]
+    except (OSError, UnicodeError):
+        return ""
+    number = f":{status.st_ino}"
+    found = {
+        int(words[4])
+        for words in lines
+        if len(words) > 5 and words[1] != "->" and words[5].endswith(number)
+    }
+    others = sorted(found - {os.getpid()})
+    if not others:
+        return "this process itself" if found else ""
+    return "process " + ", ".join(map(str, others))

@@ -1,0 +1,64 @@
+"""Read a file while others save it: the old state or the new one, never a mixture."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from lazyomics.io.transaction import disk
+from lazyomics.io.transaction.locks import PAUSE, lock_shared
+from lazyomics.io.transaction.names import Names
+from lazyomics.io.transaction.recovery import is_whole, settle_for_reading
+
+__all__ = ["Shared", "share"]
+
+_SECONDS_TO_WAIT_FOR_A_SAVE = 10.0
+
+
+class Shared:
+    """A file that is not changed by a save before ``close``."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    def close(self) -> None:
+        """Let saves go on."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def share(path: str | os.PathLike[str]) -> Shared | None:
+    """Keep a file as it is for a moment; finish an interrupted save first.
+
+    Returns
+    -------
+    The lock, or None if a program that is not lazyomics keeps the file open for writing.
+
+    Raises
+    ------
+    BlockingIOError
+        If a save is being put in place and does not get done in 10 s.
+    OSError
+        If a save was interrupted while being put in place and cannot be finished here.
+    """
+    names = Names.of(path)
+    deadline = time.monotonic() + _SECONDS_TO_WAIT_FOR_A_SAVE
+    while True:
+        stuck = names.left_over() and settle_for_reading(names, deadline)
+        descriptor = disk.open_file(names.file)
+        try:
+            locked = lock_shared(descriptor)
+            quiet = not os.path.lexists(names.journal)
+            if quiet if locked else not names.left_over():
+                return Shared(os.dup(descriptor)) if locked else None
+            if stuck and is_whole(names, descriptor):
+                return Shared(os.dup(descriptor)) if locked else None
+        finally:
+            os.close(descriptor)
+        if time.monotonic() > deadline:
+            raise BlockingIOError(11, f"{names.file} is being saved; try again when it is done")
+        time.sleep(PAUSE)

@@ -1,0 +1,99 @@
+"""transpose_storage: a new file with a matrix stored by the other axis."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dask.utils import parse_bytes
+
+from lazyomics.container.anndata import AnnData
+from lazyomics.io.opening import read_h5ad
+from lazyomics.io.scratch import ScratchPlan
+from lazyomics.io.storage_order import StorageOrder, checked_order
+from lazyomics.io.writing import dataset_options, write_new
+
+__all__ = ["transpose_storage"]
+
+
+def transpose_storage(
+    adata: AnnData,
+    target: str | os.PathLike[str],
+    *,
+    to: str = "csr",
+    layer: str | None = None,
+    compression: str | None = None,
+    compression_opts: int | None = None,
+    memory: int | str | None = None,
+    scratch_dir: str | os.PathLike[str] | None = None,
+    scratch_bytes: int | str | None = None,
+) -> AnnData:
+    """Write an object to a new file with X, or a layer, stored by rows or by columns.
+
+    Work on cells reads a matrix that is stored by columns (CSC) as a whole for each window of
+    cells, work on a few genes one that is stored by rows (CSR) as a whole: transpose it once.
+
+    Parameters
+    ----------
+    adata
+        Any object; it stays as it is.
+    target
+        The new file. Everything else in it is as in ``adata``.
+    to
+        ``"csr"``: by rows, for work on cells. ``"csc"``: by columns, for work on single genes.
+    layer
+        The layer to transpose; by default X. For a copy that is stored by genes beside X:
+        ``adata.layers["by_gene"] = adata.X`` and then ``to="csc", layer="by_gene"``.
+    compression, compression_opts
+        Filter of new datasets.
+    memory
+        Bytes (or a text such as ``"2 GiB"``) to hold; by default ``lazyomics.memory``.
+    scratch_dir
+        Folder of the scratch file; by default that of ``target``. The file has no name: nothing
+        is left of it, whatever happens.
+    scratch_bytes
+        The most it may take, at 8 bytes a value more than the values do; by default half of what
+        is free there. With less than the matrix needs (also 0) the source is read more often.
+
+    Returns
+    -------
+    The object, opened from the new file.
+
+    Raises
+    ------
+    ValueError
+        For another order.
+    KeyError
+        If there is no such layer.
+
+    Notes
+    -----
+    Passes over X: 2, of which one over the indices only; 1 + the number of parts of the matrix
+    that fit the scratch budget (or, without one, a sixth of the memory budget) if it does not fit as
+    a whole. Peak memory: ``memory``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import scipy.sparse as sp
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> adata = AnnData(sp.eye(3, format="csr"))
+    >>> transpose_storage(adata, f"{folder.name}/t.h5ad", to="csc").X.compute().tocsc().nnz
+    3
+    >>> folder.cleanup()
+    """
+    if layer is not None and layer not in adata.layers:
+        raise KeyError(f"no layer {layer!r}; there are {list(adata.layers)}")
+    path = Path(target)
+    order = StorageOrder(
+        to=checked_order(to),
+        scratch=ScratchPlan(
+            Path(scratch_dir) if scratch_dir is not None else path.absolute().parent,
+            None if scratch_bytes is None else int(parse_bytes(scratch_bytes)),
+        ),
+        only="X" if layer is None else f"layers/{layer}",
+        memory=None if memory is None else int(parse_bytes(memory)),
+    )
+    options = dataset_options(compression, compression_opts)
+    write_new(adata, path, options=options, order=order)
+    return read_h5ad(path)

@@ -42,7 +42,7 @@ bench: $(VENV)/.installed  ## run the benchmarks in tests/bench
 
 faults: $(VENV)/.installed  ## kill saving processes and cut the power at every step of a save, many times
 	@$(BIN)/python -m tests.faults.kill_saves $(FAULTS_ARGS)
-	@LAZYOMICS_TORN_CRASHES=40 $(BIN)/python -m pytest -q tests/io/transaction
+	@LAZYOMICS_TORN_CRASHES=40 $(BIN)/python -m pytest -qs tests/io/transaction
 
 clean:  ## remove the virtual environments, caches and demo output
 	@rm -rf .venv .venv-latest build dist demo_output .mypy_cache .pytest_cache .ruff_cache .hypothesis

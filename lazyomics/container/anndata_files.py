@@ -8,7 +8,6 @@ from typing import Any, Self
 from lazyomics.container import ports
 from lazyomics.container.file_object import FileObject
 
-
 __all__ = ["StoredAnnData"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -256,7 +257,7 @@ class _Join:
         """Square matrices as the blocks of one; nothing connects rows of two objects."""
         found = [getattr(a, name) for a in self.objects]
         ends = np.cumsum([0, *self.lengths])
-        places = [slice(int(a), int(b), 1) for a, b in zip(ends, ends[1:], strict=False)]
+        places = [slice(int(a), int(b), 1) for a, b in pairwise(ends)]
         empty = [sp.csr_matrix((n, n), dtype=bool) for n in self.lengths]
         return {
             key: join_matrices(

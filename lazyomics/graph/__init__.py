@@ -13,7 +13,7 @@ from lazyomics.graph.joined import JoinedPart, JoinedSource
 from lazyomics.graph.matrix import LazyMatrix, from_source, recipe_of
 from lazyomics.graph.rows import collect_rows, fold_rows, lazy, map_rows, row_bounds
 from lazyomics.graph.source import MemorySource, Source, is_in_memory
-from lazyomics.graph.take import take
+from lazyomics.graph.taking import take
 
 __all__ = [
     "JoinedPart",

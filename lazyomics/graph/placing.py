@@ -39,7 +39,7 @@ def as_rows(block: Any) -> CSRBlock:
         return made
     import scipy.sparse as sp
 
-    rows: CSRBlock = as_block(sp.csr_array(block))
+    rows: Any = as_block(sp.csr_array(block))
     return rows
 
 

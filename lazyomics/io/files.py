@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -64,7 +65,7 @@ def _is_hdf5(path: Path) -> bool:
 class _SharedFile(h5py.File):
     """A file that no save changes while it is open."""
 
-    def __init__(self, path: str | os.PathLike[str], locking: Locking, shared: Shared) -> None:
+    def __init__(self, path: str | os.PathLike[str], shared: Shared, *, locking: Locking) -> None:
         self._shared = shared
         super().__init__(path, "r", locking=locking)
 
@@ -86,12 +87,9 @@ def open_for_reading(path: str | os.PathLike[str]) -> h5py.File:
         shared = share(path)
         try:
             if shared is not None:
-                held = shared
-                return _opened(lambda locking: _SharedFile(path, locking, held))
+                return _opened(partial(_SharedFile, path, shared))
             if time.monotonic() > deadline:
-                return _opened(
-                    lambda locking: h5py.File(path, "r", locking=locking), (False, *LOCKINGS)
-                )
+                return _opened(partial(h5py.File, path, "r"), (False, *LOCKINGS))
             return h5py.File(path, "r")  # the program may be this one
         except BlockingIOError:
             if time.monotonic() > deadline + SECONDS_TO_WAIT_FOR_A_WRITER:
@@ -102,7 +100,7 @@ def open_for_reading(path: str | os.PathLike[str]) -> h5py.File:
 
 
 def _opened(
-    attempt: Callable[[Locking], h5py.File], lockings: tuple[Locking, ...] = LOCKINGS
+    attempt: Callable[..., h5py.File], lockings: tuple[Locking, ...] = LOCKINGS
 ) -> h5py.File:
     """Open with HDF5's default, as other code in this process is likely to do, or as it can be.
 
@@ -112,7 +110,7 @@ def _opened(
     first: OSError | None = None
     for locking in lockings:
         try:
-            return attempt(locking)
+            return attempt(locking=locking)
         except OSError as error:
             first = first or error
             if "locking" not in str(error):

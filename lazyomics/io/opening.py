@@ -109,7 +109,7 @@ def _expect_h5ad(file: h5py.File, path: str) -> None:
             path,
             "/",
             expected="the elements 'obs' and 'var'",
-            found=", ".join(sorted(file)[:10]) or "nothing",
+            found=", ".join(sorted(map(str, file))[:10]) or "nothing",
             hint="It is an HDF5 file, but not an .h5ad.",
         )
 

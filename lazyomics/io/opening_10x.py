@@ -178,7 +178,7 @@ def _matrix(group: h5py.Group, path: str) -> LazyMatrix:
     source = CompressedReader(shape=(int(shape[1]), int(shape[0])), format="csr", **parts)
     x = from_source(source)
     if source.dtype == np.int32:
-        return map_rows(x, AsType("float32"))  # type: ignore[return-value]
+        return map_rows(x, AsType("float32"))
     return x
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from lazyomics import config
 from lazyomics.errors import FileFormatError
 from lazyomics.graph.plan import bounds_by_bytes
 from lazyomics.graph.selection import Selector, compose, is_whole, length
@@ -31,6 +32,7 @@ __all__ = ["CompressedReader", "DenseReader", "reader_of"]
 
 POINTERS_KEPT = 16  # indptr arrays that a process keeps, 8 bytes a line
 HITS_IN_A_CHUNK = 4  # with more of them on average, hardly any chunk has none
+SHARE_OF_MEMORY_PER_SCAN = 16  # which each worker may be doing
 COLUMN_WINDOW_BYTES = 64 << 20  # of a column-major matrix that is scanned for rows
 
 
@@ -181,7 +183,8 @@ class CompressedReader:
 
 def _column_windows(pointers: Any, cols: Selector, itemsize: int) -> list[Selector]:
     stored = np.diff(pointers)[cols]
-    bounds = bounds_by_bytes(stored * (itemsize + 4) + 8, COLUMN_WINDOW_BYTES)
+    target = max(1, min(COLUMN_WINDOW_BYTES, config.memory() // SHARE_OF_MEMORY_PER_SCAN))
+    bounds = bounds_by_bytes(stored * (itemsize + 4) + 8, target)
     cuts = [slice(a, b, 1) for a, b in pairwise(bounds)]
     return [compose(cols, cut) for cut in cuts]
 

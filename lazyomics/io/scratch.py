@@ -37,12 +37,12 @@ class ScratchFile:
     """Arrays put aside in an unnamed file: it is gone when closed, also when the process dies."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)
+        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 (closed below)
         self._end = 0
 
     def put(self, values: NDArray[Any]) -> int:
         """Append an array; return where it is."""
-        place, view = self._end, memoryview(np.ascontiguousarray(values)).cast("B")
+        place, view = self._end, np.ascontiguousarray(values).data.cast("B")
         while len(view):
             done = os.pwrite(self._file.fileno(), view, self._end)
             self._end += done
@@ -52,7 +52,7 @@ class ScratchFile:
     def get(self, place: int, count: int, dtype: DTypeLike) -> NDArray[Any]:
         """Return an array that was put at ``place``."""
         values = np.empty(count, dtype=dtype)
-        view = memoryview(values).cast("B")
+        view = values.data.cast("B")
         while len(view):
             done = os.preadv(self._file.fileno(), [view], place)
             if done == 0:

@@ -68,9 +68,9 @@ def transpose_storage(
 
     Notes
     -----
-    Passes over X: 2, of which one over the indices only; 1 + the number of parts of the matrix
-    that fit the scratch budget (or, without one, a sixth of the memory budget) if it does not fit as
-    a whole. Peak memory: ``memory``.
+    Passes over X: 2, of which one over the indices only. If the scratch budget does not hold the
+    matrix: 1 + the number of parts that it holds, without one of parts that fit a sixth of
+    ``memory``. Peak memory: ``memory``.
 
     Examples
     --------

@@ -162,7 +162,8 @@ class _Turn:
 
     def _groups(self, budget: int) -> Iterator[tuple[int, int]]:
         """Windows that one reading of the source serves."""
-        sizes = np.add.reduceat(self.counts, self.bounds[:-1]) if len(self.counts) else []
+        ends = np.append(0, np.cumsum(self.counts))
+        sizes = np.diff(ends[list(self.bounds)])
         low = 0
         while low < len(self.bounds) - 1:
             high, used = low + 1, int(sizes[low]) * self.piece_bytes

@@ -87,7 +87,7 @@ def write_anndata(
     options: Mapping[str, Any],
     order: StorageOrder | None = None,
 ) -> None:
-    """Write all parts of an object into an empty group; ``order`` says how sparse ones are stored."""
+    """Write all parts of an object into an empty group, sparse matrices in an order."""
     group.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
     _write_frame(group, "obs", adata._obs, options)
     _write_frame(group, "var", adata._var, options)
@@ -117,7 +117,7 @@ def write_raw(
 
 def _write_frame(group: h5py.Group, name: str, slot: FrameSlot, options: Mapping[str, Any]) -> None:
     stored = slot.stored
-    if isinstance(stored, StoredFrame) and stored.only is None and not options:
+    if isinstance(stored, StoredFrame) and stored.only is None and not options:  # noqa: SIM102
         if _copied(group, name, stored):
             return
     write_frame(group, name, strings_to_categoricals(slot.frame), dataset_kwargs=options)

@@ -8,6 +8,7 @@ Works on a copy of the file, or on a simulated one of 50,000 cells.
 from __future__ import annotations
 
 import argparse
+import resource
 import shutil
 import statistics
 import tempfile
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import h5py
 import numpy as np
 
 import lazyomics as lo
+from lazyomics.io.files import open_for_saving
 from lazyomics.io.transaction import disk
 
 
@@ -38,6 +41,7 @@ def main() -> None:
         print(f"file of {path.stat().st_size / 1e6:.0f} MB")
         two_columns(path)
         many_saves(path, arguments.saves)
+        large_layer(path)
         before = path.stat().st_size
         start = time.perf_counter()
         given_back = lo.repack(path)
@@ -67,6 +71,22 @@ def two_columns(path: Path) -> None:
         f"two columns of obs: {statistics.median(seconds):.2f} s (median of 10), "
         f"{written['writes']} writes, {written['bytes'] / 1e6:.2f} MB with the journal"
     )
+
+
+def large_layer(path: Path) -> None:
+    """Copy 1 GB that was prepared beside the file into it, as a saved layer is."""
+    beside = path.with_name("beside.h5")
+    with h5py.File(beside, "w") as file:
+        made = file.create_dataset("large", (1000, 125_000), "f8", chunks=(100, 1250))
+        for row in range(0, 1000, 100):
+            made[row : row + 100] = np.random.default_rng(row).random((100, 125_000))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    with h5py.File(beside) as file, open_for_saving(path) as target:
+        file.copy("large", target, "large")
+    seconds = time.perf_counter() - start
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(f"a layer of 1 GB: {seconds:.1f} s, {grown:.0f} MiB more memory at most")
 
 
 def many_saves(path: Path, saves: int) -> None:

@@ -68,9 +68,7 @@ def test_scratch_budget_decides_the_passes(wide, tmp_path, count_passes, scratch
     path, matrix = wide("csc")
     adata = lo.read_h5ad(path)
     with in_pieces(), count_passes(path) as passes:
-        lo.transpose_storage(
-            adata, tmp_path / "t.h5ad", memory="400 KiB", scratch_bytes=scratch
-        )
+        lo.transpose_storage(adata, tmp_path / "t.h5ad", memory="400 KiB", scratch_bytes=scratch)
     assert_same_value(stored(tmp_path / "t.h5ad"), matrix.tocsr(), "X")
     if scratch in (None, "1 GiB"):
         assert passes.values < 1.5  # chunks at the ends of blocks are decoded twice
@@ -197,9 +195,7 @@ def test_nothing_is_left_after_an_error(wide, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(transposing._Turn, "_window", broken)
     before = set(tmp_path.iterdir())
     with in_pieces(), pytest.raises(OSError, match="no space left"):
-        lo.transpose_storage(
-            lo.read_h5ad(path), target, memory="100 KiB", scratch_dir=folder
-        )
+        lo.transpose_storage(lo.read_h5ad(path), target, memory="100 KiB", scratch_dir=folder)
     assert opened
     assert all(file.closed for file in opened)
     assert list(folder.iterdir()) == []

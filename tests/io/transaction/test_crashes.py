@@ -65,6 +65,7 @@ def test_power_failures_at_every_step(any_file, tmp_path) -> None:
                 assert [p.name for p in folder.iterdir()] == [any_file.name]
             shutil.rmtree(folder)
     assert seen == {False, True}
+    print(f"{(len(trace.calls) + 1) * (TORN + 2)} states after a power failure")
 
 
 def _names(trace: Trace, count: int) -> set[str]:
@@ -83,6 +84,7 @@ def test_power_failures_while_a_save_is_finished(small_file, tmp_path) -> None:
     trace, _, after = traced_save(small_file)
     chance = random.Random(2)
     renamed = [call[0] for call in trace.calls].index("rename")
+    states = 0
     for count in range(renamed + 2, len(trace.calls) + 1):
         first = tmp_path / f"crash-{count}"
         restore(after_crash(trace, count, chance, "torn"), first)
@@ -94,6 +96,8 @@ def test_power_failures_while_a_save_is_finished(small_file, tmp_path) -> None:
             with open_for_reading(folder / small_file.name):
                 assert elements(folder / small_file.name) == after
             assert [p.name for p in folder.iterdir()] == [small_file.name]
+            states += 1
+    print(f"{states} states after a second power failure, while the save was finished")
 
 
 def pending_save(path, tmp_path, mode: str = "everything"):

@@ -61,7 +61,7 @@ def find_cells(folder: Path) -> Path:
     try:
         source = lo.datasets.pbmc3k_processed()
     except (FileNotFoundError, lo.errors.MissingDependencyError) as error:
-        return made_cells(folder, str(error))
+        return made_cells(folder, str(error).partition(" (")[0])
     print(f"Input: PBMC 3k, {source}")
     return source
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from math import prod
 from typing import Any, Literal
 
@@ -13,11 +14,24 @@ import h5py
 import numpy as np
 from dask.system import CPU_COUNT
 
-from lazyomics.graph import MemorySource, from_source, lazy, recipe_of, windows, workers
+from lazyomics import config
+from lazyomics.graph import (
+    LazyMatrix,
+    MemorySource,
+    from_source,
+    lazy,
+    recipe_of,
+    windows,
+    workers,
+)
 from lazyomics.io.chunk_writer import CHUNK_BYTES, ChunkWriter, chunk_pool
 from lazyomics.kernels.block import SparseBlock
 
 __all__ = ["stream_matrix", "write_compressed"]
+
+# While one window of blocks is written the next is computed: with blocks of half the size both
+# take no more memory than any other pass.
+BLOCKS_IN_ONE = 2
 
 
 def stream_matrix(
@@ -46,6 +60,8 @@ def stream_matrix(
         x = from_source(MemorySource.of(x))  # blocks are views
     recipe = recipe_of(x)
     by_columns = recipe is not None and recipe.by_columns
+    if recipe is not None and recipe.target_bytes is None and recipe.lines_per_block is None:
+        x = LazyMatrix.cook(replace(recipe, target_bytes=config.chunk_bytes() // BLOCKS_IN_ONE))
     if not by_columns:
         x = lazy(x)
     if isinstance(x._meta, SparseBlock):

@@ -39,9 +39,9 @@ def main() -> None:
         else:
             shutil.copy(arguments.file, path)
         print(f"file of {path.stat().st_size / 1e6:.0f} MB")
+        large_layer(Path(folder) / "large.h5ad")
         two_columns(path)
         many_saves(path, arguments.saves)
-        large_layer(path)
         before = path.stat().st_size
         start = time.perf_counter()
         given_back = lo.repack(path)
@@ -75,11 +75,13 @@ def two_columns(path: Path) -> None:
 
 def large_layer(path: Path) -> None:
     """Copy 1 GB that was prepared beside the file into it, as a saved layer is."""
+    lo.AnnData(np.eye(3)).write_h5ad(path)
     beside = path.with_name("beside.h5")
     with h5py.File(beside, "w") as file:
         made = file.create_dataset("large", (1000, 125_000), "f8", chunks=(100, 1250))
-        for row in range(0, 1000, 100):
-            made[row : row + 100] = np.random.default_rng(row).random((100, 125_000))
+        for column in range(0, 125_000, 1250):
+            values = np.random.default_rng(column).random((1000, 1250))
+            made[:, column : column + 1250] = values
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
     with h5py.File(beside) as file, open_for_saving(path) as target:
@@ -87,6 +89,8 @@ def large_layer(path: Path) -> None:
     seconds = time.perf_counter() - start
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(f"a layer of 1 GB: {seconds:.1f} s, {grown:.0f} MiB more memory at most")
+    beside.unlink()
+    path.unlink()
 
 
 def many_saves(path: Path, saves: int) -> None:

@@ -73,6 +73,6 @@ def lines_of_repr(adata: Any) -> list[str]:
 
     anndata 0.13 lists X among the layers, and layers last.
     """
-    text = repr(adata).replace("None (.X), ", "").replace("\n    layers: None (.X)", "")
+    text = repr(adata).replace("None (.X), ", "").replace(", None (.X)", "")
     first, *others = text.splitlines()
     return [first, *sorted(others)]

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
+from tests.peaks import PEAK
 
 MB = 1 << 20
 
-PROGRAM = """
-import resource, sys
+PROGRAM = (
+    PEAK
+    + """
 import dask
 import lazyomics as lo
 import lazyomics.kernels.block, lazyomics.pp, sklearn.decomposition
 
 dask.config.set({"lazyomics.chunk-bytes": "4 MiB", "lazyomics.memory": "32 MiB", "num_workers": 2})
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 small, large, target, job = sys.argv[1:]
 
 def run(path):
@@ -42,8 +43,9 @@ def run(path):
 run(small)
 before = peak()
 run(large)
-print((peak() - before) * 1024)
+print(peak() - before)
 """
+)
 
 
 @pytest.fixture(scope="module")

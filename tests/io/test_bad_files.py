@@ -15,6 +15,7 @@ import scipy.sparse as sp
 import lazyomics as lo
 from lazyomics.errors import FileFormatError, LazyomicsError
 from tests.container.reference import reference
+from tests.peaks import PEAK
 
 ad = pytest.importorskip("anndata", reason="anndata writes the files of these tests")
 
@@ -242,15 +243,16 @@ def shape_beyond_int64(file) -> None:
     file["X"].attrs["shape"] = np.array([2**63 + 5, 12], dtype="uint64")
 
 
-GUARDED = """
-import resource, sys
+GUARDED = (
+    PEAK.replace("{", "{{").replace("}", "}}")
+    + """
 sys.path.insert(0, {root!r})
 limit = 6 << 30
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 import lazyomics as lo
 from lazyomics.errors import LazyomicsError
 lo.read_h5ad({good!r}).to_memory()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 for part in ("X", "obs", "all"):
     try:
         adata = lo.read_h5ad({path!r})
@@ -263,10 +265,11 @@ for part in ("X", "obs", "all"):
             adata.to_memory()
     except LazyomicsError as error:
         print("refused", part, error)
-used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print("used", used // 1024, "MiB")
-assert used < 300 * 1024
+used = peak() - before
+print("used", used >> 20, "MiB")
+assert used < 300 << 20
 """
+)
 
 
 @pytest.mark.parametrize(

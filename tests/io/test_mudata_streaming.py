@@ -11,19 +11,22 @@ import pytest
 
 import lazyomics as lo
 from tests.container.mudata_cases import CELLS, assert_same_mudata, modalities, read_with_mudata
+from tests.peaks import PEAK
 
 pytest.importorskip("mudata", reason="compares with mudata")
 
-SUBSET = """
-import resource, sys
+SUBSET = (
+    PEAK
+    + """
 import numpy as np
 import lazyomics as lo
 mdata = lo.read_h5mu(sys.argv[1])
 chosen = np.random.default_rng(0).random(mdata.n_obs) < 0.25
 subset = mdata[chosen].copy(filename=sys.argv[2])
 assert subset.n_obs == chosen.sum()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(peak() / 2**20)
 """
+)
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])

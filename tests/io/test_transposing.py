@@ -18,6 +18,7 @@ from lazyomics.io import transposing
 from lazyomics.io.chunks import count_reads
 from tests.comparing import assert_same_anndata, assert_same_value
 from tests.container.reference import reference
+from tests.peaks import PEAK
 
 ad = pytest.importorskip("anndata", reason="anndata is the reference of these tests")
 
@@ -242,17 +243,19 @@ def test_a_scan_for_rows_decodes_each_chunk_once_per_window(wide, count_passes) 
     assert counter.by_dataset[str(path), "X/data"].chunks <= 2 * chunks
 
 
-MEASURE = """
-import resource, sys
+MEASURE = (
+    PEAK
+    + """
 import dask
 import lazyomics as lo
 path, target, to = sys.argv[1:]
 dask.config.set({"lazyomics.memory": "48 MiB"})
 lo.read_h5ad(path)[:10].write_h5ad(target, storage=to)  # everything is imported
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 lo.transpose_storage(lo.read_h5ad(path), target, to=to)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+print(peak() - before)
 """
+)
 
 
 @pytest.mark.parametrize("kind", ["csr", "csc"])

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from lazyomics import config, errors
 from lazyomics.container.anndata import AnnData
-from lazyomics.container.concat import concat
 from lazyomics.container.explain import explain
+from lazyomics.container.joining import concat
 from lazyomics.container.mudata import MuData
 from lazyomics.io import storage as _storage  # noqa: F401 (installs the storage of containers)
+from lazyomics.io.mudata.opening import read, read_h5mu
 from lazyomics.io.opening import read_h5ad
 from lazyomics.io.opening_10x import read_10x_h5
-from lazyomics.io.opening_mudata import read, read_h5mu
 from lazyomics.io.repack import repack
 from lazyomics.io.transpose_storage import transpose_storage
 from lazyomics.progress import ProgressBar

@@ -29,7 +29,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "h5py": {"io", "datasets"},
     "anndata": {"container/interop.py"},
-    "mudata": {"container/interop_mudata.py"},
+    "mudata": {"container/mudata/interop.py"},
     "scanpy": set(),
     "dask.array": {"graph", "container", "io", "kernels/block_dask.py"},
 }

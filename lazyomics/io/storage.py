@@ -8,14 +8,14 @@ from lazyomics.container.anndata import AnnData
 from lazyomics.container.mudata import MuData
 from lazyomics.container.ports import use_storage
 from lazyomics.io.backing import FileBacking
+from lazyomics.io.mudata.opening import read_h5mu
+from lazyomics.io.mudata.saving import save_modality, save_mudata
+from lazyomics.io.mudata.writing import write_new_mudata
 from lazyomics.io.opening import read_h5ad
-from lazyomics.io.opening_mudata import read_h5mu
 from lazyomics.io.saving import save
-from lazyomics.io.saving_mudata import save_modality, save_mudata
 from lazyomics.io.scratch import ScratchPlan
 from lazyomics.io.storage_order import StorageOrder, checked_order
 from lazyomics.io.writing import dataset_options, write_new
-from lazyomics.io.writing_mudata import write_new_mudata
 
 __all__ = ["FileStorage"]
 

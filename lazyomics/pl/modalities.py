@@ -9,7 +9,7 @@ import pandas as pd
 
 from lazyomics.container import AnnData
 from lazyomics.container.mudata import MuData
-from lazyomics.container.mudata_values import cell_coordinates, cell_values
+from lazyomics.container.mudata.values import cell_coordinates, cell_values
 
 __all__ = ["keep_palettes", "side_by_side"]
 

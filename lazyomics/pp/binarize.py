@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lazyomics import graph
-from lazyomics.container.choose_modality import choose_modality
+from lazyomics.container.mudata.choose_modality import choose_modality
 from lazyomics.kernels.peak_steps import Binarize
 from lazyomics.pp.matrix_choice import assign_matrix, choose_matrix
 

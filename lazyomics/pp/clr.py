@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lazyomics import graph
-from lazyomics.container.choose_modality import choose_modality
+from lazyomics.container.mudata.choose_modality import choose_modality
 from lazyomics.kernels.column_totals import column_log_totals
 from lazyomics.kernels.log_ratio_steps import Flavor, LogRatioCols, LogRatioRows
 from lazyomics.kernels.steps import Step

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazyomics import graph
-from lazyomics.container.choose_modality import choose_modality
+from lazyomics.container.mudata.choose_modality import choose_modality
 from lazyomics.errors import warn_user
 from lazyomics.kernels.column_totals import column_totals
 from lazyomics.kernels.peak_steps import TfIdf

@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyomics import config, graph
 from lazyomics.container.choose import get_matrix
-from lazyomics.container.choose_modality import choose_modality
+from lazyomics.container.mudata.choose_modality import choose_modality
 from lazyomics.container.slots import matrix_bytes
 from lazyomics.kernels.project import project
 from lazyomics.pp.pca_krylov import krylov_components

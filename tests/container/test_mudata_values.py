@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics.container.mudata_values import cell_coordinates, cell_values
+from lazyomics.container.mudata.values import cell_coordinates, cell_values
 from tests.container.mudata_cases import dense, modalities
 
 

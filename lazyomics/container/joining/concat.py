@@ -13,14 +13,14 @@ import scipy.sparse as sp
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.frames import FrameSlot
-from lazyomics.container.joining_arrays import realigned, stacked_values
-from lazyomics.container.joining_frames import (
+from lazyomics.container.joining.arrays import realigned, stacked_values
+from lazyomics.container.joining.frames import (
     common_names,
     merged_frame,
     positions_in,
     stacked_frame,
 )
-from lazyomics.container.merging import Merge, MergeRule, merge_rule, shared_keys
+from lazyomics.container.joining.merging import Merge, MergeRule, merge_rule, shared_keys
 from lazyomics.container.raw import RawParts
 from lazyomics.container.uns import Uns
 from lazyomics.errors import warn_user

@@ -12,16 +12,16 @@ import numpy as np
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.frames import FrameSlot, as_frame
-from lazyomics.container.modalities import Modalities
 from lazyomics.container.mudata import MuData
-from lazyomics.container.mudata_axis import Axis, AxisName, empty_mapping, is_shared
-from lazyomics.container.position_maps import PositionMaps
+from lazyomics.container.mudata.axis import Axis, AxisName, empty_mapping, is_shared
+from lazyomics.container.mudata.modalities import Modalities
+from lazyomics.container.mudata.position_maps import PositionMaps
 from lazyomics.container.uns import Uns
 from lazyomics.errors import FileFormatError
 from lazyomics.io.backing import FileBacking
 from lazyomics.io.encodings import child, element_kind
 from lazyomics.io.files import checked_path, open_for_reading
-from lazyomics.io.mudata_backing import MuDataBacking
+from lazyomics.io.mudata.backing import MuDataBacking
 from lazyomics.io.opening import _plan, open_group, read_h5ad
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredFrame, StoredMatrix
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lazyomics.container.file_object import FileObject
-from lazyomics.container.modalities import Modalities
+from lazyomics.container.mudata.modalities import Modalities
 from lazyomics.container.ports import storage
 
 __all__ = ["StoredModalities"]
@@ -100,13 +100,13 @@ class StoredModalities(FileObject):
 
     def to_mudata(self: Any) -> Any:
         """Return a ``mudata.MuData`` with everything loaded. Needs the package mudata."""
-        from lazyomics.container.interop_mudata import to_mudata
+        from lazyomics.container.mudata.interop import to_mudata
 
         return to_mudata(self)
 
     @classmethod
     def from_mudata(cls, other: Any) -> Self:
         """Return a lazyomics object of a ``mudata.MuData``, sharing its matrices."""
-        from lazyomics.container.interop_mudata import parts_of_mudata
+        from lazyomics.container.mudata.interop import parts_of_mudata
 
         return cls(**parts_of_mudata(other))

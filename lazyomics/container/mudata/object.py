@@ -11,17 +11,17 @@ from lazyomics.container.anndata import AnnData
 from lazyomics.container.frames import FrameSlot, as_frame
 from lazyomics.container.index import axis_selector, split_key
 from lazyomics.container.mappings import AlignedMapping
-from lazyomics.container.modalities import Modalities
-from lazyomics.container.mudata_axis import Axis, AxisName, is_shared
-from lazyomics.container.mudata_collection import LazyModalities
-from lazyomics.container.mudata_files import StoredModalities
-from lazyomics.container.mudata_names import make_names_unique, set_names
-from lazyomics.container.mudata_repr import describe_mudata
-from lazyomics.container.mudata_sizes import held_bytes, loaded_bytes
-from lazyomics.container.mudata_tables import GlobalTables
+from lazyomics.container.mudata.axis import Axis, AxisName, is_shared
+from lazyomics.container.mudata.collection import LazyModalities
+from lazyomics.container.mudata.files import StoredModalities
+from lazyomics.container.mudata.modalities import Modalities
+from lazyomics.container.mudata.names import make_names_unique, set_names
+from lazyomics.container.mudata.position_maps import PositionMaps
+from lazyomics.container.mudata.repr import describe_mudata
+from lazyomics.container.mudata.sizes import held_bytes, loaded_bytes
+from lazyomics.container.mudata.split_features import FEATURE_TYPES, modalities_of
+from lazyomics.container.mudata.tables import GlobalTables
 from lazyomics.container.ports import Backing
-from lazyomics.container.position_maps import PositionMaps
-from lazyomics.container.split_features import FEATURE_TYPES, modalities_of
 from lazyomics.container.uns import Uns
 from lazyomics.graph.selection import is_whole
 

@@ -19,7 +19,7 @@ from lazyomics.container.mappings import AlignedMapping, is_deferred
 from lazyomics.graph import compute, to_memory_format
 
 if TYPE_CHECKING:
-    from lazyomics.container.mudata import MuData
+    from lazyomics.container.mudata.object import MuData
 
 __all__ = ["LazyModalities"]
 

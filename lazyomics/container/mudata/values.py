@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lazyomics.container.metadata_columns import split_prefix
+from lazyomics.container.mudata.metadata_columns import split_prefix
+from lazyomics.container.mudata.spread import spread_column
 from lazyomics.container.raw import gene_values
-from lazyomics.container.spread import spread_column
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
-    from lazyomics.container.mudata import MuData
+    from lazyomics.container.mudata.object import MuData
 
 __all__ = ["cell_coordinates", "cell_values"]
 

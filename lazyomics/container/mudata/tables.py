@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lazyomics.container.frames import FrameSlot, as_frame
-from lazyomics.container.joined_frame import JoinedFrame
+from lazyomics.container.joining.joined_frame import JoinedFrame
 from lazyomics.container.mappings import AlignedMapping
-from lazyomics.container.mudata_axis import Axis, AxisName
-from lazyomics.container.pull import PullOptions, joined_column, pull
-from lazyomics.container.push import PushOptions, push
+from lazyomics.container.mudata.axis import Axis, AxisName
+from lazyomics.container.mudata.pull import PullOptions, joined_column, pull
+from lazyomics.container.mudata.push import PushOptions, push
 
 if TYPE_CHECKING:
     pass

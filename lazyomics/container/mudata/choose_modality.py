@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lazyomics.container.anndata import AnnData
-from lazyomics.container.mudata import MuData
+from lazyomics.container.mudata.object import MuData
 
 __all__ = ["choose_modality"]
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lazyomics.container.metadata_columns import split_prefix
-from lazyomics.container.mudata_axis import Axis, modality_slot
-from lazyomics.container.pull import asked_mods, update_column
-from lazyomics.container.spread import without_nullable
+from lazyomics.container.mudata.axis import Axis, modality_slot
+from lazyomics.container.mudata.metadata_columns import split_prefix
+from lazyomics.container.mudata.pull import asked_mods, update_column
+from lazyomics.container.mudata.spread import without_nullable
 from lazyomics.errors import warn_user
 
 if TYPE_CHECKING:
-    from lazyomics.container.mudata import MuData
+    from lazyomics.container.mudata.object import MuData
 
 __all__ = ["PushOptions", "push"]
 

@@ -9,14 +9,14 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from lazyomics.container.axis_union import Union, concatenated, shared
 from lazyomics.container.deferred import DeferredFrame
 from lazyomics.container.frames import FrameSlot
-from lazyomics.container.joined_frame import JoinedFrame
+from lazyomics.container.joining.joined_frame import JoinedFrame
 from lazyomics.container.mappings import AlignedMapping, MappingName
-from lazyomics.container.modalities import Modalities
-from lazyomics.container.position_maps import Membership, PositionMaps
-from lazyomics.container.spread import spread_frame, spread_pairs, spread_rows
+from lazyomics.container.mudata.axis_union import Union, concatenated, shared
+from lazyomics.container.mudata.modalities import Modalities
+from lazyomics.container.mudata.position_maps import Membership, PositionMaps
+from lazyomics.container.mudata.spread import spread_frame, spread_pairs, spread_rows
 from lazyomics.errors import ShapeError
 from lazyomics.graph.selection import Selector
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lazyomics.container import sizes
 
 if TYPE_CHECKING:
-    from lazyomics.container.mudata import MuData
+    from lazyomics.container.mudata.object import MuData
 
 __all__ = ["held_bytes", "loaded_bytes"]
 

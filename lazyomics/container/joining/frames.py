@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lazyomics.container.merging import MergeRule
+from lazyomics.container.joining.merging import MergeRule
 from lazyomics.graph.selection import Positions
 from lazyomics.kernels.natural_order import natural_key
 

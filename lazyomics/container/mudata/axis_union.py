@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lazyomics.container.position_maps import PositionMaps
+from lazyomics.container.mudata.position_maps import PositionMaps
 
 __all__ = ["Union", "concatenated", "shared"]
 

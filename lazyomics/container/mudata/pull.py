@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lazyomics.container.metadata_columns import ModalityColumn, modality_columns, split_prefix
-from lazyomics.container.mudata_axis import Axis, is_shared, modality_slot
-from lazyomics.container.spread import spread_column, without_nullable
+from lazyomics.container.mudata.axis import Axis, is_shared, modality_slot
+from lazyomics.container.mudata.metadata_columns import (
+    ModalityColumn,
+    modality_columns,
+    split_prefix,
+)
+from lazyomics.container.mudata.spread import spread_column, without_nullable
 from lazyomics.errors import warn_user
 
 if TYPE_CHECKING:
-    from lazyomics.container.mudata import MuData
+    from lazyomics.container.mudata.object import MuData
 
 __all__ = ["PullOptions", "joined_column", "pull", "update_column"]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lazyomics.container.mudata_axis import AxisName, modality_slot
+from lazyomics.container.mudata.axis import AxisName, modality_slot
 from lazyomics.errors import ShapeError, warn_user
 
 if TYPE_CHECKING:
-    from lazyomics.container.mudata import MuData
+    from lazyomics.container.mudata.object import MuData
 
 __all__ = ["make_names_unique", "set_names"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lazyomics.container.joining_frames import stacked_frame
+from lazyomics.container.joining.frames import stacked_frame
 from lazyomics.errors import UnsupportedError, require
 from lazyomics.graph import join_matrices, materialize
 from lazyomics.graph.selection import Positions

@@ -9,7 +9,7 @@ from lazyomics.container.anndata import AnnData
 from lazyomics.errors import UnsupportedError, require
 
 if TYPE_CHECKING:
-    from lazyomics.container.mudata import MuData
+    from lazyomics.container.mudata.object import MuData
 
 __all__ = ["parts_of_mudata", "to_mudata"]
 

@@ -17,9 +17,10 @@ from lazyomics.container.anndata import AnnData
 from lazyomics.container.mudata import MuData
 from lazyomics.io.backing import FileBacking
 from lazyomics.io.files import open_for_reading, open_for_saving
-from lazyomics.io.modality_changes import check_modality, modality_changes, warn_left_out
-from lazyomics.io.mudata_backing import MuDataBacking
-from lazyomics.io.opening_mudata import modality_names, open_modality, read_h5mu
+from lazyomics.io.mudata.backing import MuDataBacking
+from lazyomics.io.mudata.modality_changes import check_modality, modality_changes, warn_left_out
+from lazyomics.io.mudata.opening import modality_names, open_modality, read_h5mu
+from lazyomics.io.mudata.writing import write_modality, write_new_mudata
 from lazyomics.io.saving import (
     _apply,
     _Changes,
@@ -29,7 +30,6 @@ from lazyomics.io.saving import (
 )
 from lazyomics.io.saving_frames import frame_change
 from lazyomics.io.stored import StoredElement
-from lazyomics.io.writing_mudata import write_modality, write_new_mudata
 
 __all__ = ["save_modality", "save_mudata"]
 

@@ -1,0 +1,1 @@
+"""`.h5mu` files: opening, writing, and saving in place."""

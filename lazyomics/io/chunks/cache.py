@@ -21,7 +21,7 @@ import numpy as np
 from lazyomics.errors import FileFormatError, StaleFileError
 from lazyomics.io.chunks.files import FileState, RawFile
 from lazyomics.io.chunks.layout import Fingerprint, fill_value, fingerprint_of
-from lazyomics.io.chunks.library import open_readonly
+from lazyomics.io.chunks.library import open_steady
 from lazyomics.io.chunks.table import ChunkTable
 
 __all__ = ["Known", "forget_all", "known"]
@@ -163,7 +163,7 @@ def _look(file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int) ->
         if state.inode != fingerprint.inode:
             raise stale(file.path, name, " (the file was replaced)")
         try:
-            entry = _look_once(file, name, state)
+            entry, steady = _look_once(file, name, state)
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
             if isinstance(error, (PermissionError, FileNotFoundError)):
                 raise
@@ -174,7 +174,8 @@ def _look(file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int) ->
             if file.state() == state or attempt == _ATTEMPTS - 1:
                 raise stale(file.path, name, f" (HDF5: {error})") from error
         else:
-            if file.state() == state:
+            # A save that goes on appends to the file: it changes, but not what was looked at.
+            if steady or file.state() == state:
                 return entry
         time.sleep(_PAUSE)
     raise stale(file.path, name, " (and still changes)")
@@ -190,14 +191,16 @@ def _damaged(path: str, name: str, error: Exception) -> FileFormatError:
     )
 
 
-def _look_once(file: RawFile, name: str, state: FileState) -> Known:
-    with open_readonly(file.path) as opened:
+def _look_once(file: RawFile, name: str, state: FileState) -> tuple[Known, bool]:
+    """What is known, and whether nobody could change it meanwhile."""
+    with open_steady(file.path) as (opened, steady):
         dataset = opened[name]
         if not isinstance(dataset, h5py.Dataset):
             raise KeyError(f"{name} is no dataset any more")
         fingerprint = fingerprint_of(dataset, os.stat(file.path).st_ino)
         table = ChunkTable.of(dataset, fingerprint, file.path)
         fill = fill_value(dataset)
+        sample = table.sample(file)
     age = time.time_ns() - state.mtime_ns
     settled = not 0 <= age < _TICK_NS
-    return Known(state, settled, fingerprint, table, fill, table.sample(file))
+    return Known(state, settled, fingerprint, table, fill, sample), steady

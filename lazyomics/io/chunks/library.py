@@ -12,11 +12,28 @@ import h5py
 from lazyomics.errors import FileFormatError, MissingDependencyError
 from lazyomics.io.chunks.layout import Fingerprint
 from lazyomics.io.chunks.pipeline import FILTER_NAMES
+from lazyomics.io.transaction import share
 
-__all__ = ["open_readonly", "require_filters"]
+__all__ = ["open_readonly", "open_steady", "require_filters"]
 
 _LOCKING: tuple[bool | Literal["best-effort"] | None, ...]
 _LOCKING = (False, None, True, "best-effort")
+
+
+@contextmanager
+def open_steady(path: str) -> Iterator[tuple[h5py.File, bool]]:
+    """Open a file with h5py for a moment, and say whether no one changes it meanwhile.
+
+    A save that is being put in place is waited for, one that was interrupted is finished. Only a
+    program that keeps the file open for writing itself is not waited for.
+    """
+    shared = share(path)
+    try:
+        with _open(path) as file:
+            yield file, shared is not None
+    finally:
+        if shared is not None:
+            shared.close()
 
 
 @contextmanager
@@ -26,7 +43,7 @@ def open_readonly(path: str) -> Iterator[h5py.File]:
     HDF5 refuses a second handle in one process whose locking differs from the first one's, so
     the other settings are tried where the first does not match.
     """
-    with _open(path) as file:
+    with open_steady(path) as (file, _):
         yield file
 
 

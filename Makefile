@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 LIMITS = NUMBA_NUM_THREADS=2 OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 MPLBACKEND=Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-latest lint format type docs bench faults clean
+.PHONY: help demo test test-latest lint format type docs bench faults fuzz clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -38,11 +38,16 @@ docs: $(VENV)/.installed  ## run every docstring and README example, check every
 	@$(LIMITS) $(BIN)/python -m pytest lazyomics tests/test_readme.py tests/test_links.py
 
 bench: $(VENV)/.installed  ## run the benchmarks in tests/bench
-	@set -e; for script in tests/bench/*.py; do $(BIN)/python $$script $(BENCH_ARGS); done
+	@set -e; for script in tests/bench/bench_*.py; do $(BIN)/python $$script $(BENCH_ARGS); done
 
-faults: $(VENV)/.installed  ## kill saving processes and cut the power at every step of a save, many times
+faults: $(VENV)/.installed  ## kill and interrupt processes, cut the power at every step of a save, many times
 	@$(BIN)/python -m tests.faults.kill_saves $(FAULTS_ARGS)
-	@LAZYOMICS_TORN_CRASHES=40 $(BIN)/python -m pytest -qs tests/io/transaction
+	@$(BIN)/python -m tests.faults.interrupt_work
+	@$(BIN)/python -m tests.faults.read_while_saving
+	@LAZYOMICS_TORN_CRASHES=40 LAZYOMICS_OPENS=1000 $(BIN)/python -m pytest -qs tests/io/transaction tests/processes
+
+fuzz: $(VENV)/.installed  ## open 20,000 damaged files and touch everything in them; FUZZ_ARGS="--seed 7"
+	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 clean:  ## remove the virtual environments, caches and demo output
 	@rm -rf .venv .venv-latest build dist demo_output .mypy_cache .pytest_cache .ruff_cache .hypothesis

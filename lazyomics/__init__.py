@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from lazyomics import config, errors
 from lazyomics.container.anndata import AnnData
-from lazyomics.container.explain import explain
-from lazyomics.container.joining import concat
-from lazyomics.container.mudata import MuData
-from lazyomics.io import storage as _storage  # noqa: F401 (installs the storage of containers)
-from lazyomics.io.mudata.opening import read, read_h5mu
+from lazyomics.container.ports import Storage, use_storage
 from lazyomics.io.opening import read_h5ad
-from lazyomics.io.opening_10x import read_10x_h5
-from lazyomics.io.repack import repack
-from lazyomics.io.transpose_storage import transpose_storage
-from lazyomics.progress import ProgressBar
 
 if TYPE_CHECKING:
     from lazyomics import datasets, get, pl, pp, tl
+    from lazyomics.container.explain import explain
+    from lazyomics.container.joining.concat import concat
+    from lazyomics.container.mudata import MuData
+    from lazyomics.io.add_gene_major import add_gene_major
+    from lazyomics.io.mudata.opening import read, read_h5mu
+    from lazyomics.io.opening_10x import read_10x_h5
+    from lazyomics.io.repack import repack
+    from lazyomics.io.transpose_storage import transpose_storage
+    from lazyomics.progress import ProgressBar
 
 __version__ = "0.1.0.dev0"
 
@@ -33,6 +34,7 @@ __all__ = [
     "MuData",
     "ProgressBar",
     "__version__",
+    "add_gene_major",
     "concat",
     "config",
     "datasets",
@@ -50,12 +52,39 @@ __all__ = [
     "transpose_storage",
 ]
 
-_ON_FIRST_USE = frozenset({"datasets", "get", "pl", "pp", "tl"})
+# Imported when they are first asked for: most programs need few of them.
+_PACKAGES = frozenset({"datasets", "get", "pl", "pp", "tl"})
+_HOMES = {
+    "MuData": "container.mudata",
+    "ProgressBar": "progress",
+    "add_gene_major": "io.add_gene_major",
+    "concat": "container.joining",
+    "explain": "container.explain",
+    "read": "io.mudata.opening",
+    "read_10x_h5": "io.opening_10x",
+    "read_h5mu": "io.mudata.opening",
+    "repack": "io.repack",
+    "transpose_storage": "io.transpose_storage",
+}
+
+
+def _files() -> Storage:
+    """Make the storage of containers, which only programs that write or save need."""
+    from lazyomics.io.storage import FileStorage
+
+    return FileStorage()
+
+
+use_storage(_files)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ON_FIRST_USE:
+    if name in _PACKAGES:
         return importlib.import_module(f"lazyomics.{name}")
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"lazyomics.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module 'lazyomics' has no attribute {name!r}")
 
 

@@ -13,6 +13,13 @@ option                    default    meaning
 ``lazyomics.progress``    false      show a progress bar for each computation
 ``lazyomics.external-     false      follow links and data that lead out of the opened file
 files``
+``lazyomics.lock-timeout`` 30        seconds to wait for another process that saves the same file
+``lazyomics.remote-gap``  64 KiB     parts of a remote file this close are fetched in one request
+``lazyomics.remote-       4 MiB      longer parts are fetched in several requests at once
+request``
+``lazyomics.remote-       6          how often a part is asked for before reading fails
+attempts``
+``lazyomics.remote-wait`` 0.2        seconds to wait after the first failure, doubled with each
 ========================  =========  =============================================================
 """
 
@@ -24,13 +31,18 @@ from typing import Any
 import dask.config
 from dask.utils import parse_bytes
 
-__all__ = ["chunk_bytes", "memory", "progress"]
+__all__ = ["chunk_bytes", "lock_timeout", "memory", "progress"]
 
 DEFAULTS: dict[str, Any] = {
     "chunk-bytes": "32 MiB",
     "external-files": False,
+    "lock-timeout": 30.0,
     "memory": "25 %",
     "progress": False,
+    "remote-attempts": 6,
+    "remote-gap": "64 KiB",
+    "remote-request": "4 MiB",
+    "remote-wait": 0.2,
 }
 
 dask.config.update_defaults({"lazyomics": DEFAULTS})
@@ -42,7 +54,18 @@ def get(key: str) -> Any:
         return memory()
     if key == "chunk-bytes":
         return chunk_bytes()
+    if key in ("remote-gap", "remote-request"):
+        return int(parse_bytes(dask.config.get(f"lazyomics.{key}", DEFAULTS[key])))
     return dask.config.get(f"lazyomics.{key}", DEFAULTS.get(key))
+
+
+def lock_timeout() -> float:
+    """Seconds to wait for another process that saves the same file."""
+    value = dask.config.get("lazyomics.lock-timeout", DEFAULTS["lock-timeout"])
+    seconds = float(value)
+    if not seconds >= 0:
+        raise ValueError(f"lazyomics.lock-timeout must be 0 or more, found {value!r}")
+    return seconds
 
 
 def chunk_bytes() -> int:

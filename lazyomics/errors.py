@@ -5,6 +5,7 @@
     LazyomicsError
     ├── FileFormatError        (ValueError)           damaged, foreign or unexpected file content
     ├── StaleFileError         (OSError)              the file changed under an opened object
+    ├── RemoteFileError        (OSError)              a file on a server cannot be read
     ├── ShapeError             (ValueError)           lengths or shapes that do not fit together
     ├── MissingDependencyError (ImportError)          an optional package is not installed
     └── UnsupportedError       (NotImplementedError)  valid input that lazyomics cannot handle yet
@@ -26,6 +27,7 @@ __all__ = [
     "FileFormatError",
     "LazyomicsError",
     "MissingDependencyError",
+    "RemoteFileError",
     "ShapeError",
     "StaleFileError",
     "UnsupportedError",
@@ -53,6 +55,10 @@ class FileFormatError(LazyomicsError, ValueError):
 
 class StaleFileError(LazyomicsError, OSError):
     """The file was replaced or rewritten after it was opened; open it again."""
+
+
+class RemoteFileError(LazyomicsError, OSError):
+    """A file on a server cannot be read: it is out of reach, or does not answer as it should."""
 
 
 class ShapeError(LazyomicsError, ValueError):

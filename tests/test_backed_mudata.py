@@ -32,6 +32,15 @@ def tutorial() -> ModuleType:
     return module
 
 
+@pytest.fixture(autouse=True)
+def exact_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search neighbours exactly: compiling the approximate search takes longer than the tutorial.
+
+    ``tests/pp/test_neighbors.py`` is where that search is tested.
+    """
+    monkeypatch.setattr("lazyomics.pp.knn.EXACT_EUCLIDEAN_BELOW", 20_000)
+
+
 def follow(tutorial: ModuleType, source: Path, folder: Path, other: str) -> None:
     """Go through the steps, asserting what the tutorial shows after each."""
     path = folder / "multiome.h5mu"

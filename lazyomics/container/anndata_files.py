@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from lazyomics.container import ports
 from lazyomics.container.file_object import FileObject
+from lazyomics.container.urls import writable_path
 
 __all__ = ["StoredAnnData"]
 
@@ -21,7 +22,9 @@ class StoredAnnData(FileObject):
         elif not self._is_own_file(path):
             self._become(self.copy(filename=path))
 
-    def copy(self: Any, filename: str | Path | None = None) -> Any:
+    def copy(
+        self: Any, filename: str | Path | None = None, **options: Unpack[ports.WriteOptions]
+    ) -> Any:
         """Return an independent object.
 
         Parameters
@@ -29,10 +32,15 @@ class StoredAnnData(FileObject):
         filename
             Stream the object to this new file (bounded memory) and return it opened from there.
             Without it a lazy object stays lazy: its blocks are shared, as nothing changes them.
+        options
+            ``compression``, ``compression_opts``, ``shuffle``, ``chunk_bytes`` and ``storage`` of
+            the new file: see :meth:`write_h5ad`.
         """
         if filename is not None:
-            self.write_h5ad(filename)
-            return ports.storage().open(Path(filename))
+            self.write_h5ad(filename, **options)
+            return ports.storage().open(writable_path(filename))
+        if options:
+            raise TypeError(f"{list(options)} are for a new file: give its filename")
         return type(self)._assemble(
             x=self._x.copy(),
             obs=self._obs.copy(),
@@ -47,8 +55,10 @@ class StoredAnnData(FileObject):
         self: Any,
         filename: str | Path | None = None,
         *,
-        compression: str | None = None,
-        compression_opts: int | None = None,
+        compression: str | int | None = None,
+        compression_opts: Any = None,
+        shuffle: bool | None = None,
+        chunk_bytes: int | str | None = None,
         overwrite_x: bool = False,
         storage: str | None = None,
     ) -> None:
@@ -59,8 +69,23 @@ class StoredAnnData(FileObject):
         filename
             New file: written beside the target block by block and renamed when it is complete.
             None saves what changed or is new into the opened file.
-        compression, compression_opts
-            HDF5 filter of new matrices and arrays: ``"gzip"``, ``"lzf"`` or None.
+        compression
+            HDF5 filter of new matrices and arrays: ``"gzip"`` and ``"lzf"``, which every HDF5 has;
+            ``"zstd"``, ``"lz4"`` and ``"blosc"`` (LZ4 inside), for which this and any program that
+            reads the file needs hdf5plugin (``pip install 'lazyomics[codecs]'``); ``"none"``; or
+            the number of a filter, as anndata takes it. By default what is copied from a file
+            keeps its filter and what is new has none.
+        compression_opts
+            Level: 0 to 9 of gzip (4) and blosc (5), -131072 to 22 of zstd (3); for lz4 the bytes
+            of a block, for a filter by number its values.
+        shuffle
+            Store first bytes, second bytes, … of a chunk together before compressing. By default
+            integers only, such as the column positions of sparse matrices: they shrink by a third
+            and are read faster, while counts and their logarithms grow.
+        chunk_bytes
+            Decoded bytes of a chunk of a matrix, such as ``"256 KiB"``: smaller ones serve few
+            scattered cells, larger ones (by default 1 MiB) whole passes. Everything is then written
+            anew, without a filter unless ``compression`` names one.
         overwrite_x
             Saving into the opened file leaves X and raw.X as they are there, with a warning if
             they were changed; True replaces them.
@@ -72,7 +97,9 @@ class StoredAnnData(FileObject):
         ------
         ValueError
             Without a filename on an object that is not opened from a file; for ``storage`` when
-            saving into the opened file.
+            saving into the opened file; for an unknown filter or level.
+        MissingDependencyError
+            If the filter is a plugin of HDF5 and hdf5plugin is not installed.
 
         Warns
         -----
@@ -82,16 +109,22 @@ class StoredAnnData(FileObject):
         Notes
         -----
         Passes over X: one for a new file, none for a save that leaves X; two for a matrix that
-        ``storage`` transposes (``transpose_storage`` has the details). Peak memory: a window of
-        blocks, or ``lazyomics.memory`` while transposing.
+        ``storage`` transposes, also where row-wise steps are recorded on one that is stored by
+        columns (``transpose_storage`` has the details). Peak memory: a window of blocks, or
+        ``lazyomics.memory`` while transposing.
         """
-        options: dict[str, Any] = {"compression": compression, "compression_opts": compression_opts}
+        filters: ports.Filters = {
+            "compression": compression,
+            "compression_opts": compression_opts,
+            "shuffle": shuffle,
+            "chunk_bytes": chunk_bytes,
+        }
         if self._saves_in_place(filename):
             if storage is not None:
                 raise ValueError("storage is chosen for a new file: give another filename")
-            ports.storage().save(self, overwrite_x=overwrite_x, **options)
+            ports.storage().save(self, overwrite_x=overwrite_x, **filters)
         else:
-            ports.storage().write(self, Path(str(filename)), storage=storage, **options)
+            ports.storage().write(self, writable_path(str(filename)), storage=storage, **filters)
 
     write = write_h5ad
 

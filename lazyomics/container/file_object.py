@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lazyomics.container.ports import Backing
+from lazyomics.container.urls import writable_path
 
 __all__ = ["FileObject"]
 
@@ -25,8 +26,8 @@ class FileObject:
         return False
 
     @property
-    def filename(self) -> Path | None:
-        """The file that the object is opened from; None for one in memory.
+    def filename(self) -> Path | str | None:
+        """The file that the object is opened from, a text where it is a URL; None in memory.
 
         Assigning None loads everything into memory; assigning a path writes the object there and
         opens it from there.
@@ -37,7 +38,7 @@ class FileObject:
         """Whether a path, however it is spelled, leads to the file behind this object."""
         if path is None or self._backing is None:
             return False
-        return self._backing.is_at(Path(path))
+        return self._backing.is_at(writable_path(path))
 
     def _saves_in_place(self, filename: str | Path | None) -> bool:
         """Whether writing to ``filename`` is a save into the opened file."""

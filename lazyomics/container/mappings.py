@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from lazyomics.container.deferred import cut_value, defer_cut
 from lazyomics.container.frames import string_index
+from lazyomics.container.ragged import is_ragged
 from lazyomics.errors import ShapeError
 from lazyomics.graph.selection import Selector
 from lazyomics.kernels.block import SparseBlock
@@ -107,14 +108,17 @@ class AlignedMapping(MutableMapping[str, Any]):
         """Return an independent mapping; lazy and stored values are shared."""
         twin = AlignedMapping(self.name, self._shape)
         for key, value in self._values.items():
-            lazy = is_deferred(value) or isinstance(value, da.Array)
+            lazy = is_deferred(value) or isinstance(value, da.Array) or is_ragged(value)
             twin._values[key] = value if lazy else value.copy()
         return twin
 
     def _checked(self, key: str, value: Any) -> Any:
         """Bring a value to a form that the mapping may hold, or say what is wrong with it."""
         value = _normal(value, f"{self.name}[{key!r}]")
-        shape = tuple(np.shape(value)) if not hasattr(value, "shape") else tuple(value.shape)
+        if is_ragged(value):
+            shape: tuple[int, ...] = (len(value),)
+        else:
+            shape = tuple(value.shape if hasattr(value, "shape") else np.shape(value))
         lead = shape[: len(self.sizes)]
         if lead != self.sizes:
             raise ShapeError(
@@ -149,7 +153,7 @@ def _normal(value: Any, where: str) -> Any:
         return to_memory_format(value)
     if sp.issparse(value):
         return value if value.format in ("csr", "csc") else value.tocsr()
-    if hasattr(value, "layout"):  # an awkward array: kept as it is
+    if is_ragged(value):
         return value
     if isinstance(value, list | tuple):
         return np.asarray(value)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
     from lazyomics.container.mudata import MuData
 
-__all__ = ["Backing", "Storage", "storage", "use_storage"]
+__all__ = ["Backing", "Filters", "Storage", "WriteOptions", "storage", "use_storage"]
 
 
 class Backing(Protocol):
     """The file that an opened object came from."""
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Path | str:
         """Where it is."""
 
     def is_at(self, path: Path) -> bool:
@@ -24,6 +25,21 @@ class Backing(Protocol):
 
     def selected(self) -> Backing:
         """The backing of a selection of the object."""
+
+
+class Filters(TypedDict, total=False):
+    """How new matrices and arrays are stored."""
+
+    compression: str | int | None
+    compression_opts: Any
+    shuffle: bool | None
+    chunk_bytes: int | str | None
+
+
+class WriteOptions(Filters, total=False):
+    """How a new file is stored."""
+
+    storage: str | None
 
 
 class Storage(Protocol):
@@ -37,9 +53,8 @@ class Storage(Protocol):
         adata: AnnData,
         path: Path,
         *,
-        compression: str | None = None,
-        compression_opts: int | None = None,
         storage: str | None = None,
+        **filters: Unpack[Filters],
     ) -> None:
         """Stream an object to a new file, its sparse matrices by rows or by columns."""
 
@@ -48,8 +63,7 @@ class Storage(Protocol):
         adata: AnnData,
         *,
         overwrite_x: bool,
-        compression: str | None = None,
-        compression_opts: int | None = None,
+        **filters: Unpack[Filters],
     ) -> None:
         """Save into the opened file what changed."""
 
@@ -61,8 +75,8 @@ class Storage(Protocol):
         mdata: MuData,
         path: Path,
         *,
-        compression: str | None = None,
-        compression_opts: int | None = None,
+        storage: str | None = None,
+        **filters: Unpack[Filters],
     ) -> None:
         """Stream an object of several modalities to a new file."""
 
@@ -71,17 +85,17 @@ class Storage(Protocol):
         mdata: MuData,
         *,
         overwrite_x: bool,
-        compression: str | None = None,
-        compression_opts: int | None = None,
+        remove_modalities: bool,
+        **filters: Unpack[Filters],
     ) -> None:
         """Save into the opened file what changed in any modality."""
 
 
-_storage: list[Storage] = []
+_storage: list[Callable[[], Storage]] = []
 
 
-def use_storage(implementation: Storage) -> None:
-    """Install the implementation."""
+def use_storage(implementation: Callable[[], Storage]) -> None:
+    """Install what makes the implementation: it is loaded when it is first asked for."""
     _storage[:] = [implementation]
 
 
@@ -89,4 +103,4 @@ def storage() -> Storage:
     """Return the installed implementation."""
     if not _storage:
         raise RuntimeError("no storage is installed; import lazyomics instead of its parts")
-    return _storage[0]
+    return _storage[0]()

@@ -8,7 +8,7 @@ import dask.array as da
 import numpy as np
 import scipy.sparse as sp
 
-from lazyomics.container.deferred import Deferred, cut_value, defer_cut
+from lazyomics.container.deferred import cut_value, defer_cut
 from lazyomics.container.mappings import _normal, is_deferred
 from lazyomics.errors import ShapeError
 from lazyomics.graph import is_in_memory, recipe_of
@@ -88,7 +88,7 @@ def matrix_bytes(value: Any) -> int:
         if recipe is None:
             return int(value.nbytes)
         return _recipe_bytes(recipe)
-    if isinstance(value, Deferred):
+    if is_deferred(value):
         return int(value.nbytes)
     if sp.issparse(value):
         return int(value.data.nbytes + value.indices.nbytes + value.indptr.nbytes)

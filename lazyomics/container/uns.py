@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lazyomics.container.deferred import Deferred
 from lazyomics.container.frames import FrameSlot
+from lazyomics.container.mappings import is_deferred
 
 __all__ = ["Uns"]
 
@@ -23,7 +23,7 @@ class Uns(MutableMapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         value = self._values[key]
-        if isinstance(value, Deferred) and not isinstance(value, np.ndarray):
+        if is_deferred(value):
             value = value.load()
             self._values[key] = value
         return value
@@ -52,7 +52,7 @@ class Uns(MutableMapping[str, Any]):
 
     def copy(self) -> Uns:
         """Return an independent copy; stored entries stay in the file."""
-        return Uns({k: v if _is_deferred(v) else deepcopy(v) for k, v in self._values.items()})
+        return Uns({k: v if is_deferred(v) else deepcopy(v) for k, v in self._values.items()})
 
     def take(self, before: FrameSlot, after: FrameSlot) -> Uns:
         """Return the entries for a selection: colours follow the categories that are left."""
@@ -62,10 +62,6 @@ class Uns(MutableMapping[str, Any]):
             if column != key and column in before.columns:
                 cut._values[key] = _Colors(self._values[key], column, before, after)
         return cut
-
-
-def _is_deferred(value: Any) -> bool:
-    return isinstance(value, Deferred) and not isinstance(value, np.ndarray)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +74,7 @@ class _Colors:
     after: FrameSlot
 
     def load(self) -> Any:
-        colors = self.colors.load() if _is_deferred(self.colors) else self.colors
+        colors = self.colors.load() if is_deferred(self.colors) else self.colors
         full = self.before.frame.get(self.column)
         left = self.after.frame.get(self.column)
         if full is None or left is None or not (_categorical(full) and _categorical(left)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -14,13 +13,25 @@ from dask.delayed import Delayed
 from dask.system import CPU_COUNT
 
 from lazyomics import config
+from lazyomics.graph.cluster import (
+    active_client,
+    client_for,
+    compute_on,
+    leave_slot,
+    materialize_on,
+    slots,
+    stream,
+)
 from lazyomics.graph.gather import Gathering, Together, gathering, runs_in_process
+from lazyomics.graph.scheduler import scheduler
 from lazyomics.kernels.block import CSCBlock, SparseBlock
 
 __all__ = [
     "compute",
     "materialize",
     "materialize_all",
+    "runs_here",
+    "threads",
     "to_memory_format",
     "windows",
     "workers",
@@ -33,10 +44,15 @@ def compute(*values: Any) -> tuple[Any, ...]:
     dask optimises arrays and delayed values apart from each other. Fusing tasks would rename the
     blocks on one side only, and they would be read once for each.
     """
+    client = client_for(values)
+    if client is not None:
+        return compute_on(client, values)
     mixed = {isinstance(v, da.Array) for v in values} == {True, False}
     whole_tasks = {"optimization.fuse.active": False} if mixed else {}
     with _progress(), dask.config.set(whole_tasks):
-        return tuple(dask.compute(*values))
+        # with a client, what is not for the cluster is computed from this process's memory
+        here = scheduler() if active_client() is None else "threads"
+        return tuple(dask.compute(*values, scheduler=here))
 
 
 def _progress() -> AbstractContextManager[Any]:
@@ -63,7 +79,10 @@ def materialize_all(arrays: Sequence[da.Array]) -> list[Any]:
     """
     if not arrays:
         return []
-    in_process = runs_in_process(arrays)
+    client = client_for(arrays)
+    if client is not None:
+        return materialize_on(client, arrays)
+    in_process = active_client() is not None or runs_in_process()
     parts = [gathering(x, in_process=in_process) or x for x in arrays]
     graphs = [p.graph if isinstance(p, Gathering) else p.__dask_graph__() for p in parts]
     keys = [p.keys if isinstance(p, Gathering) else p.__dask_keys__() for p in parts]
@@ -102,28 +121,34 @@ def windows(x: da.Array, *, axis: int = 0, size: int | None = None) -> Iterator[
 
     Yields
     ------
-    Lists of blocks. Memory: a window of blocks.
+    Lists of blocks. Memory: a window of blocks; with a cluster, whose workers compute ahead, of no
+    more blocks than this machine has processors.
     """
-    n = x.numblocks[axis]
-    size = size or 2 * workers()
-    graph = x.__dask_graph__()
-    keys = [(x.name, k, 0) if axis == 0 else (x.name, 0, k) for k in range(n)]
     if x.numblocks[1 - axis] != 1:
         raise ValueError("windows need a single chunk along the other axis")
-    for start in range(0, n, size):
-        blocks = [Delayed(k, graph, layer=x.name) for k in keys[start : start + size]]
-        yield list(compute(*blocks))
+    n, size = x.numblocks[axis], size or 2 * workers()
+    graph = x.__dask_graph__()
+    keys = [(x.name, k, 0) if axis == 0 else (x.name, 0, k) for k in range(n)]
+    client = client_for([x])  # found now: the windows may be asked for by another thread
+    if client is not None:
+        leave_slot()
+        return stream(client, graph, keys, most=min(size, int(CPU_COUNT)))
+    parts = (keys[start : start + size] for start in range(0, n, size))
+    return (list(compute(*(Delayed(k, graph, layer=x.name) for k in part))) for part in parts)
 
 
 def workers() -> int:
-    """Threads or workers that will run tasks."""
-    configured = dask.config.get("num_workers", None)
-    if configured:
-        return int(configured)
-    distributed = sys.modules.get("distributed")  # a client exists only where it was imported
-    if distributed is not None:
-        try:
-            return max(1, sum(distributed.default_client().nthreads().values()))
-        except ValueError:
-            pass  # no client is active
-    return int(CPU_COUNT)
+    """Tasks that will run at the same time, here or on the cluster."""
+    client = active_client()
+    return threads() if client is None else slots(client)
+
+
+def threads() -> int:
+    """Threads of this process that will run tasks, or may do other work."""
+    configured = None if active_client() is not None else dask.config.get("num_workers", None)
+    return int(configured or CPU_COUNT)
+
+
+def runs_here() -> bool:
+    """Whether tasks run in this process, so that what they return is in its memory already."""
+    return active_client() is None

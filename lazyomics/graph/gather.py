@@ -8,14 +8,12 @@ grow. All matrices are computed in one run, so that blocks they share are read o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Any
 from uuid import uuid4
 
 import dask.array as da
-import dask.base
 import dask.local
 import dask.threaded
 import numpy as np
@@ -26,6 +24,7 @@ from numpy.typing import NDArray
 from lazyomics.graph.growing import GrowingLines
 from lazyomics.graph.matrix import recipe_of
 from lazyomics.graph.recipe import Recipe
+from lazyomics.graph.scheduler import scheduler
 from lazyomics.graph.selection import is_whole
 from lazyomics.kernels.block import CSCBlock, CSRBlock, SparseBlock
 from lazyomics.kernels.steps import SelectCols
@@ -70,6 +69,10 @@ class Gathering:
     graph: HighLevelGraph
     keys: list[Any]
     target: Target | GrowingLines | None
+
+    def filled_here(self) -> Gathering:
+        """The same, with arrays that this process fills with the blocks that others computed."""
+        return replace(self, target=_target(self.x, self.axis) or GrowingLines(len(self.keys)))
 
     def finish(self, results: list[Any]) -> Any:
         """Assemble the result; empties the list while it copies."""
@@ -180,10 +183,9 @@ class Together:
         return list, ()
 
 
-def runs_in_process(arrays: Sequence[da.Array]) -> bool:
-    """Whether dask will run the tasks in threads of this process."""
-    scheduler = dask.base.get_scheduler(collections=list(arrays))
-    return scheduler in (None, dask.threaded.get, dask.local.get_sync)
+def runs_in_process() -> bool:
+    """Whether dask will run tasks in threads of this process."""
+    return scheduler() in (dask.threaded.get, dask.local.get_sync)
 
 
 def _keys(x: da.Array, axis: int) -> list[tuple[Any, ...]]:

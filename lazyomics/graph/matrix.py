@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Any
+from itertools import accumulate, pairwise
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import dask.array as da
@@ -13,12 +13,23 @@ import numpy as np
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
+from lazyomics.graph.compact import CompactArray
 from lazyomics.graph.recipe import Recipe
 from lazyomics.graph.selection import Selector, compose, is_whole, positions
 from lazyomics.graph.source import Source, holds_values
 from lazyomics.kernels.steps import Step
 
-__all__ = ["LazyMatrix", "from_source", "recipe_of"]
+__all__ = [
+    "LazyMatrix",
+    "Piece",
+    "Shared",
+    "before_last_step",
+    "from_source",
+    "pieces",
+    "recipe_of",
+]
+
+AnyStep = TypeVar("AnyStep", bound=Step)
 
 
 class LazyMatrix(da.Array):
@@ -32,9 +43,13 @@ class LazyMatrix(da.Array):
     recipe: Recipe | None
 
     @classmethod
-    def cook(cls, recipe: Recipe) -> LazyMatrix:
-        """Build the array of a recipe. Reads nothing but row pointers."""
-        bounds = recipe.bounds()
+    def cook(cls, recipe: Recipe, bounds: tuple[int, ...] | None = None) -> LazyMatrix:
+        """Build the array of a recipe. Reads nothing but row pointers, to plan its blocks.
+
+        Blocks that were planned before are given by their ``bounds``: another process may have
+        other settings, and no file.
+        """
+        bounds = recipe.bounds() if bounds is None else bounds
         name = f"matrix-{_token(recipe, bounds)}"
         graph = HighLevelGraph({name: _layer(name, recipe, bounds)}, {name: set()})
         sizes = tuple(b - a for a, b in pairwise(bounds))
@@ -61,7 +76,10 @@ class LazyMatrix(da.Array):
 
     def __reduce__(self) -> Any:
         recipe = recipe_of(self)
-        return super().__reduce__() if recipe is None else (LazyMatrix.cook, (recipe,))
+        if recipe is None:
+            return super().__reduce__()
+        sizes = self.chunks[1 if recipe.by_columns else 0]
+        return LazyMatrix.cook, (recipe, tuple(accumulate(sizes, initial=0)))
 
     def __dask_tokenize__(self) -> Any:
         return self.name
@@ -70,6 +88,15 @@ class LazyMatrix(da.Array):
 def recipe_of(x: Any) -> Recipe | None:
     """Return the recipe of a lazy matrix; None for other arrays and for changed ones."""
     return x.__dict__.get("recipe") if isinstance(x, LazyMatrix) else None
+
+
+def before_last_step(x: Any, kind: type[AnyStep]) -> tuple[LazyMatrix, AnyStep] | None:
+    """Return what a step of this kind was recorded on, and the step; None if it is not the last."""
+    recipe = recipe_of(x)
+    last = recipe.steps[-1] if recipe is not None and recipe.steps else None
+    if recipe is None or not isinstance(last, kind):
+        return None
+    return LazyMatrix.cook(replace(recipe, steps=recipe.steps[:-1])), last
 
 
 def from_source(
@@ -101,34 +128,79 @@ def select(recipe: Recipe, rows: Selector, cols: Selector) -> LazyMatrix:
 
 
 @dataclass(frozen=True, eq=False)
-class _Steps:
-    """Steps as one graph value: dask would run a tuple that starts with a callable."""
+class Shared:
+    """What the blocks of a recipe have in common, as one graph value."""
 
+    recipe: Recipe
     steps: tuple[Step, ...]
+
+    @property
+    def source(self) -> Source:
+        """What the blocks are read from."""
+        return self.recipe.source
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """What one block has of its own: its lines, and what the steps hold for each of its rows.
+
+    ``row_values`` go by the place of the step and the name of the field.
+    """
+
+    lines: slice | CompactArray
+    row_values: dict[tuple[int, str], CompactArray]
+
+    def load(self, shared: Shared) -> Any:
+        """Read the block."""
+        steps = list(shared.steps)
+        for (k, name), vector in self.row_values.items():
+            changed: dict[str, Any] = {name: vector.values}
+            steps[k] = replace(steps[k], **changed)
+        return shared.recipe.load(self.selector, tuple(steps))
+
+    @property
+    def selector(self) -> Selector:
+        """The lines, as positions in the source."""
+        return self.lines if isinstance(self.lines, slice) else self.lines.values
+
+
+def pieces(recipe: Recipe, bounds: tuple[int, ...]) -> tuple[Shared, list[Piece]]:
+    """Cut a recipe into blocks: what they share, and what each has of its own.
+
+    A cluster sends each task by itself: what is in a task is sent as often as there are blocks.
+    """
+    rest = recipe if recipe.by_columns else replace(recipe, rows=slice(0, 0, 1), steps=())
+    per_row = _row_fields(recipe.steps)
+    steps = recipe.steps
+    if per_row:
+        steps = tuple(step.take_rows(slice(0, 0, 1)) for step in recipe.steps)
+    made = []
+    for low, high in pairwise(bounds):
+        cut = slice(low, high, 1)
+        lines = compose(recipe.cols if recipe.by_columns else recipe.rows, cut)
+        mine = {place: CompactArray(v[cut]) for place, v in per_row.items()}
+        made.append(Piece(lines if isinstance(lines, slice) else CompactArray(lines), mine))
+    return Shared(rest, steps), made
 
 
 def _layer(name: str, recipe: Recipe, bounds: tuple[int, ...]) -> dict[Any, Any]:
-    """One task a block; what all blocks share is in the graph once."""
-    per_row = any(step.ROW_FIELDS for step in recipe.steps)
-    shared = replace(recipe, rows=slice(0, 0, 1), steps=()) if not recipe.by_columns else recipe
-    shared_key = f"recipe-{name}"
-    layer: dict[Any, Any] = {shared_key: shared}
-    common = _Steps(recipe.steps)
-    if not per_row:
-        layer[f"steps-{name}"] = common
-    for k, (low, high) in enumerate(pairwise(bounds)):
-        cut = slice(low, high, 1)
-        lines = compose(recipe.cols if recipe.by_columns else recipe.rows, cut)
-        steps: Any = f"steps-{name}"
-        if per_row:
-            steps = _Steps(tuple(step.take_rows(cut) for step in recipe.steps))
+    """One task a block; what all blocks share is in the graph once, under a key of its own."""
+    shared, cut = pieces(recipe, bounds)
+    layer: dict[Any, Any] = {f"recipe-{name}": shared}
+    for k, piece in enumerate(cut):
         key = (name, 0, k) if recipe.by_columns else (name, k, 0)
-        layer[key] = (_load, shared_key, lines, steps)
+        layer[key] = (_load, f"recipe-{name}", piece)
     return layer
 
 
-def _load(recipe: Recipe, lines: Selector, steps: _Steps) -> Any:
-    return recipe.load(lines, steps.steps)
+def _load(shared: Shared, piece: Piece) -> Any:
+    return piece.load(shared)
+
+
+def _row_fields(steps: tuple[Step, ...]) -> dict[tuple[int, str], Any]:
+    """Vectors of one value for each row, by place of the step and name of the field."""
+    fields = {(k, name): getattr(s, name) for k, s in enumerate(steps) for name in s.ROW_FIELDS}
+    return {place: values for place, values in fields.items() if values is not None}
 
 
 def _token(recipe: Recipe, bounds: tuple[int, ...]) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLOCKS_AT_LEAST", "SMALLEST_BLOCK", "bounds_by_bytes", "uniform_bounds"]
+__all__ = ["BLOCKS_AT_LEAST", "SMALLEST_BLOCK", "bounds_by_bytes", "run_bounds", "uniform_bounds"]
 
 BLOCKS_AT_LEAST = 16  # so that a matrix of a few blocks still keeps several workers busy
 SMALLEST_BLOCK = 1 << 20  # below it a task costs more than its work
+RUNS_AT_LEAST = 64  # so that the last of them to end keeps few workers waiting
+RUNS_FOR_EACH = 4  # worker of a large cluster
+LONGEST_RUN = 32  # blocks that are lost with a worker
 
 
 def bounds_by_bytes(line_bytes: NDArray[np.int64], target: int) -> tuple[int, ...]:
@@ -49,3 +52,9 @@ def uniform_bounds(n: int, step: int) -> tuple[int, ...]:
     if n == 0:
         return (0, 0)
     return (*range(0, n, max(1, step)), n)
+
+
+def run_bounds(n_blocks: int, workers: int = 1) -> tuple[int, ...]:
+    """Boundaries of runs of blocks that one task works off: as long as workers stay busy."""
+    length = min(LONGEST_RUN, -(-n_blocks // max(RUNS_AT_LEAST, RUNS_FOR_EACH * workers)))
+    return uniform_bounds(n_blocks, length)

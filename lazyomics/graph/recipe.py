@@ -13,6 +13,7 @@ from lazyomics.graph.plan import bounds_by_bytes, effective_target, uniform_boun
 from lazyomics.graph.selection import Selector, compose, is_whole, length
 from lazyomics.graph.source import Source, is_scanned_for_rows
 from lazyomics.kernels.block import CSCBlock, CSRBlock
+from lazyomics.kernels.fused_steps import fused
 from lazyomics.kernels.steps import SelectCols, Step
 
 __all__ = ["Recipe"]
@@ -79,13 +80,22 @@ class Recipe:
         while steps and not steps[-1].full_rows and not isinstance(steps[-1], SelectCols):
             above.insert(0, steps.pop().take_cols(cols))
         if not steps:
-            return replace(self, cols=compose(self.cols, cols), steps=tuple(above))
+            chosen = replace(self, cols=compose(self.cols, cols), steps=tuple(above))
+            return chosen._from_columns()
         below = steps[-1]
         if isinstance(below, SelectCols):
             steps[-1] = SelectCols(compose(below.cols, cols))
         else:
             steps.append(SelectCols(cols))
         return replace(self, steps=(*steps, *above))
+
+    def _from_columns(self) -> Recipe:
+        """Read from a copy that is stored by columns, where the source has one that is cheaper."""
+        choose = getattr(self.source, "for_columns", None)
+        copy = None if choose is None else choose(self.rows, self.cols)
+        if copy is None:
+            return self
+        return replace(self, source=copy, target_bytes=None, lines_per_block=None)
 
     def with_step(self, step: Step) -> Recipe:
         """Apply one more step, on blocks of rows."""
@@ -108,8 +118,9 @@ class Recipe:
             return self._dense_bounds(n_rows, max(1, n_cols * itemsize), target)
         if self.source.format == "csc" and not self.by_columns:
             target = max(target, config.memory() // SHARE_OF_MEMORY_PER_CSC_WINDOW)
-            per_row = int(stored.sum()) // max(1, self.source.shape[0]) * (itemsize + 4) + 8
-            return self._dense_bounds(n_rows, per_row, target)
+            chosen_values = int(stored[self.cols].sum())
+            per_row = chosen_values // max(1, self.source.shape[0]) * (itemsize + 4) + 8
+            return uniform_bounds(n_rows, target // per_row)
         if is_scanned_for_rows(self.source):  # of joined matrices, some are column-major
             target = max(target, config.memory() // SHARE_OF_MEMORY_PER_CSC_WINDOW)
         chosen = stored[self.cols if self.by_columns else self.rows]
@@ -124,7 +135,7 @@ class Recipe:
         if self.by_columns:
             return self.source.read_columns(self.rows, lines)
         block = self.source.read(lines, self.cols)
-        for step in steps:
+        for step in fused(steps):
             block = step(block)
         return block
 

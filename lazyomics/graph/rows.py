@@ -1,30 +1,28 @@
-"""Work on blocks of rows: record a step, fold blocks to a state, collect a value per row."""
+"""Work on blocks of rows: record a step, collect a value per row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate, pairwise
-from operator import add
 from typing import Any
 from uuid import uuid4
 
 import dask.array as da
 import numpy as np
-from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import DTypeLike
 
 from lazyomics.errors import ShapeError
+from lazyomics.graph.compact import CompactArray
 from lazyomics.graph.matrix import LazyMatrix, from_source, recipe_of
 from lazyomics.graph.selection import length
 from lazyomics.graph.source import MemorySource, is_in_memory
 from lazyomics.kernels.block import CSCBlock
 from lazyomics.kernels.steps import SelectCols, Step
 
-__all__ = ["collect_rows", "fold_rows", "lazy", "map_rows", "row_bounds"]
-
-STATES_MERGED_AT_ONCE = 4
+__all__ = ["collect_rows", "lazy", "map_rows", "row_bounds"]
 
 
 def lazy(matrix: Any) -> da.Array:
@@ -86,10 +84,12 @@ def map_rows(matrix: Any, step: Step) -> da.Array:
     if recipe is not None:
         return LazyMatrix.cook(recipe.with_step(step))
     name = f"{type(step).__name__.lower()}-{uuid4().hex}"
-    layer = {
-        (name, k, 0): (_apply, (x.name, k, 0), _Boxed(step.take_rows(slice(a, b, 1))))
-        for k, (a, b) in enumerate(pairwise(row_bounds(x)))
-    }
+    row_values = [field for field in step.ROW_FIELDS if getattr(step, field) is not None]
+    shared = f"step-{name}"
+    layer: dict[Any, Any] = {shared: _Boxed(step.take_rows(slice(0, 0, 1)))}
+    for k, (a, b) in enumerate(pairwise(row_bounds(x))):
+        mine = {field: CompactArray(getattr(step, field)[a:b]) for field in row_values}
+        layer[name, k, 0] = (_apply, shared, (x.name, k, 0), _Boxed(mine))
     graph = HighLevelGraph.from_collections(name, layer, dependencies=[x])
     empty = x._meta if x._meta.ndim == 2 else np.empty((0, 0), x.dtype)
     meta = step.take_rows(slice(0, 0, 1)).take_cols(slice(0, 0, 1))(empty[:0, :0])
@@ -102,55 +102,20 @@ def meta_columns(step: Step, n_cols: int) -> int:
 
 
 class _Boxed:
-    """A callable as a plain graph value."""
+    """A callable, or its arguments, as a plain graph value."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
 
-def _apply(block: Any, boxed: _Boxed) -> Any:
-    return boxed.value(block)
+def _apply(step: _Boxed, block: Any, row_values: _Boxed) -> Any:
+    mine = {field: vector.values for field, vector in row_values.value.items()}
+    return (replace(step.value, **mine) if mine else step.value)(block)
 
 
 def row_bounds(x: da.Array) -> tuple[int, ...]:
     """Boundaries of the row blocks of a dask array."""
     return (0, *accumulate(int(c) for c in x.chunks[0]))
-
-
-def fold_rows(
-    x: da.Array, kernel: Callable[..., Any], *, rows: Sequence[Any] = (), **kwargs: Any
-) -> Delayed:
-    """Reduce the blocks of a matrix to one state in one pass.
-
-    Parameters
-    ----------
-    x
-        Matrix as ``lazy`` returns it, shape (n, m).
-    kernel
-        ``kernel(block, *row_slices, **kwargs)`` returns a state; states support ``a + b``.
-    rows
-        Arrays of length n that are cut like the blocks.
-    kwargs
-        Passed to each call; must be picklable.
-
-    Returns
-    -------
-    Delayed state. States are merged in a tree, so only a few of them are alive at a time.
-    """
-    name = f"fold-{uuid4().hex}"
-    layer = _block_tasks(name, x, kernel, rows, kwargs)
-    level = 0
-    keys: list[tuple[Any, ...]] = [(name, k) for k in range(x.numblocks[0])]
-    while len(keys) > 1:
-        level += 1
-        merged: list[tuple[Any, ...]] = []
-        for j in range(0, len(keys), STATES_MERGED_AT_ONCE):
-            key = (f"merge-{name}", level, j)
-            layer[key] = (_merge, keys[j : j + STATES_MERGED_AT_ONCE])
-            merged.append(key)
-        keys = merged
-    layer[name] = keys[0]
-    return Delayed(name, HighLevelGraph.from_collections(name, layer, dependencies=[x]))
 
 
 def collect_rows(
@@ -185,7 +150,8 @@ def collect_rows(
     name = f"collect-{uuid4().hex}"
     end = () if columns is None else (0,)
     layer = {
-        (*key, *end): task for key, task in _block_tasks(name, x, kernel, rows, kwargs).items()
+        (*key, *end) if isinstance(key, tuple) else key: task
+        for key, task in _block_tasks(name, x, kernel, rows, kwargs).items()
     }
     chunks = (x.chunks[0],) if columns is None else (x.chunks[0], (columns,))
     graph = HighLevelGraph.from_collections(name, layer, dependencies=[x])
@@ -195,27 +161,21 @@ def collect_rows(
 def _block_tasks(
     name: str, x: da.Array, kernel: Callable[..., Any], rows: Sequence[Any], kwargs: dict[str, Any]
 ) -> dict[Any, Any]:
-    """One task a block that calls the kernel on it and on the rows' share of each vector."""
+    """Tasks that call the kernel on each block and on the rows' share of each vector."""
     if x.numblocks[1] != 1:
         raise ShapeError("row-wise work needs all columns in one chunk; pass it through lazy()")
     vectors = [np.asarray(v) for v in rows]
     for vector in vectors:
         if len(vector) != x.shape[0]:
             raise ShapeError(f"a vector of {len(vector)} values for {x.shape[0]} rows")
-    call = partial(kernel, **kwargs) if kwargs else kernel
-    boxed = _Boxed(call)
-    return {
-        (name, k): (_call, boxed, (x.name, k, 0), [_Boxed(v[a:b]) for v in vectors])
-        for k, (a, b) in enumerate(pairwise(row_bounds(x)))
-    }
+    # The kernel has a key of its own: with values for each gene it may be large, and a cluster
+    # sends what is inside of a task as often as there are tasks.
+    shared = f"kernel-{name}"
+    layer: dict[Any, Any] = {shared: _Boxed(partial(kernel, **kwargs) if kwargs else kernel)}
+    for k, (a, b) in enumerate(pairwise(row_bounds(x))):
+        layer[name, k] = (_call, shared, (x.name, k, 0), [CompactArray(v[a:b]) for v in vectors])
+    return layer
 
 
-def _call(kernel: _Boxed, block: Any, vectors: list[_Boxed]) -> Any:
-    return kernel.value(block, *(v.value for v in vectors))
-
-
-def _merge(states: list[Any]) -> Any:
-    total = states[0]
-    for state in states[1:]:
-        total = add(total, state)
-    return total
+def _call(kernel: _Boxed, block: Any, vectors: list[CompactArray]) -> Any:
+    return kernel.value(block, *(v.values for v in vectors))

@@ -17,7 +17,7 @@ import numpy as np
 
 from lazyomics.io.compress import ChunkEncoder, Encoded, chunk_encoder
 
-__all__ = ["CHUNK_BYTES", "ChunkPool", "ChunkWriter", "chunk_pool"]
+__all__ = ["CHUNK_BYTES", "ChunkPool", "ChunkWriter", "chunk_pool", "encoded"]
 
 CHUNK_BYTES = 1 << 20  # few chunks to look up, and still quick to decode one
 
@@ -131,14 +131,14 @@ class ChunkWriter:
         chunk, start = self._dataset.chunks, self._start
         self._start += len(rows)
         if rows.ndim == 1:
-            self._pool.submit(self._dataset.id, (start,), _encoded, self._encode, rows, chunk)
+            self._pool.submit(self._dataset.id, (start,), encoded, self._encode, rows, chunk)
             return
         for a in range(0, rows.shape[1], chunk[1]):
             tile = rows[:, a : a + chunk[1]]
-            self._pool.submit(self._dataset.id, (start, a), _encoded, self._encode, tile, chunk)
+            self._pool.submit(self._dataset.id, (start, a), encoded, self._encode, tile, chunk)
 
 
-def _encoded(encode: ChunkEncoder, values: np.ndarray[Any, Any], chunk: tuple[int, ...]) -> Encoded:
+def encoded(encode: ChunkEncoder, values: np.ndarray[Any, Any], chunk: tuple[int, ...]) -> Encoded:
     """Encode values as a whole chunk: HDF5 stores also those at the edge at full size."""
     if values.shape != chunk:
         whole = np.zeros(chunk, values.dtype)

@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lazyomics.errors import require
+from lazyomics.errors import MissingDependencyError, require
 from lazyomics.io.chunks.codecs import BLOSC, DEFLATE, LZ4, LZF, ZSTD
 from lazyomics.io.chunks.memory import Memory
 from lazyomics.io.chunks.native_encoders import (
@@ -25,12 +25,14 @@ from lazyomics.io.chunks.native_encoders import (
     native_zstd,
 )
 
-__all__ = ["PLUGIN_CODECS", "ChunkEncoder", "Encoded", "chunk_encoder", "filter_options"]
+__all__ = ["CODECS", "PLUGIN_CODECS", "ChunkEncoder", "Encoded", "chunk_encoder", "filter_options"]
 
 SHUFFLE = 2
 
 #: Names of filters that HDF5 has as plugins, and of the classes of hdf5plugin that describe them.
 PLUGIN_CODECS = {"blosc": "Blosc", "lz4": "LZ4", "zstd": "Zstd"}
+
+CODECS = ("none", "gzip", "lzf", "zstd", "lz4", "blosc")
 
 _LEVEL_OF = {"blosc": "clevel", "zstd": "clevel", "lz4": "nbytes"}
 _OVERHEAD = 1 << 12  # beyond one part in 64, more than any of the formats adds
@@ -43,37 +45,66 @@ _Filter = Callable[[Memory], "Memory | None"]
 
 
 def filter_options(
-    compression: str | None = None, compression_opts: int | None = None, *, shuffle: bool = False
+    compression: str | int | None = None, compression_opts: Any = None, *, shuffle: bool = False
 ) -> dict[str, Any]:
     """Options of ``h5py.Group.create_dataset`` for a filter by its name.
 
     Parameters
     ----------
     compression
-        ``"gzip"``, ``"lzf"``, ``"zstd"``, ``"lz4"``, ``"blosc"`` or None; h5py checks others.
+        One of `CODECS`, a filter's number in HDF5's registry, or None for no filter.
     compression_opts
-        Level of the filter (of lz4: bytes of a block).
+        Level of the filter (of lz4: bytes of a block; of a filter by number: its values).
     shuffle
-        Store first bytes, second bytes, … of a chunk together, before compressing. Blosc
-        shuffles by itself.
+        Store first bytes, second bytes, … of a chunk together, before compressing; without a
+        filter this has no use and is left out. Blosc does it by itself.
 
     Raises
     ------
+    ValueError
+        If there is no such filter, or level for it.
     MissingDependencyError
-        If the filter is a plugin and hdf5plugin is not installed.
+        If the filter is a plugin and hdf5plugin is not installed, or does not offer it.
     """
-    options: dict[str, Any] = {}
     name = compression.lower() if isinstance(compression, str) else compression
+    if name is None or name == "none":
+        if compression_opts is not None:
+            raise ValueError(f"a level ({compression_opts!r}) needs a codec: one of {CODECS[1:]}")
+        return {}
     if isinstance(name, str) and name in PLUGIN_CODECS:
-        plugins = require("hdf5plugin", extra="codecs", purpose=f"compression={name!r}")
-        chosen = {} if compression_opts is None else {_LEVEL_OF[name]: compression_opts}
-        options.update(getattr(plugins, PLUGIN_CODECS[name])(**chosen))
-    else:
-        given = {"compression": compression, "compression_opts": compression_opts}
-        options.update({k: v for k, v in given.items() if v is not None})
-    if shuffle and name != "blosc":
+        return _plugin_options(name, compression_opts, shuffle)
+    _check(name, compression_opts)
+    options = {"compression": name, "compression_opts": compression_opts}
+    if shuffle and name != BLOSC:
         options["shuffle"] = True
-    return options
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _check(name: str | int, level: Any) -> None:
+    if isinstance(name, int):
+        if not h5py.h5z.filter_avail(name):
+            require("hdf5plugin", extra="codecs", purpose=f"compression={name!r}")
+    elif name not in CODECS:
+        raise ValueError(f"compression: expected one of {CODECS} or None, found {name!r}")
+    elif name == "lzf" and level is not None:
+        raise ValueError(f"lzf has no levels, found {level!r}")
+    elif name == "gzip" and level not in (None, *range(10)):
+        raise ValueError(f"levels of gzip go from 0 to 9, found {level!r}")
+
+
+def _plugin_options(name: str, level: int | None, shuffle: bool) -> dict[str, Any]:
+    plugins = require("hdf5plugin", extra="codecs", purpose=f"compression={name!r}")
+    chosen: dict[str, Any] = {} if level is None else {_LEVEL_OF[name]: level}
+    if name == "blosc":
+        chosen["shuffle"] = plugins.Blosc.SHUFFLE if shuffle else plugins.Blosc.NOSHUFFLE
+    described = getattr(plugins, PLUGIN_CODECS[name])
+    if not h5py.h5z.filter_avail(described.filter_id):
+        raise MissingDependencyError(
+            f"compression={name!r}: this build of hdf5plugin does not offer it. Install it with: "
+            "pip install 'lazyomics[codecs]'"
+        )
+    options = dict(described(**chosen))
+    return options if name == "blosc" or not shuffle else {**options, "shuffle": True}
 
 
 @dataclass

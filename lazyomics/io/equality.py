@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from lazyomics.container.ragged import is_ragged
+
 __all__ = ["same_value"]
 
 
@@ -26,6 +28,8 @@ def same_value(a: Any, b: Any) -> bool:
         return same and np.array_equal(a.codes, b.codes)
     if isinstance(a, pd.api.extensions.ExtensionArray):
         return _same_extension(a, b)
+    if is_ragged(a) and is_ragged(b):
+        return str(a.type) == str(b.type) and bool(a.to_list() == b.to_list())
     if sp.issparse(a) and sp.issparse(b):
         return _same_sparse(a, b)
     if isinstance(a, np.ndarray | list | tuple) or isinstance(b, np.ndarray | list | tuple):

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import h5py
 
+from lazyomics.container.urls import is_url, local_name
 from lazyomics.errors import FileFormatError
+from lazyomics.io.remote.address import RemotePath
+from lazyomics.io.remote.connection import find
+from lazyomics.io.remote.opened import open_remote
 from lazyomics.io.transaction import Shared, saving, share
 from lazyomics.io.transaction.superblock import SIGNATURE
+from lazyomics.io.unused import LEAST_GROWTH, warn_if_mostly_unused
 
 __all__ = ["checked_path", "open_for_reading", "open_for_saving"]
 
@@ -23,8 +28,10 @@ Locking = bool | Literal["best-effort"] | None
 LOCKINGS: tuple[Locking, ...] = (None, False, True, "best-effort")
 
 
-def checked_path(path: str | os.PathLike[str]) -> Path:
-    """Absolute path of an existing HDF5 file.
+def checked_path(
+    path: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
+) -> Path | RemotePath:
+    """Absolute path of an existing HDF5 file; of one on a server, its URL in its present state.
 
     Raises
     ------
@@ -32,7 +39,19 @@ def checked_path(path: str | os.PathLike[str]) -> Path:
         If there is no file.
     FileFormatError
         If it is not HDF5.
+    RemoteFileError, PermissionError, UnsupportedError
+        If a server cannot be reached, refuses access, or gives no parts of files.
+    ValueError
+        If ``storage_options`` are given for a local file.
     """
+    if isinstance(path, RemotePath) and path.identity is not None:
+        return path  # found just now
+    local = local_name(path)
+    if local is None and is_url(path):
+        return find(os.fspath(path), storage_options)
+    if storage_options:
+        raise ValueError(f"{path} is a local file: storage_options are for files on servers")
+    path = path if local is None else local
     found = Path(os.path.abspath(os.fspath(path)))
     if found.is_dir():
         raise IsADirectoryError(f"{path} is a folder, expected a .h5ad file")
@@ -82,6 +101,8 @@ def open_for_reading(path: str | os.PathLike[str]) -> h5py.File:
     program that merely keeps the file open for writing is not a reason to refuse: after 2 s the
     file is read without a lock.
     """
+    if isinstance(path, RemotePath):
+        return open_remote(path)
     deadline = time.monotonic() + SECONDS_TO_WAIT_FOR_A_WRITER
     while True:
         shared = share(path)
@@ -120,7 +141,9 @@ def _opened(
 
 
 @contextmanager
-def open_for_saving(path: str | os.PathLike[str], *, timeout: float = 30.0) -> Iterator[h5py.File]:
+def open_for_saving(
+    path: str | os.PathLike[str], *, timeout: float | None = None
+) -> Iterator[h5py.File]:
     """Open a file to change it; when the block ends, all changes are in the file or none.
 
     Parameters
@@ -139,8 +162,12 @@ def open_for_saving(path: str | os.PathLike[str], *, timeout: float = 30.0) -> I
     OSError
         If it cannot be written completely: the message says what that means for the save.
     """
+    before = os.stat(path).st_size
     with saving(path, timeout=timeout) as file:
         yield file
+    if os.stat(path).st_size - before >= LEAST_GROWTH:
+        with open_for_reading(path) as file:
+            warn_if_mostly_unused(os.path.abspath(path), file)
 
 
 def _unreadable(path: str | os.PathLike[str], error: OSError) -> OSError | FileFormatError:

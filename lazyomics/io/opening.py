@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
@@ -16,9 +17,9 @@ from lazyomics.container.raw import RawParts
 from lazyomics.container.slots import MatrixSlot
 from lazyomics.container.uns import Uns
 from lazyomics.errors import FileFormatError
-from lazyomics.io.backing import FileBacking
+from lazyomics.io.backing import FileBacking, backing_name
 from lazyomics.io.encodings import child, element_kind, has_member, sparse_info
-from lazyomics.io.encodings.integrity import damage_named, damaged
+from lazyomics.io.encodings.integrity import damage_named, damaged, is_text, member_names
 from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.legacy import old_layout_parts
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredFrame, StoredMatrix
@@ -33,6 +34,7 @@ MAPPINGS: tuple[MappingName, ...] = ("layers", "obsm", "varm", "obsp", "varp")
 def read_h5ad(
     path: str | os.PathLike[str],
     *,
+    storage_options: Mapping[str, Any] | None = None,
     backed: bool | str = True,
     chunks: str | int = "auto",
     obs_columns: list[str] | None = None,
@@ -43,7 +45,11 @@ def read_h5ad(
     Parameters
     ----------
     path
-        The file. Any number of processes may open it at once.
+        The file. Any number of processes may open it at once. Or a URL that fsspec knows
+        (``"https://…"``, ``"s3://…"``; needs ``lazyomics[remote]``): the object is read-only then,
+        and only the parts of the file that are needed are fetched.
+    storage_options
+        For a URL: what fsspec needs to open it, such as ``{"anon": True}`` for a public bucket.
     backed
         True, ``"r"`` or ``"r+"`` open it lazily (all the same: nothing is written before
         ``write()``); False loads it into memory.
@@ -65,6 +71,8 @@ def read_h5ad(
         If there is no such file.
     FileFormatError
         If it is not an .h5ad file or its parts do not fit together.
+    RemoteFileError, PermissionError, UnsupportedError
+        If a server cannot be reached, refuses access, or gives no parts of files.
 
     Notes
     -----
@@ -73,13 +81,14 @@ def read_h5ad(
     if backed not in (True, False, "r", "r+", None):
         raise ValueError(f"backed is True, False, 'r' or 'r+', found {backed!r}")
     plan = _plan(chunks)
-    found = checked_path(path)
+    found = checked_path(path, storage_options)
+    name = backing_name(path, found)
     with open_for_reading(found) as file, damage_named(found):
-        _expect_h5ad(file, str(path))
+        _expect_h5ad(file, name)
         adata = open_group(
-            file, str(found), plan=plan, obs_columns=obs_columns, var_columns=var_columns
+            file, os.fspath(found), plan=plan, obs_columns=obs_columns, var_columns=var_columns
         )
-    adata._backing = FileBacking.of(adata, os.fspath(path))
+    adata._backing = FileBacking.of(adata, name)
     return adata if backed else adata.to_memory()
 
 
@@ -135,7 +144,7 @@ def open_group(
         uns_group = child(group, "uns")
         if not isinstance(uns_group, h5py.Group):
             raise damaged(uns_group, expected="a group", found="a dataset")
-        uns = {k: StoredElement(path, f"{uns_group.name}/{k}") for k in uns_group}
+        uns = {k: StoredElement(path, f"{uns_group.name}/{k}") for k in member_names(uns_group)}
     mappings = {name: _mapping(group, name, path, plan, shape, old.fields) for name in MAPPINGS}
     _move_graphs(group, uns, mappings["obsp"], path, plan)
     return AnnData._assemble(
@@ -202,20 +211,23 @@ def _mapping(
     plan: BlockPlan,
     shape: tuple[int, int],
     fields: dict[str, dict[str, Any]],
+    at: str | None = None,
 ) -> AlignedMapping:
     mapping = AlignedMapping(name, shape, fields.get(name))
-    if name in fields or not has_member(group, name):
+    if name in fields or not has_member(group, at or name):
         return mapping
-    members = child(group, name)
+    members = child(group, at or name)
     if not isinstance(members, h5py.Group):
         return mapping  # an empty dataset stands for no members in some old files
-    for key in members:
-        obj = child(members, key)
-        kind = element_kind(obj)
+    for key in member_names(members):
+        obj = child(members, key) if is_text(key) else None
+        kind = element_kind(obj) if is_text(key) else ""
         lazy = name in LAZY_MAPPINGS and kind in LAZY_KINDS and matrix_shape(obj, kind) is not None
         element = f"{members.name}/{key}"
         mapping._values[key] = (
-            StoredMatrix(path, element, plan) if lazy else StoredElement(path, element, kind)
+            StoredMatrix(path, element, plan, mapping.sizes)
+            if lazy
+            else StoredElement(path, element, kind, mapping.sizes)
         )
     return mapping
 
@@ -238,7 +250,7 @@ def _move_graphs(
         return
     for key in moved:
         if key not in obsp:
-            obsp._values[key] = StoredMatrix(path, f"{neighbors.name}/{key}", plan)
+            obsp._values[key] = StoredMatrix(path, f"{neighbors.name}/{key}", plan, obsp.sizes)
     held = uns["neighbors"]
     loaded = held.load() if isinstance(held, StoredElement) else held
     uns["neighbors"] = {k: v for k, v in loaded.items() if k not in moved}
@@ -261,5 +273,7 @@ def _raw(group: h5py.Group, path: str, plan: BlockPlan, n_obs: int, old: Any) ->
     x = _matrix_slot(parent, x_name, path, plan, (n_obs, len(var)))
     shape = (n_obs, len(var))
     if dotted:
-        return RawParts(x, var, AlignedMapping("varm", shape, old.fields.get("raw.varm")))
+        loaded = old.fields.get("raw.varm")
+        fields = {} if loaded is None else {"varm": loaded}
+        return RawParts(x, var, _mapping(group, "varm", path, plan, shape, fields, at="raw.varm"))
     return RawParts(x, var, _mapping(parent, "varm", path, plan, shape, {}))

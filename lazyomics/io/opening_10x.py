@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal, overload
 
 import h5py
 import numpy as np
 import pandas as pd
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.container.mudata import MuData
 from lazyomics.errors import FileFormatError
 from lazyomics.graph import LazyMatrix, from_source, map_rows
+from lazyomics.io.backing import backing_name
 from lazyomics.io.chunks import StoredArray
-from lazyomics.io.encodings import child
+from lazyomics.io.encodings import child, location
 from lazyomics.io.encodings.integrity import check_storage, damaged, guarded, read_values
 from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.readers import CompressedReader
@@ -26,35 +29,65 @@ GENE_EXPRESSION = "Gene Expression"
 NAMED_OTHERWISE = frozenset({"name", "feature_type", "id", "gene_id", "_all_tag_keys"})
 
 
+@overload
 def read_10x_h5(
     path: str | os.PathLike[str],
     *,
+    storage_options: Mapping[str, Any] | None = None,
     genome: str | None = None,
-    gex_only: bool = True,
+    gex_only: bool | None = None,
+    modalities: Literal[False] = False,
     backed: bool = True,
-) -> AnnData:
+) -> AnnData: ...
+@overload
+def read_10x_h5(
+    path: str | os.PathLike[str],
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    genome: str | None = None,
+    gex_only: bool | None = None,
+    modalities: Literal[True],
+    backed: bool = True,
+) -> MuData: ...
+def read_10x_h5(
+    path: str | os.PathLike[str],
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    genome: str | None = None,
+    gex_only: bool | None = None,
+    modalities: bool = False,
+    backed: bool = True,
+) -> AnnData | MuData:
     """Open a 10x Genomics .h5 file (Cell Ranger 2 and later, also probe matrices), lazily.
 
     Parameters
     ----------
     path
-        The file: ``filtered_feature_bc_matrix.h5``, ``raw_feature_bc_matrix.h5`` and the like.
+        The file: ``filtered_feature_bc_matrix.h5``, ``raw_feature_bc_matrix.h5`` and the like;
+        or a URL as in ``read_h5ad``.
+    storage_options
+        For a URL: what fsspec needs to open it.
     genome
         Keep only the genes of this genome. Files of Cell Ranger 2 hold a matrix for each genome:
         needed there if they hold several.
     gex_only
         Keep only features of the type ``"Gene Expression"``; False keeps antibodies, peaks and
-        the like too (``var["feature_types"]`` tells them apart).
+        the like too (``var["feature_types"]`` tells them apart). By default only without
+        ``modalities``.
+    modalities
+        Return a MuData of one modality for each type of features: ``"rna"``, ``"atac"`` (peaks),
+        ``"prot"`` (antibodies), other types under their own names.
     backed
         False loads the matrix.
 
     Returns
     -------
-    AnnData with the barcodes as ``obs_names``, the genes (or probes) as ``var_names``, and
-    ``var["gene_ids"]``, ``var["probe_ids"]`` (probe matrices), ``var["feature_types"]``,
-    ``var["genome"]`` and whatever else the file says of its features; ``obs["filtered_barcodes"]``
-    where the file has it. X is a dask array of shape (n_obs, n_vars), float32 where int32 is
-    stored. Names are not made unique. The object has no backing file to save into: write it to a
+    AnnData, or MuData of such, with the barcodes as ``obs_names``, the genes (or probes) as
+    ``var_names``, and ``var["gene_ids"]``, ``var["probe_ids"]`` (probe matrices),
+    ``var["feature_types"]``, ``var["genome"]`` and whatever else the file says of its features;
+    ``obs["filtered_barcodes"]`` where the file has it. X is a dask array of shape
+    (n_obs, n_vars), float32 where int32 is stored. Names are not made unique. The object has no
+    backing file to save into: write it to a
     new file.
 
     Raises
@@ -70,24 +103,26 @@ def read_10x_h5(
     -----
     Passes over X: 0 (1 with ``backed=False``). Peak memory: names of barcodes and features.
     """
-    found = checked_path(path)
+    found = checked_path(path, storage_options)
     with open_for_reading(found) as file:
         if "matrix" in file:
-            adata = _read_features(child(file, "matrix"), str(found))
+            adata = _read_features(child(file, "matrix"), os.fspath(found))
         else:
-            return _finished(_read_genome(file, str(path), genome), backed)
+            adata = _read_genome(file, backing_name(path, found), genome)
+            return _finished(adata, modalities, backed)
     if genome:
         names = adata.var["genome"] if "genome" in adata.var else pd.Series([], dtype=object)
         if genome not in set(names):
-            raise _unknown_genome(path, genome, list(names.unique()))
+            raise _unknown_genome(backing_name(path, found), genome, list(names.unique()))
         adata = adata[:, (names == genome).to_numpy()]
-    if gex_only:
+    if gex_only or (gex_only is None and not modalities):
         adata = adata[:, (adata.var["feature_types"] == GENE_EXPRESSION).to_numpy()]
-    return _finished(adata, backed)
+    return _finished(adata, modalities, backed)
 
 
-def _finished(adata: AnnData, backed: bool) -> AnnData:
-    return adata if backed else adata.to_memory()
+def _finished(adata: AnnData, modalities: bool, backed: bool) -> AnnData | MuData:
+    data = MuData(adata) if modalities else adata
+    return data if backed else data.to_memory()
 
 
 def _unknown_genome(path: Any, genome: str, known: list[str]) -> ValueError:
@@ -133,7 +168,7 @@ def _read_genome(file: h5py.File, path: str, genome: str | None) -> AnnData:
         raise _unknown_genome(path, genome, genomes)
     group = child(file, genome or genomes[0])
     names = _texts(group, "gene_names")
-    where = os.fsdecode(file.filename)
+    where = location(file)[0]
     return _assembled(group, where, names, {"gene_ids": _texts(group, "genes")}, {})
 
 

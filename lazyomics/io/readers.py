@@ -17,6 +17,7 @@ from lazyomics.errors import FileFormatError
 from lazyomics.graph.plan import bounds_by_bytes
 from lazyomics.graph.selection import Selector, compose, is_whole, length
 from lazyomics.io.chunks import StoredArray
+from lazyomics.io.chunks.together import read_together
 from lazyomics.io.encodings import (
     check_storage,
     child,
@@ -59,6 +60,11 @@ class DenseReader:
 
     def stored_per_line(self) -> None:
         return None
+
+    @property
+    def grain_bytes(self) -> int:
+        """Decoded bytes of what is decoded at least: the chunks that hold one row."""
+        return self.values.grain_bytes
 
     def read(self, rows: Selector, cols: Selector) -> Any:
         whole = is_whole(cols, self.shape[1])
@@ -105,6 +111,11 @@ class CompressedReader:
     def stored_per_line(self) -> NDArray[np.int64]:
         return np.diff(_pointers(self))
 
+    @property
+    def grain_bytes(self) -> int:
+        """Decoded bytes of what is decoded at least: a chunk of values and one of positions."""
+        return self.data.grain_bytes + self.indices.grain_bytes
+
     def count_inside(self, first: int, last: int) -> NDArray[np.int64]:
         """Stored values at each position inside the lines, of the values ``first`` to ``last``.
 
@@ -129,6 +140,14 @@ class CompressedReader:
             return CSRBlock.from_arrays(*self._lines(rows, cols), (length(rows), length(cols)))
         return self._scan_for_rows(rows, cols)
 
+    def read_values(self, rows: Selector) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Values of some rows of a row-major matrix in stored order, and pointers to their ends.
+
+        Positions are not read.
+        """
+        ranges = _Ranges.of(_pointers(self), rows)
+        return ranges.read(self.data), ranges.indptr
+
     def read_columns(self, rows: Selector, cols: Selector) -> Any:
         return CSCBlock.from_arrays(*self._lines(cols, rows), (length(rows), length(cols)))
 
@@ -141,11 +160,19 @@ class CompressedReader:
     def _lines(self, lines: Selector, inside: Selector) -> tuple[Any, Any, Any]:
         """Read some lines, and inside them some positions, as canonical compressed arrays."""
         ranges = _Ranges.of(_pointers(self), lines)
+        whole = is_whole(inside, self._line_length)
+        parts = (self.indices, self.data) if whole else (self.indices,)
+        with read_together(parts, ranges.starts, ranges.stops):
+            return self._read_lines(ranges, inside, whole=whole)
+
+    def _read_lines(
+        self, ranges: _Ranges, inside: Selector, *, whole: bool
+    ) -> tuple[Any, Any, Any]:
         indices, indptr = _signed(ranges.read(self.indices)), ranges.indptr
         state = index_state(indices, indptr, self._line_length)
         if state == "outside":
             raise self._outside(indices)
-        if not is_whole(inside, self._line_length):
+        if not whole:
             return self._chosen(ranges, indices, inside, ordered=state == "canonical")
         data = ranges.read(self.data)
         if state == "unsorted":
@@ -242,9 +269,30 @@ class _Ranges:
         return stored.read_ranges(place, place + 1)
 
 
-@lru_cache(maxsize=POINTERS_KEPT)
 def _pointers(reader: CompressedReader) -> NDArray[np.int64]:
-    """Ends of the lines, shape (n_lines + 1,), checked once for each process."""
+    """Ends of the lines, shape (n_lines + 1,), checked once for each process.
+
+    Readers of different states of a file look alike if only values were overwritten: each state
+    is read, and pointers that stayed the same are held once.
+    """
+    kept, opened = _kept_pointers(reader), reader.indptr.opened_ns
+    found = kept.get(opened)
+    if found is None:
+        found = _checked_pointers(reader)
+        same = [p for p in tuple(kept.values()) if np.array_equal(p, found)]
+        if not same:
+            kept.clear()
+        found = kept[opened] = same[0] if same else found
+    return found
+
+
+@lru_cache(maxsize=POINTERS_KEPT)
+def _kept_pointers(reader: CompressedReader) -> dict[int, NDArray[np.int64]]:
+    """Pointers by the time stamps of the file that a reader was opened at."""
+    return {}
+
+
+def _checked_pointers(reader: CompressedReader) -> NDArray[np.int64]:
     n = reader._n_lines
     stored = int(reader.indptr.shape[0])
     where = (reader.indptr.path, reader.indptr.name)
@@ -273,6 +321,12 @@ def _pointers(reader: CompressedReader) -> NDArray[np.int64]:
     return pointers
 
 
+def _check_numbers(dataset: h5py.Dataset, path: str, name: str) -> None:
+    """Refuse texts, references and whatever else HDF5 holds: nothing can be computed with them."""
+    if dataset.dtype.kind not in "biufc":
+        raise FileFormatError.at(path, name, expected="numbers", found=f"values of {dataset.dtype}")
+
+
 def reader_of(obj: h5py.Group | h5py.Dataset) -> DenseReader | CompressedReader:
     """Return the reader of an open matrix. Reads only metadata.
 
@@ -287,6 +341,7 @@ def reader_of(obj: h5py.Group | h5py.Dataset) -> DenseReader | CompressedReader:
             raise FileFormatError.at(
                 path, name, expected="a matrix of 2 dimensions", found=f"shape {obj.shape}"
             )
+        _check_numbers(obj, path, name)
         check_storage(obj)
         return DenseReader(StoredArray.of(obj, path))
     kind = element_kind(obj)
@@ -303,6 +358,7 @@ def reader_of(obj: h5py.Group | h5py.Dataset) -> DenseReader | CompressedReader:
                 expected="a one-dimensional dataset",
                 found="nothing" if member is None else str(member),
             )
+        _check_numbers(member, path, f"{name}/{part}")
         check_storage(member)
         parts[part] = StoredArray.of(member, path)
     sizes = [parts[p].shape[0] for p in ("data", "indices")]

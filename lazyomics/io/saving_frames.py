@@ -19,7 +19,7 @@ from lazyomics.io.encodings import (
     write_frame,
 )
 from lazyomics.io.encodings.frame_writing import _column_names, _write_values
-from lazyomics.io.encodings.registry import NO_OPTIONS
+from lazyomics.io.encodings.registry import NO_OPTIONS, check_name
 from lazyomics.io.equality import same_value
 
 __all__ = ["FrameChange", "frame_change", "write_frame_change"]
@@ -59,6 +59,8 @@ def frame_change(
     """
     frame = strings_to_categoricals(frame)
     mine = tuple(str(c) for c in frame.columns)
+    for label in (*mine, *([frame.index.name] if isinstance(frame.index.name, str) else [])):
+        check_name(f"/{name}", label)
     obj = group.get(name)
     if not isinstance(obj, h5py.Group) or str(obj.attrs.get("encoding-version")) != "0.2.0":
         return FrameChange(frame, mine, (), mine, index=True, whole=True)

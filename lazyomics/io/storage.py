@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.mudata import MuData
-from lazyomics.container.ports import use_storage
-from lazyomics.io.backing import FileBacking
+from lazyomics.container.ports import Filters
+from lazyomics.io.backing import FileBacking, refuse_remote
+from lazyomics.io.dataset_options import dataset_options
 from lazyomics.io.mudata.opening import read_h5mu
 from lazyomics.io.mudata.saving import save_modality, save_mudata
 from lazyomics.io.mudata.writing import write_new_mudata
@@ -15,7 +17,7 @@ from lazyomics.io.opening import read_h5ad
 from lazyomics.io.saving import save
 from lazyomics.io.scratch import ScratchPlan
 from lazyomics.io.storage_order import StorageOrder, checked_order
-from lazyomics.io.writing import dataset_options, write_new
+from lazyomics.io.writing import write_new
 
 __all__ = ["FileStorage"]
 
@@ -31,27 +33,22 @@ class FileStorage:
         adata: AnnData,
         path: Path,
         *,
-        compression: str | None = None,
-        compression_opts: int | None = None,
         storage: str | None = None,
+        **filters: Unpack[Filters],
     ) -> None:
-        order = None
-        if storage is not None:
-            scratch = ScratchPlan(path.absolute().parent)
-            order = StorageOrder(to=checked_order(storage), scratch=scratch)
-        options = dataset_options(compression, compression_opts)
-        write_new(adata, path, options=options, order=order)
+        options = dataset_options(**filters)
+        write_new(adata, path, options=options, order=_order(storage, path))
 
     def save(
         self,
         adata: AnnData,
         *,
         overwrite_x: bool,
-        compression: str | None = None,
-        compression_opts: int | None = None,
+        **filters: Unpack[Filters],
     ) -> None:
-        options = dataset_options(compression, compression_opts)
+        options = dataset_options(**filters)
         backing = adata._backing
+        refuse_remote(backing)
         if isinstance(backing, FileBacking) and backing.group.startswith("/mod/"):
             save_modality(adata, overwrite_x=overwrite_x, options=options)
         else:
@@ -65,22 +62,28 @@ class FileStorage:
         mdata: MuData,
         path: Path,
         *,
-        compression: str | None = None,
-        compression_opts: int | None = None,
+        storage: str | None = None,
+        **filters: Unpack[Filters],
     ) -> None:
-        options = dataset_options(compression, compression_opts)
-        write_new_mudata(mdata, path, options=options)
+        options = dataset_options(**filters)
+        write_new_mudata(mdata, path, options=options, order=_order(storage, path))
 
     def save_mudata(
         self,
         mdata: MuData,
         *,
         overwrite_x: bool,
-        compression: str | None = None,
-        compression_opts: int | None = None,
+        remove_modalities: bool,
+        **filters: Unpack[Filters],
     ) -> None:
-        options = dataset_options(compression, compression_opts)
-        save_mudata(mdata, overwrite_x=overwrite_x, options=options)
+        options = dataset_options(**filters)
+        refuse_remote(mdata._backing)
+        save_mudata(
+            mdata, overwrite_x=overwrite_x, remove_modalities=remove_modalities, options=options
+        )
 
 
-use_storage(FileStorage())
+def _order(storage: str | None, path: Path) -> StorageOrder | None:
+    if storage is None:
+        return None
+    return StorageOrder(to=checked_order(storage), scratch=ScratchPlan(path.absolute().parent))

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from lazyomics.graph import lazy, recipe_of
 from lazyomics.io.encodings import write_element
+from lazyomics.io.row_work import needs_turning, write_row_work
 from lazyomics.io.scratch import ScratchPlan
 from lazyomics.io.stored import StoredElement
 from lazyomics.io.stream import stream_matrix
@@ -46,6 +47,8 @@ class StorageOrder:
         """Whether it says something about a matrix."""
         if self.only is not None:
             return place == self.only
+        if place.startswith("mod/"):  # of a modality
+            place = place.split("/", 2)[-1]
         return place in ("X", "raw/X") or place.startswith("layers/")
 
     def write(self, group: h5py.Group, name: str, value: Any, options: Mapping[str, Any]) -> bool:
@@ -63,6 +66,8 @@ class StorageOrder:
             return False
         recipe = recipe_of(value)
         by_columns = recipe is not None and recipe.by_columns
+        if recipe is not None and needs_turning(recipe) and self._turn(group, name, value, options):
+            return True
         if not by_columns:
             value = lazy(value)
         if by_columns is (self.to == "csc"):
@@ -77,9 +82,23 @@ class StorageOrder:
             to=self.to,
             scratch=self.scratch,
             memory=self.memory,
-            dataset_kwargs=dict(options),
+            dataset_kwargs=options,
         )
         return True
+
+    def _turn(self, group: h5py.Group, name: str, x: Any, options: Mapping[str, Any]) -> bool:
+        recipe = recipe_of(x)
+        assert recipe is not None
+        return write_row_work(
+            group,
+            name,
+            x,
+            recipe,
+            to=self.to,
+            scratch=self.scratch,
+            memory=self.memory,
+            dataset_kwargs=options,
+        )
 
 
 def checked_order(to: str) -> Literal["csr", "csc"]:

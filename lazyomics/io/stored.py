@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import h5py
 import pandas as pd
 
+from lazyomics.container.ragged import is_ragged
 from lazyomics.errors import ShapeError
 from lazyomics.graph import LazyMatrix, from_source
 from lazyomics.io.encodings import (
+    OpaqueElement,
     child,
     frame_columns,
     frame_index,
@@ -21,7 +23,7 @@ from lazyomics.io.encodings import (
 )
 from lazyomics.io.encodings.integrity import guarded
 from lazyomics.io.files import open_for_reading
-from lazyomics.io.readers import reader_of
+from lazyomics.io.gene_major import paired_reader
 
 __all__ = ["BlockPlan", "StoredElement", "StoredFrame", "StoredMatrix", "stored_bytes"]
 
@@ -36,15 +38,19 @@ class BlockPlan:
 
 @dataclass(frozen=True)
 class StoredElement:
-    """Any element, read as a whole; ``kind`` is its encoding."""
+    """Any element, read as a whole; ``kind`` is its encoding, ``lead`` how its shape begins."""
 
     path: str
     name: str
     kind: str = ""
+    lead: tuple[int, ...] = field(default=(), compare=False)
 
     def load(self) -> Any:
         with open_for_reading(self.path) as file:
-            return read_element(_member(file, self.name))
+            value = read_element(_member(file, self.name))
+        if self.lead and not isinstance(value, OpaqueElement):
+            _check_lead(self.path, self.name, value, self.lead)
+        return value
 
     @property
     def nbytes(self) -> int:
@@ -59,10 +65,12 @@ class StoredMatrix:
     path: str
     name: str
     plan: BlockPlan = BlockPlan()
+    lead: tuple[int, ...] = field(default=(), compare=False)
 
     def load(self) -> LazyMatrix:
         with open_for_reading(self.path) as file:
-            source = reader_of(_member(file, self.name))
+            source = paired_reader(_member(file, self.name))
+        _check_lead(self.path, self.name, source, self.lead)
         return from_source(
             source,
             target_bytes=self.plan.target_bytes,
@@ -122,6 +130,18 @@ class StoredFrame:
         return frame
 
 
+def _check_lead(path: str, name: str, value: Any, lead: tuple[int, ...]) -> None:
+    """Refuse what does not have a row for each cell, or whatever its axes stand for."""
+    shape = (len(value),) if is_ragged(value) else tuple(getattr(value, "shape", ()))
+    if shape[: len(lead)] != lead:
+        mapping, _, key = name.rpartition("/")
+        raise ShapeError(
+            f"{path}: {mapping.rpartition('/')[2]}[{key!r}] has shape {shape}, expected {lead} to "
+            "begin with. The parts of the file do not belong together; write it again from its "
+            "source."
+        )
+
+
 def _member(file: h5py.File, name: str) -> Any:
     return child(file, name.lstrip("/"))
 
@@ -131,6 +151,8 @@ def stored_bytes(obj: Any) -> int:
     """Bytes of all values of an element and what is below it, without reading them."""
     if isinstance(obj, h5py.Dataset):
         return int(obj.size or 0) * int(obj.dtype.itemsize)
+    if not isinstance(obj, h5py.Group):  # a named type
+        return 0
     sizes = []
 
     def visit(_: str, member: Any) -> None:

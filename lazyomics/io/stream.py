@@ -21,10 +21,13 @@ from lazyomics.graph import (
     from_source,
     lazy,
     recipe_of,
+    threads,
     windows,
     workers,
 )
 from lazyomics.io.chunk_writer import CHUNK_BYTES, ChunkWriter, chunk_pool
+from lazyomics.io.dataset_options import chunk_bytes_of, kwargs_for
+from lazyomics.io.transaction import raise_failures
 from lazyomics.kernels.block import SparseBlock
 
 __all__ = ["stream_matrix", "write_compressed"]
@@ -54,7 +57,7 @@ def stream_matrix(
     Notes
     -----
     Passes over x: one. Blocks are computed, and their chunks compressed, in threads. Peak memory:
-    two windows of one block for each worker.
+    two windows of one block for each worker (of a cluster: for each processor of this machine).
     """
     if not isinstance(x, da.Array):
         x = from_source(MemorySource.of(x))  # blocks are views
@@ -75,10 +78,10 @@ def stream_matrix(
                 shape=x.shape,
                 dtype=x.dtype,
                 most=_most_values(x),
-                options=dict(dataset_kwargs),
+                options=dataset_kwargs,
             )
     else:
-        _stream_dense(parent, name, x, dict(dataset_kwargs))
+        _stream_dense(parent, name, x, dataset_kwargs)
 
 
 def _blocks(x: da.Array, axis: int) -> Generator[Any]:
@@ -90,25 +93,36 @@ def _blocks(x: da.Array, axis: int) -> Generator[Any]:
             pending = ahead.submit(next, made, None)
             while window:
                 yield window.pop(0)
+                raise_failures()
 
 
 def _threads() -> int:
     """Compression happens on this machine, wherever the blocks are computed."""
-    return max(1, min(workers(), int(CPU_COUNT)))
+    return max(1, min(threads(), int(CPU_COUNT)))
 
 
-def _stream_dense(parent: h5py.Group, name: str, x: da.Array, options: dict[str, Any]) -> None:
-    if options and prod(x.shape):
-        columns = min(x.shape[1], max(1, CHUNK_BYTES // x.dtype.itemsize))
-        rows = max(1, CHUNK_BYTES // (columns * x.dtype.itemsize))
-        options.setdefault("chunks", (min(rows, x.shape[0]), columns))
-    dataset = parent.create_dataset(name, shape=x.shape, dtype=x.dtype, **options)
+def _stream_dense(parent: h5py.Group, name: str, x: da.Array, options: Mapping[str, Any]) -> None:
+    made = kwargs_for(options, x.dtype)
+    if (made or chunk_bytes_of(options, 0)) and prod(x.shape):
+        size = chunk_bytes_of(options, CHUNK_BYTES)
+        made = {"chunks": chunk_shape(x.shape, x.dtype.itemsize, size), **made}
+    dataset = parent.create_dataset(name, shape=x.shape, dtype=x.dtype, **made)
     dataset.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
     with chunk_pool(_threads()) as pool, closing(_blocks(x, 0)) as blocks:
         writer = ChunkWriter(dataset, pool)
         for block in blocks:
             writer.append(np.asarray(block))
         writer.close()
+
+
+def chunk_shape(shape: tuple[int, ...], itemsize: int, size: int) -> tuple[int, ...]:
+    """Shape of chunks of about ``size`` bytes: whole rows, as long as these fit."""
+    room = max(1, size // itemsize)
+    chunk = [1] * len(shape)
+    for axis in reversed(range(len(shape))):
+        chunk[axis] = max(1, min(shape[axis], room))
+        room //= chunk[axis]
+    return tuple(chunk)
 
 
 def write_compressed(
@@ -120,7 +134,7 @@ def write_compressed(
     shape: tuple[int, int],
     dtype: np.dtype[Any],
     most: int,
-    options: dict[str, Any],
+    options: Mapping[str, Any],
 ) -> None:
     """Write blocks of rows (csr) or columns (csc), in order, as one compressed element.
 
@@ -158,21 +172,23 @@ def write_compressed(
 
 
 def _growing(
-    group: h5py.Group, name: str, dtype: np.dtype[Any], most: int, options: dict[str, Any]
+    group: h5py.Group, name: str, dtype: np.dtype[Any], most: int, options: Mapping[str, Any]
 ) -> h5py.Dataset:
     """An empty one-dimensional dataset for up to about ``most`` values."""
-    chunk = (min(CHUNK_BYTES // dtype.itemsize, most),)
-    made = {"maxshape": (None,), "chunks": chunk, **options}
+    chunk = chunk_shape((most,), dtype.itemsize, chunk_bytes_of(options, CHUNK_BYTES))
+    made = {"maxshape": (None,), "chunks": chunk, **kwargs_for(options, dtype)}
     return group.create_dataset(name, shape=(0,), dtype=dtype, **made)
 
 
 def _write_pointers(
-    group: h5py.Group, counts: list[Any], total: int, options: dict[str, Any]
+    group: h5py.Group, counts: list[Any], total: int, options: Mapping[str, Any]
 ) -> None:
     dtype = np.int32 if total <= np.iinfo(np.int32).max else np.int64
     ends = np.cumsum(np.concatenate(counts), dtype=np.int64) if counts else np.empty(0, np.int64)
     pointers = np.concatenate([[0], ends]).astype(dtype)
-    group.create_dataset("indptr", data=pointers, maxshape=(None,), **options)
+    chunk = chunk_shape(pointers.shape, pointers.itemsize, CHUNK_BYTES)
+    made = {"maxshape": (None,), "chunks": chunk, **kwargs_for(options, dtype)}
+    group.create_dataset("indptr", data=pointers, **made)
 
 
 def _most_values(x: da.Array) -> int:

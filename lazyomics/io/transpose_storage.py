@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from dask.utils import parse_bytes
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.io.dataset_options import dataset_options
 from lazyomics.io.opening import read_h5ad
 from lazyomics.io.scratch import ScratchPlan
 from lazyomics.io.storage_order import StorageOrder, checked_order
-from lazyomics.io.writing import dataset_options, write_new
+from lazyomics.io.writing import write_new
 
 __all__ = ["transpose_storage"]
 
@@ -22,8 +24,10 @@ def transpose_storage(
     *,
     to: str = "csr",
     layer: str | None = None,
-    compression: str | None = None,
-    compression_opts: int | None = None,
+    compression: str | int | None = None,
+    compression_opts: Any = None,
+    shuffle: bool | None = None,
+    chunk_bytes: int | str | None = None,
     memory: int | str | None = None,
     scratch_dir: str | os.PathLike[str] | None = None,
     scratch_bytes: int | str | None = None,
@@ -42,10 +46,10 @@ def transpose_storage(
     to
         ``"csr"``: by rows, for work on cells. ``"csc"``: by columns, for work on single genes.
     layer
-        The layer to transpose; by default X. For a copy that is stored by genes beside X:
-        ``adata.layers["by_gene"] = adata.X`` and then ``to="csc", layer="by_gene"``.
-    compression, compression_opts
-        Filter of new datasets.
+        The layer to transpose; by default X. For a copy by genes beside X in the same file see
+        :func:`add_gene_major`.
+    compression, compression_opts, shuffle, chunk_bytes
+        How new matrices and arrays are stored: see :meth:`AnnData.write_h5ad`.
     memory
         Bytes (or a text such as ``"2 GiB"``) to hold; by default ``lazyomics.memory``.
     scratch_dir
@@ -70,7 +74,9 @@ def transpose_storage(
     -----
     Passes over X: 2, of which one over the indices only. If the scratch budget does not hold the
     matrix: 1 + the number of parts that it holds, without one of parts that fit a sixth of
-    ``memory``. Peak memory: ``memory``.
+    ``memory``. The same where row-wise steps are recorded on a matrix that is stored by columns;
+    back to columns (``to="csc"``) the changed values are put aside, too, and read from there twice.
+    Peak memory: ``memory``.
 
     Examples
     --------
@@ -94,6 +100,8 @@ def transpose_storage(
         only="X" if layer is None else f"layers/{layer}",
         memory=None if memory is None else int(parse_bytes(memory)),
     )
-    options = dataset_options(compression, compression_opts)
+    options = dataset_options(
+        compression, compression_opts, shuffle=shuffle, chunk_bytes=chunk_bytes
+    )
     write_new(adata, path, options=options, order=order)
     return read_h5ad(path)

@@ -8,7 +8,7 @@ take all pieces, the source is read several times, for some of the windows each 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lazyomics import config
-from lazyomics.graph import LazyMatrix, recipe_of, windows, workers
+from lazyomics.graph import LazyMatrix, recipe_of, threads, windows, workers
 from lazyomics.graph.plan import SMALLEST_BLOCK
 from lazyomics.io.readers import CompressedReader
 from lazyomics.io.scratch import ScratchFile, ScratchPlan
 from lazyomics.io.stream import write_compressed
 from lazyomics.kernels.block import CSCBlock, CSRBlock, SparseBlock
 
-__all__ = ["transpose_matrix"]
+__all__ = ["Turned", "transpose_matrix"]
 
 # of the memory budget: what one window of the result takes, and one of the blocks in flight
 WINDOW_SHARE = 6
@@ -41,7 +41,7 @@ def transpose_matrix(
     to: Literal["csr", "csc"],
     scratch: ScratchPlan,
     memory: int | None = None,
-    dataset_kwargs: dict[str, Any],
+    dataset_kwargs: Mapping[str, Any],
 ) -> None:
     """Write a matrix whose blocks are of the other storage order as csr_matrix or csc_matrix.
 
@@ -66,18 +66,15 @@ def transpose_matrix(
     if the scratch budget holds its values with two indices each, else one for each part of it that
     fits. Peak memory: the budget.
     """
-    axis = 0 if to == "csc" else 1
-    budget = memory or config.memory()
-    x = _in_small_blocks(x, budget // BLOCK_SHARE // workers())
-    turn = _Turn.plan(x, axis, budget // WINDOW_SHARE)
+    turned = Turned.plan(x, to=to, memory=memory)
     write_compressed(
         parent,
         name,
-        turn.blocks(scratch),
+        turned.blocks(scratch),
         kind=to,
         shape=(int(x.shape[0]), int(x.shape[1])),
         dtype=x.dtype,
-        most=int(turn.counts.sum()),
+        most=turned.most_values,
         options=dataset_kwargs,
     )
 
@@ -117,8 +114,8 @@ class _Aside:
 
 
 @dataclass
-class _Turn:
-    """One transposition: ``bounds`` cut the lines of the result into windows."""
+class Turned:
+    """A matrix turned over: ``bounds`` cut the lines of the result into windows."""
 
     x: da.Array
     axis: int
@@ -131,8 +128,15 @@ class _Turn:
         self.index_dtype = np.dtype(np.int64 if long else np.int32)
 
     @classmethod
-    def plan(cls, x: da.Array, axis: int, window_bytes: int) -> _Turn:
-        """Count what each line will hold, and cut the lines into windows of that many bytes."""
+    def plan(cls, x: da.Array, *, to: Literal["csr", "csc"], memory: int | None = None) -> Turned:
+        """Count what each line will hold, and cut the lines into windows that fit in memory."""
+        axis = 0 if to == "csc" else 1
+        budget = memory or config.memory()
+        x = _in_small_blocks(x, budget // BLOCK_SHARE // threads())
+        return cls._cut_by_bytes(x, axis, budget // WINDOW_SHARE)
+
+    @classmethod
+    def _cut_by_bytes(cls, x: da.Array, axis: int, window_bytes: int) -> Turned:
         counts = _line_counts(x, axis)
         ends = np.cumsum(counts * (x.dtype.itemsize + 8) + 16)
         bounds = [0]
@@ -141,6 +145,11 @@ class _Turn:
             stop = int(np.searchsorted(ends, used + max(1, window_bytes), side="right"))
             bounds.append(max(stop, bounds[-1] + 1))
         return cls(x, axis, counts, tuple(bounds))
+
+    @property
+    def most_values(self) -> int:
+        """Stored values of the result; more than these only where indices repeat."""
+        return int(self.counts.sum())
 
     @property
     def piece_bytes(self) -> int:

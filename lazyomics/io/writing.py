@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import dask.array as da
 import h5py
@@ -17,13 +16,14 @@ import scipy.sparse as sp
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.frames import FrameSlot
 from lazyomics.container.raw import RawParts
-from lazyomics.io.compress import filter_options
+from lazyomics.io.dataset_options import dataset_options
 from lazyomics.io.encodings import child, strings_to_categoricals, write_element, write_frame
-from lazyomics.io.encodings.integrity import guarded
+from lazyomics.io.encodings.integrity import check_texts, guarded
 from lazyomics.io.files import open_for_reading
 from lazyomics.io.storage_order import StorageOrder
 from lazyomics.io.stored import StoredElement, StoredFrame, StoredMatrix
 from lazyomics.io.stream import stream_matrix
+from lazyomics.io.transaction import raise_failures, replacing
 
 __all__ = ["dataset_options", "new_file", "write_new", "write_value"]
 
@@ -43,42 +43,16 @@ def write_new(
 def new_file(path: Path, *, user_block: bytes = b"") -> Iterator[h5py.File]:
     """Open a file beside ``path`` for writing; put it in place when the block ends well.
 
-    ``user_block`` is put before the HDF5 part; HDF5 allows lengths of 512, 1024, 2048, ….
+    ``user_block`` is put before the HDF5 part; HDF5 allows lengths of 512, 1024, 2048, …. Nobody
+    else saves or writes the file meanwhile; reading it goes on.
     """
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(f"{path} is a folder, expected the name of a file")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the folder {path.parent} does not exist")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{uuid4().hex[:8]}.part")
-    try:
-        with h5py.File(temporary, "w-", userblock_size=len(user_block)) as file:
-            yield file
-        if user_block:
-            with temporary.open("r+b") as raw:
-                raw.write(user_block)
-        _sync(temporary)
-        if target.exists():
-            os.chmod(temporary, target.stat().st_mode & 0o7777)
-        os.replace(temporary, target)
-        _sync(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def dataset_options(
-    compression: str | None = None, compression_opts: int | None = None
-) -> dict[str, Any]:
-    """Options of new datasets; h5py checks what they name."""
-    return filter_options(compression, compression_opts)
+    with replacing(target, user_block=user_block) as file:
+        yield file
 
 
 def write_anndata(
@@ -117,9 +91,11 @@ def write_raw(
 
 def _write_frame(group: h5py.Group, name: str, slot: FrameSlot, options: Mapping[str, Any]) -> None:
     stored = slot.stored
-    if isinstance(stored, StoredFrame) and stored.only is None and not options:  # noqa: SIM102
-        if _copied(group, name, stored):
-            return
+    if isinstance(stored, StoredFrame) and stored.only is None:
+        if options or not _copied(group, name, stored):
+            # nobody looked at it: its columns of text stay text, as in a copy
+            write_frame(group, name, stored.load(), dataset_kwargs=options)
+        return
     write_frame(group, name, strings_to_categoricals(slot.frame), dataset_kwargs=options)
 
 
@@ -144,6 +120,7 @@ def write_value(
     order: StorageOrder | None = None,
 ) -> None:
     """Write one value, held in memory, lazy, or still in another file."""
+    raise_failures()  # so that nothing is computed for a disk that is full
     place = f"{group.name}/{name}".removeprefix("/").lstrip("/")
     if order is not None and order.covers(place) and order.write(group, name, value, options):
         return
@@ -189,6 +166,7 @@ def _copied(
 
 @guarded
 def _copy_as_stored(obj: Any, group: h5py.Group, name: str) -> None:
+    check_texts(obj)
     obj.file.copy(obj, group, name)
 
 
@@ -198,6 +176,10 @@ def _is_current(obj: Any, depth: int = 0) -> bool:
     if "encoding-type" not in obj.attrs:
         return False
     kind = str(obj.attrs["encoding-type"])
+    if kind in ("csr_matrix", "csc_matrix"):
+        indices = child(obj, "indices")
+        if not isinstance(indices, h5py.Dataset) or indices.dtype == np.uint64:
+            return False  # damaged, or of a type that scipy cannot work with
     if kind not in ("dict", "dataframe", "categorical"):
         return kind in (
             "array",
@@ -210,8 +192,13 @@ def _is_current(obj: Any, depth: int = 0) -> bool:
             "nullable-integer",
             "nullable-boolean",
         )
-    if kind == "dataframe" and str(obj.attrs["encoding-version"]) != "0.2.0":
+    if kind == "dataframe" and not _is_current_frame(obj):
         return False
     if depth == DEEPEST:
         return False  # a cycle, or damage: reading it will say so
     return all(_is_current(child(obj, key), depth + 1) for key in obj)
+
+
+def _is_current_frame(obj: Any) -> bool:
+    named = "_index" in obj.attrs and "column-order" in obj.attrs
+    return named and str(obj.attrs["encoding-version"]) == "0.2.0"

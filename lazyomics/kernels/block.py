@@ -33,6 +33,7 @@ import sparse
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import DTypeLike, NDArray
 
+from lazyomics.errors import ShapeError
 from lazyomics.kernels.block_dask import register_block_type
 from lazyomics.kernels.block_functions import apply_function
 from lazyomics.kernels.block_index import select
@@ -40,6 +41,7 @@ from lazyomics.kernels.block_layout import BlockLayout
 from lazyomics.kernels.block_reduce import BlockReductions
 from lazyomics.kernels.block_shape import BlockShapes
 from lazyomics.kernels.block_ufuncs import apply_ufunc, dense
+from lazyomics.kernels.canonical import checked_lines
 
 __all__ = ["CSCBlock", "CSRBlock", "SparseBlock", "as_block", "register"]
 
@@ -238,6 +240,8 @@ def as_block(x: Any) -> CSRBlock | CSCBlock | NDArray[Any]:
     ------
     ValueError
         If ``x`` does not have two dimensions.
+    ShapeError
+        If the arrays of a scipy matrix do not fit together.
     """
     if isinstance(x, CSRBlock | CSCBlock):
         return x
@@ -251,9 +255,18 @@ def as_block(x: Any) -> CSRBlock | CSCBlock | NDArray[Any]:
 
 
 def _from_scipy(matrix: Any) -> CSRBlock | CSCBlock:
-    if matrix.format == "csc":
-        return CSCBlock.from_scipy(matrix)
-    return CSRBlock.from_scipy(matrix.tocsr())
+    """Compiled loops trust positions; anyone may have assigned the arrays of a scipy matrix."""
+    if matrix.format not in ("csr", "csc"):
+        matrix = matrix.tocsr()
+    form = CSCBlock if matrix.format == "csc" else CSRBlock
+    lines = len(matrix.indptr) - 1
+    if lines != matrix.shape[form.major]:
+        raise ShapeError(
+            f"a sparse matrix of shape {matrix.shape} has {matrix.shape[form.major] + 1} "
+            f"pointers, found {lines + 1}"
+        )
+    arrays = (matrix.data, matrix.indices, matrix.indptr)
+    return form.from_arrays(*checked_lines(*arrays, matrix.shape[1 - form.major]), matrix.shape)
 
 
 def register() -> None:

@@ -1,16 +1,16 @@
-"""Check what a file says about columns before any loop trusts it."""
+"""Check what a file or a user says about columns before any loop trusts it."""
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lazyomics.kernels.compiled import compiled
+from lazyomics.errors import ShapeError
+from lazyomics.kernels.compiled import compiled, compiler_is_up
 
-__all__ = ["index_state", "positions_of"]
+__all__ = ["checked_lines", "index_state", "positions_of"]
 
 NARROW = 8  # columns that span less than this part of all are looked for by their limits first
 
@@ -43,6 +43,56 @@ def index_state(indices: NDArray[Any], indptr: NDArray[Any], size: int) -> str:
     return "canonical" if bool(rising.all()) else "unsorted"
 
 
+def checked_lines(
+    data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], size: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the arrays of a compressed matrix for loops that write where these say.
+
+    Parameters
+    ----------
+    data, indices
+        Stored values and their positions inside the lines, shape (nnz,) or longer.
+    indptr
+        Ends of the lines, shape (n + 1,).
+    size
+        Length of a line.
+
+    Returns
+    -------
+    The same arrays, or views of them without what lies behind the last line.
+
+    Raises
+    ------
+    ShapeError
+        If a pointer or a position leads out of the arrays, as in a scipy matrix whose arrays were
+        assigned one by one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> _, indices, _ = checked_lines(np.ones(3), np.array([0, 1, 9]), np.array([0, 1, 2]), 2)
+    >>> indices
+    array([0, 1])
+    """
+    used = int(indptr[-1]) if len(indptr) else -1
+    if used < 0 or indptr[0] != 0 or bool((indptr[1:] < indptr[:-1]).any()):
+        raise ShapeError(
+            f"the pointers of a sparse matrix rise from 0, found {indptr[:5].tolist()}…"
+        )
+    if used > min(len(data), len(indices)):
+        raise ShapeError(
+            f"the pointers of a sparse matrix end at {used}, but it has {len(data)} values and "
+            f"{len(indices)} positions"
+        )
+    data, indices = data[:used], indices[:used]
+    if used and (int(indices.min()) < 0 or int(indices.max()) >= size):
+        raise ShapeError(
+            f"the positions in a sparse matrix go from 0 to {size - 1}, found "
+            f"{int(indices.min())} to {int(indices.max())}: it was made of arrays that do not fit"
+        )
+    return data, indices, indptr
+
+
 def positions_of(indices: NDArray[Any], columns: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """Say where the wanted columns are.
 
@@ -73,7 +123,7 @@ def positions_of(indices: NDArray[Any], columns: NDArray[np.int64], size: int) -
     if high - low < size // NARROW:  # comparing is several times faster than looking up
         near = np.flatnonzero((indices >= low) & (indices <= high))
         return near if high - low == len(columns) - 1 else near[wanted[indices[near]]]
-    if "numba" in sys.modules:  # importing it would cost more than it gains here
+    if compiler_is_up():
         places = np.empty(len(indices), np.int64)
         return places[: _find(indices, wanted, places)].copy()
     return np.flatnonzero(wanted[indices])

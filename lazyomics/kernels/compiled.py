@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "compiler_is_up"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -16,8 +16,8 @@ R = TypeVar("R")
 class compiled(Generic[P, R]):
     """Compile a loop over arrays with numba when it is first called.
 
-    Importing numba takes longer than importing the rest of the package, so neither numba nor the
-    compiler is touched before the first call. Machine code is cached beside the source file or
+    Setting up numba takes as long as reading many a file, so it is not touched before the first
+    call. Machine code is cached beside the source file or
     in the user's cache folder; where neither can be written it is compiled in each process.
 
     A compiled function may not call another compiled one.
@@ -55,12 +55,45 @@ class compiled(Generic[P, R]):
             return self._machine_code
 
 
+_up = threading.Event()
+
+
+def compiler_is_up() -> bool:
+    """Whether some loop was compiled or loaded in this process already.
+
+    The first one takes 0.3 s, so work that numpy does nearly as fast waits for another to go first.
+    """
+    return _up.is_set()
+
+
 def _jit(function: Callable[P, R]) -> Callable[P, R]:
     import numba
 
     jit: Any = numba.njit
     try:
         fast = jit(function, nogil=True, cache=True)
+        _check_what_is_loaded(fast)
     except (RuntimeError, OSError):  # numba found no folder that it can write to
         fast = jit(function, nogil=True)
+    _up.set()
     return cast("Callable[P, R]", fast)
+
+
+def _check_what_is_loaded(code: Any) -> None:
+    """Take from the cache only what was compiled for the types asked for.
+
+    numba numbers the files for the types of one function. Two processes that compile it for
+    different types at once may give theirs the same number: the index then leads to the other's
+    code, which reads floats as integers. Such an index is emptied, and the code compiled again.
+    """
+    cache = code._cache
+    load = cache.load_overload
+
+    def load_overload(types: Any, context: Any) -> Any:
+        found = load(types, context)
+        if found is None or tuple(found.signature.args) == tuple(types):
+            return found
+        cache.flush()
+        return None
+
+    cache.load_overload = load_overload

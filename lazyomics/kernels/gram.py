@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from lazyomics.kernels.block import CSRBlock
 from lazyomics.kernels.compiled import compiled
 from lazyomics.kernels.kept_rows import KeptRows, kept_rows
 
-__all__ = ["Scatter", "scatter"]
+__all__ = ["Scatter", "scatter", "scatter_of_run"]
 
 # Share of stored values below which multiplying them pair by pair beats dense products.
 SPARSE_BELOW = 0.1
@@ -74,7 +75,12 @@ class Scatter:
 
 
 def scatter(block: Any, *, keep_bytes_per_row: float = 0.0) -> Scatter:
-    """Scatter of the rows of a block.
+    """Scatter of the rows of a block; see ``scatter_of_run``."""
+    return scatter_of_run(iter([(block,)]), keep_bytes_per_row=keep_bytes_per_row)
+
+
+def scatter_of_run(parts: Iterator[tuple[Any]], *, keep_bytes_per_row: float = 0.0) -> Scatter:
+    """Scatter of the rows of several blocks.
 
     Very sparse blocks are multiplied value by value, in float64. Of others, a few rows at a time
     are written out densely around their own mean, so that the products can be taken in the
@@ -82,50 +88,102 @@ def scatter(block: Any, *, keep_bytes_per_row: float = 0.0) -> Scatter:
 
     Parameters
     ----------
-    block
-        CSRBlock or ndarray, shape (n, p).
+    parts
+        Tuples of one CSRBlock or ndarray of shape (n, p); at least one.
     keep_bytes_per_row
         Also keep the rows, if on average they take no more memory than this.
 
     Returns
     -------
-    Scatter of the n rows.
+    Scatter of all rows.
     """
-    n, p = block.shape
-    kept = kept_rows(block, keep_bytes_per_row * n) if keep_bytes_per_row > 0 else None
-    if isinstance(block, CSRBlock) and block.nnz < SPARSE_BELOW * n * p:
-        return Scatter(n, *_sparse_scatter(block), kept)
-    return Scatter(n, *_dense_scatter(block), kept)
+    run: _Run | None = None
+    kept: KeptRows | None = KeptRows(()) if keep_bytes_per_row > 0 else None
+    for (block,) in parts:
+        n, p = block.shape
+        run = run or _Run(p, np.dtype(block.dtype))
+        if isinstance(block, CSRBlock) and block.nnz < SPARSE_BELOW * n * p:
+            run.add_pairs(block)
+        else:
+            run.add_rows(block)
+        if kept is not None:
+            more = kept_rows(block, keep_bytes_per_row * n)
+            kept = None if more is None else kept + more
+        del block  # before the next one is read
+    if run is None:
+        raise ValueError("a run holds at least one block")
+    return run.finish(kept)
 
 
-def _sparse_scatter(block: CSRBlock) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    n, p = block.shape
-    mean, packed = np.zeros(p), np.zeros(p * (p + 1) // 2)
-    _column_means(block.data, block.indices, mean, n)
-    indptr = block.indptr.astype(np.int64, copy=False)
-    _add_pairs(block.data, block.indices, indptr, packed)
-    _add_outer(packed, mean, -float(n))
-    return mean, packed
+class _Run:
+    """What is known of the rows so far, and dense rows that wait for their product."""
+
+    def __init__(self, p: int, dtype: np.dtype[Any]) -> None:
+        self.n, self.mean, self.packed = 0, np.zeros(p), np.zeros(p * (p + 1) // 2)
+        self.dtype = np.dtype(np.float32 if dtype in (np.float32, np.float16) else np.float64)
+        self.room = max(64, BUFFER_BYTES // max(1, self.dtype.itemsize * p))
+        self.waiting = 0
+        self.buffer: NDArray[Any] | None = None
+        self.product: NDArray[Any] | None = None
+
+    def add_pairs(self, block: CSRBlock) -> None:
+        """Multiply the values of each row pair by pair."""
+        n, p = block.shape
+        mean = np.zeros(p)
+        _column_means(block.data, block.indices, mean, n)
+        _add_pairs(block.data, block.indices, block.indptr.astype(np.int64), self.packed)
+        _add_outer(self.packed, mean, -float(n))
+        self._merge_mean(n, mean)
+
+    def add_rows(self, block: Any) -> None:
+        """Write rows to the buffer, and multiply them whenever it is full."""
+        start, n = 0, block.shape[0]
+        while start < n:
+            if self.buffer is None:
+                self.buffer = np.empty((self.room, block.shape[1]), dtype=self.dtype)
+            stop = min(n, start + self.room - self.waiting)
+            _write_rows(block, start, self.buffer[self.waiting : self.waiting + stop - start])
+            self.waiting += stop - start
+            start = stop
+            if self.waiting == self.room:
+                self._multiply()
+
+    def finish(self, kept: KeptRows | None) -> Scatter:
+        """State of all rows that were added."""
+        if self.waiting:
+            self._multiply()
+        return Scatter(self.n, self.mean, self.packed, kept)
+
+    def _multiply(self) -> None:
+        assert self.buffer is not None
+        rows = self.buffer[: self.waiting]
+        if self.product is None:
+            self.product = np.empty((rows.shape[1],) * 2, dtype=self.dtype)
+        mean = rows.mean(axis=0, dtype=np.float64)
+        np.subtract(rows, mean.astype(self.dtype), out=rows)
+        with one_blas_thread():
+            # numpy sees A.T @ A and takes half the products; scipy's syrk would keep the GIL
+            np.matmul(rows.T, rows, out=self.product)
+        _add_product(self.packed, self.product)
+        self._merge_mean(self.waiting, mean)
+        self.waiting = 0
+
+    def _merge_mean(self, n: int, mean: NDArray[np.float64]) -> None:
+        self.mean, delta, weight = _merged_mean(self.n, self.mean, n, mean)
+        if weight:
+            _add_outer(self.packed, delta, weight)
+        self.n += n
 
 
-def _dense_scatter(block: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    n, p = block.shape
-    mean, packed = np.zeros(p), np.zeros(p * (p + 1) // 2)
-    dtype = np.dtype(np.float32 if block.dtype in (np.float32, np.float16) else np.float64)
-    step = max(64, BUFFER_BYTES // max(1, dtype.itemsize * p))
-    buffer = np.empty((min(step, n), p), dtype=dtype)
-    product = np.zeros((p, p), dtype=dtype, order="F")
-    done = 0
-    with one_blas_thread():
-        for start in range(0, n if p else 0, step):
-            rows = min(step, n - start)
-            centred = buffer[:rows]
-            here = _fill_centred(block, start, centred)
-            mean, delta, weight = _merged_mean(done, mean, rows, here)
-            product = _syrk(centred, product)
-            _add_product(packed, product.T, delta, weight)
-            done += rows
-    return mean, packed
+def _write_rows(block: Any, start: int, out: NDArray[Any]) -> None:
+    stop = start + len(out)
+    if not isinstance(block, CSRBlock):
+        out[:] = block[start:stop]
+        return
+    out[:] = 0
+    low, high = int(block.indptr[start]), int(block.indptr[stop])
+    indptr = (block.indptr[start : stop + 1] - low).astype(np.int64)
+    _add_rows(block.data[low:high], block.indices[low:high], indptr, out)
 
 
 def _merged_mean(
@@ -136,32 +194,6 @@ def _merged_mean(
     delta = other - mean if n and n_other else np.zeros(len(mean))
     merged = mean + delta * (n_other / total) if n else other
     return merged, delta, n * n_other / total
-
-
-def _fill_centred(block: Any, start: int, out: NDArray[Any]) -> NDArray[np.float64]:
-    """Write rows from ``start`` on minus their mean into ``out``; return the mean."""
-    stop = start + len(out)
-    if isinstance(block, CSRBlock):
-        low, high = int(block.indptr[start]), int(block.indptr[stop])
-        mean = np.zeros(out.shape[1])
-        data, indices = block.data[low:high], block.indices[low:high]
-        indptr = (block.indptr[start : stop + 1] - low).astype(np.int64)
-        _column_means(data, indices, mean, len(out))
-        out[:] = -mean
-        _add_rows(data, indices, indptr, out)
-        return mean
-    values = block[start:stop]
-    mean = values.mean(axis=0, dtype=np.float64)
-    np.subtract(values, mean, out=out, casting="unsafe", dtype=np.float64)
-    return mean
-
-
-def _syrk(rows: NDArray[Any], out: NDArray[Any]) -> NDArray[Any]:
-    """``rows.T @ rows``, its upper triangle only, in Fortran order."""
-    from scipy.linalg import blas
-
-    syrk = blas.ssyrk if rows.dtype == np.float32 else blas.dsyrk
-    return np.asarray(syrk(1.0, rows.T, beta=0.0, c=out, overwrite_c=True))
 
 
 @compiled
@@ -179,8 +211,10 @@ def _add_rows(
     data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[np.int64], out: NDArray[Any]
 ) -> None:
     for row in range(len(indptr) - 1):
-        for k in range(indptr[row], indptr[row + 1]):
-            out[row, indices[k]] += data[k]
+        mine, start, stop = out[row], indptr[row], indptr[row + 1]
+        values, columns = data[start:stop], indices[start:stop]
+        for k in range(len(values)):
+            mine[np.uint64(columns[k])] += values[k]
 
 
 @compiled
@@ -215,17 +249,11 @@ def _add_outer(packed: NDArray[np.float64], vector: NDArray[np.float64], weight:
 
 
 @compiled
-def _add_product(
-    packed: NDArray[np.float64],
-    product: NDArray[Any],
-    delta: NDArray[np.float64],
-    weight: float,
-) -> None:
+def _add_product(packed: NDArray[np.float64], product: NDArray[Any]) -> None:
     at = 0
-    for i in range(len(delta)):
-        weighted = weight * delta[i]
+    for i in range(len(product)):
         for j in range(i + 1):
-            packed[at + j] += product[i, j] + weighted * delta[j]
+            packed[at + j] += product[i, j]
         at += i + 1
 
 

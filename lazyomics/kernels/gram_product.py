@@ -2,114 +2,166 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from lazyomics.kernels.blas import one_blas_thread
+from lazyomics.kernels.block import CSRBlock
 from lazyomics.kernels.compiled import compiled
-from lazyomics.kernels.kept_rows import KeptRows, kept_rows
+from lazyomics.kernels.gene_major import GeneMajorRows, gene_major
 
 __all__ = ["GramProduct", "gram_product"]
 
 ROWS_AT_A_TIME = 1024
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class GramProduct:
-    """``X.T @ (X @ vectors)`` over n rows, and what centring it takes.
+    """``X.T @ (X @ vectors - offset)`` over n rows, and what centring it takes.
 
     Attributes
     ----------
     n
         Rows.
-    sums
-        Of each column, float64, shape (p,).
-    squares
-        Sum of squares of all values.
     product
-        float64, shape (p, b).
+        Of the type of the vectors, shape (p, b).
+    totals
+        Of the rows' coordinates ``X @ vectors - offset``, float64, shape (b,).
+    sums
+        Of each column, float64, shape (p,); empty unless asked for.
+    squares
+        Sum of squares of all values; 0 unless asked for.
     kept
-        The rows themselves, if asked for and every block fitted its share of memory.
+        For each block its rows (GeneMajorRows, or ndarray where the data is dense), or None where
+        they were not to be kept.
 
     Examples
     --------
     >>> import numpy as np
     >>> from lazyomics.kernels.gram_product import gram_product
-    >>> gram_product(np.array([[1.0, 2.0]]), vectors=np.array([[1.0], [1.0]])).product
+    >>> parts = iter([(np.array([[1.0, 2.0]]),)])
+    >>> gram_product(parts, vectors=np.array([[1.0], [1.0]])).product
     array([[3.],
            [6.]])
     """
 
     n: int
+    product: NDArray[Any]
+    totals: NDArray[np.float64]
     sums: NDArray[np.float64]
     squares: float
-    product: NDArray[np.float64]
-    kept: KeptRows | None = None
+    kept: tuple[Any, ...] = ()
 
     def __add__(self, other: GramProduct) -> GramProduct:
-        kept = None
-        if self.kept is not None and other.kept is not None:
-            kept = self.kept + other.kept
+        with np.errstate(over="ignore", invalid="ignore"):  # whoever uses it sees the infinity
+            product = self.product + other.product
         return GramProduct(
             self.n + other.n,
+            product,
+            self.totals + other.totals,
             self.sums + other.sums,
             self.squares + other.squares,
-            self.product + other.product,
-            kept,
+            self.kept + other.kept,
         )
 
 
 def gram_product(
-    block: Any, *, vectors: NDArray[np.float64], keep_bytes_per_row: float = 0.0
+    parts: Iterator[tuple[Any, ...]],
+    *,
+    vectors: NDArray[Any],
+    offset: NDArray[np.float64] | None = None,
+    first: bool = False,
 ) -> GramProduct:
-    """Product of the Gram matrix of a block with vectors, in float64.
+    """Product of the Gram matrix of some blocks with vectors, in the precision of these.
+
+    Subtracting the coordinates of the mean before the second product avoids the cancellation that
+    subtracting it afterwards would bring: single precision is then enough for residuals down to
+    about a millionth of the largest eigenvalue.
 
     Parameters
     ----------
-    block
-        CSRBlock, CompactRows or ndarray, shape (n, p).
+    parts
+        ``(block,)``, or ``(block, allowance)`` with the bytes that may be kept of each row. Blocks
+        are CSRBlock, GeneMajorRows or ndarray of shape (n, p); there is at least one.
     vectors
-        float64, shape (p, b).
-    keep_bytes_per_row
-        Also keep the rows, if on average they take no more memory than this.
+        float32 or float64, shape (p, b).
+    offset
+        Coordinates of the mean, shape (b,).
+    first
+        Also sum the columns and the squares.
 
     Returns
     -------
-    The state of the n rows.
+    The state of all rows.
     """
-    n, p = block.shape
-    kept = kept_rows(block, keep_bytes_per_row * n) if keep_bytes_per_row > 0 else None
-    product, sums = np.zeros((p, vectors.shape[1])), np.zeros(p)
-    if not isinstance(block, np.ndarray):
-        squares = _sparse_product(block, np.ascontiguousarray(vectors), sums, product)
-        return GramProduct(n, sums, squares, product, kept)
+    vectors = np.ascontiguousarray(vectors)
+    p, b = vectors.shape
+    start = np.zeros(b) if offset is None else -offset
+    state = GramProduct(0, np.zeros_like(vectors), np.zeros(b), np.zeros(p if first else 0), 0.0)
+    for block, *allowance in parts:
+        rows = gene_major(block) if isinstance(block, CSRBlock) else block
+        state.n += rows.shape[0]
+        if isinstance(rows, np.ndarray):
+            _add_dense(state, rows, vectors, start, first)
+        else:
+            _add_sparse(state, rows, vectors, start, first)
+        if allowance:
+            state.kept += (rows if rows.nbytes <= allowance[0].sum() else None,)
+        del block, rows  # before the next one is read
+    return state
+
+
+def _add_sparse(
+    state: GramProduct,
+    rows: GeneMajorRows,
+    vectors: NDArray[Any],
+    start: NDArray[np.float64],
+    first: bool,
+) -> None:
+    arrays = rows.data, rows.rows, rows.starts
+    if first:
+        state.squares += _add_column_sums(rows.data, rows.starts, state.sums)
+    coordinates = np.empty((rows.shape[0], len(start)), vectors.dtype)
+    coordinates[:] = start
+    _add_coordinates(*arrays, vectors, coordinates)
+    _add_product(*arrays, coordinates, state.product)
+    state.totals += coordinates.sum(axis=0, dtype=np.float64)
+
+
+def _add_dense(
+    state: GramProduct,
+    block: NDArray[Any],
+    vectors: NDArray[Any],
+    start: NDArray[np.float64],
+    first: bool,
+) -> None:
+    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+        for low in range(0, len(block), ROWS_AT_A_TIME):
+            rows = block[low : low + ROWS_AT_A_TIME].astype(vectors.dtype, copy=False)
+            coordinates = rows @ vectors
+            coordinates += start.astype(vectors.dtype)
+            state.product += rows.T @ coordinates
+            state.totals += coordinates.sum(axis=0, dtype=np.float64)
+            if first:
+                wide = block[low : low + ROWS_AT_A_TIME].astype(np.float64, copy=False)
+                state.sums += wide.sum(axis=0)
+                state.squares += float(np.square(wide).sum())
+
+
+@compiled
+def _add_column_sums(data: NDArray[Any], starts: NDArray[Any], sums: NDArray[np.float64]) -> float:
     squares = 0.0
-    with one_blas_thread():
-        for start in range(0, n, ROWS_AT_A_TIME):
-            rows = block[start : start + ROWS_AT_A_TIME].astype(np.float64, copy=False)
-            product += rows.T @ (rows @ vectors)
-            sums += rows.sum(axis=0)
-            squares += float(np.square(rows).sum())
-    return GramProduct(n, sums, squares, product, kept)
-
-
-def _sparse_product(
-    block: Any,
-    vectors: NDArray[np.float64],
-    sums: NDArray[np.float64],
-    product: NDArray[np.float64],
-) -> float:
-    """Gene by gene: then the vectors are read, and the product written, once and in order."""
-    indices = block.indices.astype(np.int64 if block.shape[1] > 1 << 31 else np.int32, copy=False)
-    by_gene = sp.csr_array((block.data, indices, block.indptr), shape=block.shape).tocsc()
-    arrays = by_gene.data, by_gene.indices, by_gene.indptr.astype(np.int64, copy=False)
-    coordinates = np.zeros((block.shape[0], vectors.shape[1]))
-    squares = _add_coordinates(*arrays, vectors, coordinates, sums)
-    _add_product(*arrays, coordinates, product)
+    for gene in range(len(starts) - 1):
+        total = 0.0
+        for k in range(starts[gene], starts[gene + 1]):
+            value = np.float64(data[k])
+            total += value
+            squares += value * value
+        sums[gene] += total
     return squares
 
 
@@ -117,36 +169,46 @@ def _sparse_product(
 def _add_coordinates(
     data: NDArray[Any],
     rows: NDArray[Any],
-    starts: NDArray[np.int64],
-    vectors: NDArray[np.float64],
-    coordinates: NDArray[np.float64],
-    sums: NDArray[np.float64],
-) -> float:
-    squares = 0.0
+    starts: NDArray[Any],
+    vectors: NDArray[Any],
+    coordinates: NDArray[Any],
+) -> None:
+    cast = np.empty(1, vectors.dtype)  # the value in the precision of the vectors
     for gene in range(len(starts) - 1):
         vector = vectors[gene]
         for k in range(starts[gene], starts[gene + 1]):
-            value = np.float64(data[k])
-            sums[gene] += value
-            squares += value * value
+            cast[0] = data[k]
+            value = cast[0]
             at = coordinates[rows[k]]
             for c in range(len(vector)):
                 at[c] += value * vector[c]
-    return squares
 
 
 @compiled
 def _add_product(
     data: NDArray[Any],
     rows: NDArray[Any],
-    starts: NDArray[np.int64],
-    coordinates: NDArray[np.float64],
-    product: NDArray[np.float64],
+    starts: NDArray[Any],
+    coordinates: NDArray[Any],
+    product: NDArray[Any],
 ) -> None:
+    cast = np.empty(4, product.dtype)
     for gene in range(len(starts) - 1):
         total = product[gene]
-        for k in range(starts[gene], starts[gene + 1]):
-            value = np.float64(data[k])
-            at = coordinates[rows[k]]
+        k, stop = starts[gene], starts[gene + 1]
+        while k + 4 <= stop:  # four at a time load and store the total once
+            for j in range(4):
+                cast[j] = data[k + j]
+            v0, v1, v2, v3 = cast[0], cast[1], cast[2], cast[3]
+            a0, a1 = coordinates[rows[k]], coordinates[rows[k + 1]]
+            a2, a3 = coordinates[rows[k + 2]], coordinates[rows[k + 3]]
             for c in range(len(total)):
-                total[c] += value * at[c]
+                total[c] += (v0 * a0[c] + v1 * a1[c]) + (v2 * a2[c] + v3 * a3[c])
+            k += 4
+        while k < stop:
+            cast[0] = data[k]
+            v0 = cast[0]
+            a0 = coordinates[rows[k]]
+            for c in range(len(total)):
+                total[c] += v0 * a0[c]
+            k += 1

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lazyomics.kernels.block import CSRBlock
+from lazyomics.kernels.row_scaling import sums_between
 from lazyomics.kernels.steps import Block, Step
-from lazyomics.kernels.totals import rows_sum
 
 __all__ = ["Flavor", "LogRatioCols", "LogRatioRows"]
 
@@ -64,7 +64,7 @@ class LogRatioRows(Step):
         n_cols = max(1, block.shape[1])
         if isinstance(block, CSRBlock) and self.flavor == "seurat":
             logs = np.log1p(block.data, dtype=np.float64)
-            center = np.exp(rows_sum(logs, block.indptr) / n_cols).astype(dtype)
+            center = np.exp(sums_between(logs, block.indptr) / n_cols).astype(dtype)
             repeated = np.repeat(center, np.diff(block.indptr))
             data = np.log1p(np.divide(block.data, repeated, dtype=dtype))
             return CSRBlock.from_arrays(data, block.indices, block.indptr, block.shape)

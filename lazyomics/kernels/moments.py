@@ -213,13 +213,14 @@ def _add_powers(
         slot = slots[row]
         if slot >= 0:
             mine = sums[slot]
-            for k in range(indptr[row], indptr[row + 1]):
-                value = np.float64(data[k])
-                gene = indices[k]
+            start, stop = indptr[row], indptr[row + 1]
+            values, genes = data[start:stop], indices[start:stop]
+            for k in range(len(values)):
+                value = np.float64(values[k])
+                gene = np.uint64(genes[k])  # never negative: no need to count from the end
                 mine[gene, 0] += value
                 mine[gene, 1] += value * value
-                if value > 0:
-                    mine[gene, 2] += 1.0
+                mine[gene, 2] += np.float64(value > 0)
 
 
 @compiled

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lazyomics.kernels.blas import one_blas_thread
 from lazyomics.kernels.compiled import compiled
+from lazyomics.kernels.gene_major import GeneMajorRows
 
 __all__ = ["project"]
 
@@ -27,7 +28,7 @@ def project(
     Parameters
     ----------
     block
-        CSRBlock, CompactRows or ndarray, shape (n, p).
+        CSRBlock, CompactRows, GeneMajorRows or ndarray, shape (n, p).
     axes
         One axis a column, float64, shape (p, k).
     offset
@@ -48,6 +49,12 @@ def project(
     """
     out = np.empty((block.shape[0], axes.shape[1]), dtype=np.dtype(result_dtype))
     start = np.zeros(axes.shape[1]) if offset is None else -offset
+    if isinstance(block, GeneMajorRows):
+        wide = np.empty(out.shape)
+        wide[:] = start
+        axes = np.ascontiguousarray(axes)
+        _project_by_gene(block.data, block.rows, block.starts, axes, wide)
+        return wide.astype(out.dtype, copy=False)
     if not isinstance(block, np.ndarray):
         indptr = block.indptr.astype(np.int64, copy=False)
         _project_rows(block.data, block.indices, indptr, np.ascontiguousarray(axes), start, out)
@@ -79,3 +86,20 @@ def _project_rows(
                 at[c] += value * axis[c]
         for c in range(len(start)):
             out[row, c] = at[c]
+
+
+@compiled
+def _project_by_gene(
+    data: NDArray[Any],
+    rows: NDArray[Any],
+    starts: NDArray[Any],
+    axes: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    for gene in range(len(starts) - 1):
+        axis = axes[gene]
+        for k in range(starts[gene], starts[gene + 1]):
+            value = np.float64(data[k])
+            at = out[rows[k]]
+            for c in range(len(axis)):
+                at[c] += value * axis[c]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from lazyomics.kernels.block import CSRBlock
 from lazyomics.kernels.compiled import compiled
+from lazyomics.kernels.row_scaling import sums_between
 from lazyomics.kernels.top_values import top_sums
-from lazyomics.kernels.totals import rows_sum
 
 __all__ = ["GeneTotals", "QcState", "cell_qc", "gene_totals", "qc_state"]
 
@@ -128,13 +128,13 @@ def cell_qc(
 def _sparse_cell_qc(
     block: CSRBlock, masks: NDArray[np.bool_], tops: tuple[int, ...], out: NDArray[np.float64]
 ) -> None:
-    out[:, 0] = rows_sum(block.data != 0, block.indptr)
-    out[:, 1] = rows_sum(block.data, block.indptr)
+    out[:, 0] = sums_between(block.data != 0, block.indptr)
+    out[:, 1] = sums_between(block.data, block.indptr)
     if tops:
         out[:, 2 : 2 + len(tops)] = top_sums(block, tops)
     for k, mask in enumerate(masks):
         inside = np.where(mask[block.indices], block.data, 0)
-        out[:, 2 + len(tops) + k] = rows_sum(inside, block.indptr)
+        out[:, 2 + len(tops) + k] = sums_between(inside, block.indptr)
 
 
 @compiled

@@ -95,21 +95,29 @@ class NormalizeRows(Step):
     full_rows: ClassVar[bool] = True
 
     def __call__(self, block: Block) -> Block:
+        return scale_rows(block, self.factors(block))
+
+    def factors(self, block: Block) -> NDArray[np.float64]:
+        """What each row is multiplied by, shape (n_rows,)."""
         from lazyomics.kernels.totals import row_totals
 
         totals = row_totals(block, exclude=self.exclude)
         with np.errstate(divide="ignore", invalid="ignore"):
-            factors = np.where(totals == 0, 1.0, self.target / totals)
-        return scale_rows(block, factors)
+            return np.where(totals == 0, 1.0, self.target / totals)
+
+
+def floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Type of scaled values: as they are, float32 for integers."""
+    return dtype if np.issubdtype(dtype, np.floating) else np.dtype(np.float32)
 
 
 def scale_rows(block: Block, factors: NDArray[np.float64]) -> Block:
     """Multiply each row by its factor, in the block's floating type (float32 for integers)."""
-    dtype = block.dtype if np.issubdtype(block.dtype, np.floating) else np.dtype(np.float32)
+    dtype = floating(block.dtype)
     if isinstance(block, CSRBlock):
-        counts = np.diff(block.indptr)
-        data = np.multiply(block.data, np.repeat(factors.astype(dtype), counts), dtype=dtype)
-        return CSRBlock.from_arrays(data, block.indices, block.indptr, block.shape)
+        from lazyomics.kernels.row_scaling import scaled
+
+        return scaled(block, factors, dtype)
     return np.multiply(block, factors[:, None].astype(dtype), dtype=dtype)
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lazyomics.kernels.block import CSRBlock
+from lazyomics.kernels.row_scaling import sums_between
 
-__all__ = ["row_positives", "row_totals", "rows_sum"]
+__all__ = ["row_positives", "row_totals"]
 
 
 def row_totals(block: Any, *, exclude: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
@@ -39,7 +40,7 @@ def row_totals(block: Any, *, exclude: NDArray[np.bool_] | None = None) -> NDArr
         values = block.data
         if exclude is not None:
             values = np.where(exclude[block.indices], 0, values)
-        return rows_sum(values, block.indptr)
+        return sums_between(values, block.indptr)
     if exclude is not None:
         return np.asarray(np.sum(block, axis=1, dtype=np.float64, where=~exclude))
     return np.asarray(np.sum(block, axis=1, dtype=np.float64))
@@ -48,16 +49,5 @@ def row_totals(block: Any, *, exclude: NDArray[np.bool_] | None = None) -> NDArr
 def row_positives(block: Any) -> NDArray[np.float64]:
     """Count the values above zero in each row, as float64 (exact up to 2**53)."""
     if isinstance(block, CSRBlock):
-        return rows_sum(block.data > 0, block.indptr)
+        return sums_between(block.data > 0, block.indptr)
     return np.count_nonzero(block > 0, axis=1).astype(np.float64)
-
-
-def rows_sum(values: NDArray[Any], indptr: NDArray[Any]) -> NDArray[np.float64]:
-    """Sum one value per stored element over the rows that ``indptr`` delimits."""
-    out = np.zeros(len(indptr) - 1)
-    # reduceat gives values[start] for an empty row, and cannot start behind the last value
-    filled = np.flatnonzero(np.diff(indptr))
-    if len(filled):
-        starts = indptr[:-1][filled]
-        out[filled] = np.add.reduceat(values, starts, dtype=np.float64)
-    return out

@@ -58,8 +58,8 @@ def _lanczos(
 
     p = len(matrix)
     start = np.random.default_rng(0).standard_normal(p)
-    with ThreadPoolExecutor(graph.workers()) as pool:
-        bands = np.array_split(matrix, graph.workers())
+    with ThreadPoolExecutor(graph.threads()) as pool:
+        bands = np.array_split(matrix, graph.threads())
         operator: Any = LinearOperator(
             (p, p), matvec=lambda vector: _product(pool, bands, vector), dtype=np.float64
         )

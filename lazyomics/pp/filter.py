@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyomics import graph
 from lazyomics.kernels.qc_state import gene_totals
-from lazyomics.kernels.totals import row_positives, row_totals
+from lazyomics.kernels.totals import row_positives
 from lazyomics.pp.count_dtype import count_dtype
 
 if TYPE_CHECKING:
@@ -80,8 +80,11 @@ def filter_cells(
     name = _single_limit(limits)
     x = _matrix(data)
     of_genes = name.endswith("genes")
-    kernel = row_positives if of_genes else row_totals
-    (numbers,) = graph.compute(graph.collect_rows(x, kernel, dtype=np.float64))
+    if of_genes:
+        found = graph.collect_rows(x, row_positives, dtype=np.float64)
+    else:
+        found = graph.collect_row_totals(x)
+    (numbers,) = graph.compute(found)
     numbers = numbers.astype(np.int64 if of_genes else count_dtype(x.dtype))
     keep = _within(numbers, name, limits[name])
     if not inplace or not _is_annotated(data):

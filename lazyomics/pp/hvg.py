@@ -11,6 +11,7 @@ import pandas as pd
 from lazyomics import graph
 from lazyomics.errors import UnsupportedError
 from lazyomics.kernels.moments import Moments, moments, moments_by_group
+from lazyomics.kernels.steps import Log1p
 from lazyomics.pp.hvg_batches import combine_batches, single_batch
 from lazyomics.pp.hvg_dispersion import Cutoffs, Flavor
 from lazyomics.pp.matrix_choice import RowBlocks, choose_matrix
@@ -118,7 +119,9 @@ def highly_variable_genes(
     cutoffs = _checked(flavor, n_top_genes, bounds)
     kind = cast("Flavor", flavor)
     x = choose_matrix(adata, layer=layer)
-    unlog = _unlog(adata) if flavor == "seurat" else None
+    unlog: float | None = None
+    if flavor == "seurat":
+        x, unlog = _unlogged(x, dict(adata.uns.get("log1p", {})).get("base"))
     if batch_key is None:
         (state,) = graph.compute(graph.fold_rows(x, moments, unlog=unlog))
         frame = single_batch(
@@ -161,9 +164,12 @@ def _checked(
     return Cutoffs(n_top_genes, *bounds)
 
 
-def _unlog(adata: AnnData) -> float:
-    base = dict(adata.uns.get("log1p", {})).get("base")
-    return 1.0 if base is None else float(np.log(base))
+def _unlogged(x: RowBlocks, base: float | None) -> tuple[RowBlocks, float | None]:
+    """The matrix before its logarithm where that is known, or what undoes the logarithm."""
+    below = graph.before_last_step(x, Log1p)
+    if below is not None and below[1].base == base:
+        return below[0], None
+    return x, 1.0 if base is None else float(np.log(base))
 
 
 def _batch_moments(

@@ -10,7 +10,6 @@ import numpy as np
 from lazyomics import graph
 from lazyomics.kernels.highly_expressed import highly_expressed
 from lazyomics.kernels.steps import NormalizeRows
-from lazyomics.kernels.totals import row_totals
 from lazyomics.pp.matrix_choice import RowBlocks, assign_matrix, choose_matrix
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ def _find_highly_expressed(x: RowBlocks, max_fraction: float) -> NDArray[np.bool
 
 def _cell_totals(x: RowBlocks, exclude: NDArray[np.bool_] | None) -> NDArray[np.floating[Any]]:
     """Totals in the precision of the matrix."""
-    (totals,) = graph.compute(graph.collect_rows(x, row_totals, dtype=np.float64, exclude=exclude))
+    (totals,) = graph.compute(graph.collect_row_totals(x, exclude=exclude))
     dtype = x.dtype if np.issubdtype(x.dtype, np.floating) else np.dtype(np.float32)
     return np.asarray(totals, dtype=dtype)
 

@@ -35,7 +35,7 @@ class Components:
     center
         Mean of the columns, shape (p,); None if uncentred.
     kept
-        The rows, if they stayed in memory.
+        The rows that stayed in memory: all of them, or the leading ones.
     """
 
     axes: NDArray[np.float64]
@@ -52,27 +52,36 @@ class Components:
 
 
 def coordinates(x: RowBlocks, found: Components, dtype: DTypeLike) -> NDArray[Any]:
-    """Coordinates of each row, shape (n, k): from the kept rows, or by one more pass."""
+    """Coordinates of each row, shape (n, k): from kept rows, by one more pass over others."""
     offset = None if found.center is None else found.center @ found.axes
     result_dtype = np.dtype(dtype).name
     options: dict[str, Any] = {"axes": found.axes, "offset": offset, "result_dtype": result_dtype}
+    values: list[Any] = []
     if found.kept is not None:
-        return np.concatenate(each_kept(found.kept, partial(project, **options)))
-    (values,) = graph.compute(
-        graph.collect_rows(x, project, dtype=dtype, columns=found.axes.shape[1], **options)
-    )
-    return np.asarray(values)
+        values = each_kept(found.kept, partial(project, **options))
+        x = x[sum(map(len, values)) :]
+    if x.shape[0] or not values:
+        columns = found.axes.shape[1]
+        rest = graph.collect_rows(x, project, dtype=dtype, columns=columns, **options)
+        values += graph.compute(rest)
+    return np.concatenate(values)
 
 
 def each_kept(kept: KeptRows, kernel: Callable[[Any], Any]) -> list[Any]:
     """Call a kernel that releases the interpreter lock on each kept block, in order."""
-    with ThreadPoolExecutor(graph.workers()) as pool:
+    with ThreadPoolExecutor(graph.threads()) as pool:
         return list(pool.map(kernel, kept))
 
 
 def keep_budget(x: RowBlocks, other_bytes: int) -> float:
-    """Bytes a row that may be kept beside ``other_bytes``; 0 if the matrix is in memory anyway."""
+    """Bytes a row that may be kept beside ``other_bytes``.
+
+    Nothing is kept if the matrix is in memory anyway, or if workers elsewhere would have to send
+    it: they read the file again.
+    """
     recipe = graph.recipe_of(x)
+    if not graph.runs_here():
+        return 0.0
     if recipe is not None and isinstance(recipe.source, graph.MemorySource):
         return 0.0
     return max(0, config.memory() - other_bytes) / max(1, x.shape[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lazyomics import config, graph
-from lazyomics.kernels.gram import Scatter, scatter
+from lazyomics.kernels.gram import Scatter, scatter_of_run
 from lazyomics.pp.eigenpairs import largest_eigenpairs
 from lazyomics.pp.matrix_choice import RowBlocks
 from lazyomics.pp.pca_components import Components, keep_budget
@@ -16,8 +16,8 @@ GENES_FOR_EXACT = 6000
 
 
 def exact_bytes(n_vars: int) -> int:
-    """Memory of the scatter matrices: packed float64 and a product in flight for each worker."""
-    return (graph.workers() + 2) * n_vars**2 * 8
+    """Memory of the scatter matrices: packed float64 and a product in flight for each thread."""
+    return (graph.threads() + 2) * n_vars**2 * 8
 
 
 def exact_fits(n_vars: int) -> bool:
@@ -38,7 +38,7 @@ def exact_components(x: RowBlocks, k: int, *, zero_center: bool) -> Components:
         PCA if True, truncated SVD if False.
     """
     keep = keep_budget(x, exact_bytes(x.shape[1]))
-    (state,) = graph.compute(graph.fold_rows(x, scatter, keep_bytes_per_row=keep))
+    (state,) = graph.compute(graph.fold_runs(x, scatter_of_run, keep_bytes_per_row=keep))
     if not np.isfinite(state.packed).all():
         raise ValueError("PCA needs finite values, but the data contains NaN or infinity.")
     return (_centred if zero_center else _uncentred)(state, k).with_fixed_signs()

@@ -2,198 +2,170 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from functools import partial, reduce
-from operator import add
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lazyomics import graph
+from lazyomics.errors import warn_user
 from lazyomics.kernels.blas import one_blas_thread
-from lazyomics.kernels.gram_product import GramProduct, gram_product
-from lazyomics.pp.matrix_choice import RowBlocks
-from lazyomics.pp.pca_components import Components, each_kept, keep_budget
+from lazyomics.pp.gram_operator import GramOperator
+from lazyomics.pp.krylov_space import KrylovSpace
+from lazyomics.pp.pca_components import Components
+from lazyomics.pp.tall_products import orthonormal
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
-    from lazyomics.kernels.kept_rows import KeptRows
+    from lazyomics.pp.matrix_choice import RowBlocks
 
-__all__ = ["PASSES", "krylov_components"]
+__all__ = ["MOST_PASSES", "krylov_components"]
 
-PASSES = 12  # at most, over a matrix that cannot be kept
-PRODUCTS_IN_MEMORY = 150  # at most, over one that was
-TOLERANCE_BY_PASSES = 1e-3  # residual / eigenvalue at which to stop
-TOLERANCE_IN_MEMORY = 1e-6
-BLOCKS_BEFORE_RESTART = 8
-NEGLIGIBLE = 1e-12
+MOST_PASSES = 10
+TOLERANCE_BY_PASSES = 1e-3
+TOLERANCE_IN_MEMORY = 1e-5
+SINGLE_PRECISION_FLOOR = 5e-7  # residual / largest eigenvalue that products in float32 reach
+SQUARES_IN_SINGLE_PRECISION = (1e-20, 1e30)  # others would under- or overflow
+# Directions this much shorter than the largest eigenvalue are rounding, not data.
+NEGLIGIBLE = {np.dtype(np.float32): 1e-9, np.dtype(np.float64): 1e-13}
+ZERO = 1e-12
 
 
-def krylov_components(x: RowBlocks, k: int, *, zero_center: bool, seed: int) -> Components:
-    """First k components by repeated products with the (implicitly centred) Gram matrix.
+def krylov_components(
+    x: RowBlocks,
+    k: int,
+    *,
+    zero_center: bool,
+    seed: int,
+    tol: float | None = None,
+    max_passes: int | None = None,
+) -> Components:
+    """First k components by block Lanczos iteration on the (implicitly centred) Gram matrix.
 
-    The basis grows by the residuals of the current axes; Rayleigh-Ritz on all of it gives the
-    next ones. If the rows fit the memory budget, the first pass keeps them and the iteration runs
-    in memory until it is exact for practical purposes; otherwise each step is a pass over the
-    matrix and ends when residuals are below 0.1 % of the eigenvalues.
+    The first pass starts at random, sums the columns and keeps the rows that fit the memory
+    budget. If those are all, the iteration runs in memory; otherwise each step is a pass over the
+    others. Products are taken in float32 around the mean, or in float64 where that does not reach
+    the tolerance.
 
     Parameters
     ----------
     x
         Matrix of row blocks, shape (n, p).
     k
-        Number of components.
+        Number of components, below n and p.
     zero_center
         PCA if True, truncated SVD if False.
     seed
         Of the random start.
+    tol
+        Largest residual of an eigenvector relative to its eigenvalue at which to stop; by default
+        1e-5 in memory, 1e-3 by passes.
+    max_passes
+        Over rows that do not fit, the one for coordinates included; by default 10.
+
+    Returns
+    -------
+    Components, with all or the leading rows kept.
+
+    Raises
+    ------
+    ValueError
+        If values are not finite, or ``tol`` or ``max_passes`` is too small.
 
     Warns
     -----
     UserWarning
-        If the passes did not suffice.
+        If the passes did not suffice, by how much and for which components.
+
+    Notes
+    -----
+    Passes over X: 1 if the rows fit, otherwise at most ``max_passes`` - 1, and one more is left
+    for coordinates. Peak memory: ``lazyomics.memory`` and the blocks in flight.
 
     References
     ----------
     Musco, C. & Musco, C. (2015). Randomized block Krylov methods for stronger and faster
     approximate singular value decomposition. doi:10.48550/arXiv.1504.05477
+
+    Zhou, Y. & Saad, Y. (2008). Block Krylov-Schur method for large symmetric eigenvalue problems.
+    doi:10.1007/s11075-008-9192-9
     """
-    n, p = x.shape
-    width = min(k + max(14, k // 4), n, p)
-    operator = _Operator(x, zero_center)
-    basis = _Basis.empty(p)
+    max_passes = MOST_PASSES if max_passes is None else max_passes
+    if max_passes < 3:
+        raise ValueError(f"max_passes must be at least 3, found {max_passes}")
+    if tol is not None and not 0 < tol < 1:
+        raise ValueError(f"tol must be between 0 and 1, found {tol}")
+    operator = GramOperator(x, k, zero_center=zero_center, max_passes=max_passes)
+    rng = np.random.default_rng(seed)
     with one_blas_thread():
-        block, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((p, width)))
-        while block.shape[1]:
-            basis = basis.extended(block, operator(block))
-            values, axes, residual = basis.ritz(width)
-            error = _relative_error(values[:k], residual[:, :k])
-            if error <= operator.tolerance:
-                break
-            if operator.products >= operator.most_products:
-                _warn(operator.products, error)
-                break
-            if basis.size + width > BLOCKS_BEFORE_RESTART * width:
-                basis = basis.restarted(width)
-            block = basis.new_directions(residual, values[0])
-    return operator.components(axes[:, :k], values[:k]).with_fixed_signs()
-
-
-def _relative_error(values: NDArray[np.float64], residual: NDArray[np.float64]) -> float:
-    """Largest residual relative to its eigenvalue; where that is nothing, to the largest one."""
-    largest = max(values[0], np.finfo(np.float64).tiny)
-    sizes = np.linalg.norm(residual, axis=0)
-    relative = sizes / np.maximum(values, NEGLIGIBLE * largest)
-    return float(np.max(np.where(sizes <= NEGLIGIBLE * largest, 0.0, relative)))
-
-
-def _warn(products: int, error: float) -> None:
-    warnings.warn(
-        f"PCA stopped after {products} products with residuals up to {error:.1e} of the "
-        "variance; the last components are approximate. With more memory "
-        "(lazyomics.memory) the iteration could go on without reading the file.",
-        UserWarning,
-        stacklevel=5,
-    )
-
-
-class _Operator:
-    """The Gram matrix as something to multiply by: a pass over x, or over the kept rows."""
-
-    def __init__(self, x: RowBlocks, zero_center: bool) -> None:
-        self.x = x
-        self.zero_center = zero_center
-        self.products = 0
-        self.kept: KeptRows | None = None
-        self.state: GramProduct
-
-    @property
-    def tolerance(self) -> float:
-        return TOLERANCE_BY_PASSES if self.kept is None else TOLERANCE_IN_MEMORY
-
-    @property
-    def most_products(self) -> int:
-        return PASSES if self.kept is None else PRODUCTS_IN_MEMORY
-
-    def __call__(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-        self.state = self._product(vectors)
-        self.products += 1
-        mean = self.state.sums / max(self.state.n, 1)
-        if not self.zero_center:
-            return self.state.product
-        return self.state.product - np.outer(self.state.sums, mean @ vectors)
-
-    def _product(self, vectors: NDArray[np.float64]) -> GramProduct:
-        kernel = partial(gram_product, vectors=vectors)
-        if self.kept is not None:
-            return reduce(add, each_kept(self.kept, kernel))
-        keep = keep_budget(self.x, 4 * BLOCKS_BEFORE_RESTART * vectors.nbytes)
-        keep = keep if self.products == 0 else 0.0
-        fold = graph.fold_rows(self.x, gram_product, vectors=vectors, keep_bytes_per_row=keep)
-        (state,) = graph.compute(fold)
-        if not np.isfinite(state.squares):
-            raise ValueError("PCA needs finite values, but the data contains NaN or infinity.")
-        self.kept = state.kept
-        return GramProduct(state.n, state.sums, state.squares, state.product)
-
-    def components(self, axes: NDArray[np.float64], values: NDArray[np.float64]) -> Components:
-        n, sums = self.state.n, self.state.sums
-        mean = sums / max(n, 1)
-        total = max(self.state.squares - float(sums @ mean), np.finfo(np.float64).tiny)
-        values = np.maximum(values, 0)
-        if self.zero_center:
-            return Components(axes, values / max(n - 1, 1), values / total, mean, self.kept)
-        spread = np.maximum(values - n * np.square(mean @ axes), 0)
-        return Components(axes, spread / max(n, 1), spread / total, None, self.kept)
+        start = operator.start(rng.standard_normal((x.shape[1], operator.width)))
+        if tol is None:
+            tol = TOLERANCE_BY_PASSES if operator.reads else TOLERANCE_IN_MEMORY
+        low, high = SQUARES_IN_SINGLE_PRECISION
+        single = tol >= 2 * SINGLE_PRECISION_FLOOR and low < operator.squares < high
+        found = _iterate(operator, start, k, tol, np.float32 if single else np.float64, rng)
+        if single and found.floor > tol and not operator.exhausted:
+            found = _iterate(operator, found.wider_axes, k, tol, np.float64, rng)
+        axes, _ = orthonormal(found.wider_axes[:, :k], 0.0)
+    if found.errors.max() > tol:
+        _warn(operator, found.errors, tol)
+    return operator.components(axes, found.values).with_fixed_signs()
 
 
 @dataclass(frozen=True, eq=False)
-class _Basis:
-    """Orthonormal vectors, shape (p, m), their images, and the Gram matrix seen within them."""
+class _Found:
+    """Eigenvalues, descending, vectors (a few more than asked for), and relative residuals."""
 
-    vectors: NDArray[np.float64]
-    images: NDArray[np.float64]
-    within: NDArray[np.float64]
-
-    @classmethod
-    def empty(cls, p: int) -> _Basis:
-        return cls(np.zeros((p, 0)), np.zeros((p, 0)), np.zeros((0, 0)))
+    values: NDArray[np.float64]
+    wider_axes: NDArray[np.float64]
+    errors: NDArray[np.float64]
 
     @property
-    def size(self) -> int:
-        return self.vectors.shape[1]
+    def floor(self) -> float:
+        """Relative residual below which rounding in float32 may hide."""
+        smallest = max(float(self.values[-1]), ZERO * float(self.values[0]))
+        return SINGLE_PRECISION_FLOOR * float(self.values[0]) / smallest if smallest > 0 else 0.0
 
-    def extended(self, block: NDArray[np.float64], image: NDArray[np.float64]) -> _Basis:
-        vectors, images = np.hstack([self.vectors, block]), np.hstack([self.images, image])
-        within = np.zeros((vectors.shape[1],) * 2)
-        within[: self.size, : self.size] = self.within
-        within[:, self.size :] = vectors.T @ image
-        within[self.size :, : self.size] = within[: self.size, self.size :].T
-        return _Basis(vectors, images, within)
 
-    def ritz(self, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Best k eigenvalues (descending) and vectors within the basis, and the residuals."""
-        values, turn = np.linalg.eigh((self.within + self.within.T) / 2)
-        values, turn = values[::-1][:k], turn[:, ::-1][:, :k]
-        axes = self.vectors @ turn
-        return values, axes, self.images @ turn - axes * values
+def _iterate(
+    operator: GramOperator,
+    start: NDArray[np.float64],
+    k: int,
+    tol: float,
+    dtype: DTypeLike,
+    rng: np.random.Generator,
+) -> _Found:
+    """Extend a space of images until the best k vectors in it are good enough."""
+    space = KrylovSpace(start, operator.room, dtype)
+    while True:
+        width = space.next.shape[1]
+        if width == 0:
+            space.fill(rng, operator.width)
+        elif space.size + width > space.room:
+            space.restart(min(k + operator.width, space.room - width))
+        space.extend(operator(space.next, dtype), NEGLIGIBLE[np.dtype(dtype)])
+        if space.size < k:
+            continue
+        values, _, sizes = space.ritz(k)
+        errors = _relative(values, sizes)
+        if errors.max() <= tol or operator.exhausted:
+            _, wider, _ = space.ritz(k + operator.width // 4)
+            return _Found(values, space.combined(wider), errors)
 
-    def restarted(self, k: int) -> _Basis:
-        """Only the best k directions, so that memory stays bounded."""
-        _, turn = np.linalg.eigh((self.within + self.within.T) / 2)
-        turn = turn[:, ::-1][:, : 2 * k]
-        return _Basis(self.vectors @ turn, self.images @ turn, turn.T @ self.within @ turn)
 
-    def new_directions(self, residual: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
-        """Orthonormal part of the residuals outside the basis; negligible ones are dropped."""
-        from scipy.linalg import qr
+def _relative(values: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Residuals relative to eigenvalues; where these are nothing, to the largest one."""
+    largest = max(values[0], np.finfo(np.float64).tiny)
+    relative = sizes / np.maximum(values, ZERO * largest)
+    return np.where(sizes <= ZERO * largest, 0.0, relative)
 
-        for _ in range(2):  # twice is enough to be orthogonal to rounding
-            residual = residual - self.vectors @ (self.vectors.T @ residual)
-        block, sizes, _ = qr(residual, mode="economic", pivoting=True)
-        used = np.abs(np.diag(sizes)) > NEGLIGIBLE * max(scale, 1e-300)
-        block = block[:, used]
-        block = block - self.vectors @ (self.vectors.T @ block)
-        return np.asarray(np.linalg.qr(block)[0])
+
+def _warn(operator: GramOperator, errors: NDArray[np.float64], tol: float) -> None:
+    late = np.flatnonzero(errors > tol) + 1
+    what = f"component {late[0]}" if len(late) == 1 else f"{len(late)} components from {late[0]} on"
+    done = f"{operator.products + 1} passes" if operator.reads else f"{operator.products} products"
+    warn_user(
+        f"PCA stopped after {done} with residuals up to {errors.max():.1e} of the variance, above "
+        f"tol={tol:g}, in {what}; components are approximate. Allow more passes (max_passes), "
+        "or more memory (lazyomics.memory), so that the rows need not be read again."
+    )

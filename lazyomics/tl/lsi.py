@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazyomics import config, graph
+from lazyomics import graph
 from lazyomics.container.choose import get_matrix
 from lazyomics.container.mudata.choose_modality import choose_modality
 from lazyomics.container.slots import matrix_bytes
-from lazyomics.kernels.project import project
+from lazyomics.kernels.blas import one_blas_thread
+from lazyomics.pp.pca_components import coordinates
 from lazyomics.pp.pca_krylov import krylov_components
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["lsi"]
 
+SMALL = 64 << 20  # bytes: ARPACK then takes seconds, beyond it soon minutes
+
 
 def lsi(
     data: AnnData | MuData,
@@ -29,12 +32,14 @@ def lsi(
     n_comps: int = 50,
     layer: str | None = None,
     random_state: int = 0,
+    tol: float | None = None,
+    max_passes: int | None = None,
 ) -> None:
     """Latent semantic indexing as muon does it: a truncated SVD, eagerly and out of core.
 
-    Run it on the result of ``pp.tfidf``. A matrix that fits the memory budget is loaded and
-    decomposed by ARPACK; a larger one is read pass by pass, until the residuals are below 0.1 %.
-    The entry of largest size of each loading is positive.
+    Run it on the result of ``pp.tfidf``. A small matrix (64 MiB) is loaded and decomposed by
+    ARPACK; a larger one by the block Lanczos iteration of ``pp.pca``. The entry of largest size of
+    each loading is positive.
 
     Parameters
     ----------
@@ -48,6 +53,12 @@ def lsi(
         Layer to use instead of X.
     random_state
         Seed of the start.
+    tol
+        For the iteration: residual of a loading, relative to its squared singular value, at which
+        to stop; by default 1e-5 in memory, 1e-3 by passes.
+    max_passes
+        For the iteration: how often the file may be read, at least 3, by default 10. What fits
+        the memory budget is read once.
 
     Returns
     -------
@@ -59,11 +70,17 @@ def lsi(
     ValueError
         If the matrix has fewer than two rows or columns.
 
+    Warns
+    -----
+    UserWarning
+        If the passes did not suffice, how large the residuals are, and of which components.
+
     Notes
     -----
-    Passes over X: 1 if it fits the memory budget (``lazyomics.memory``), otherwise up to 13. Peak
-    memory: the matrix in the first case; otherwise the blocks in flight and about 16 · n_comps
-    numbers for each variable.
+    Passes over X: 1 if it fits the memory budget (``lazyomics.memory``), otherwise up to
+    ``max_passes`` over the rows that do not fit. Peak memory: the budget and the blocks in flight,
+    or, where that is more, about 1,500 bytes for each variable and thread (50 components).
+    Accuracy: see ``pp.pca``.
 
     References
     ----------
@@ -85,11 +102,10 @@ def lsi(
     k = min(n_comps, min(x.shape) - 1)
     if k < 1:
         raise ValueError(f"n_comps must be at least 1, found {n_comps}")
-    held = adata.X if layer is None else adata.layers[layer]
-    if graph.is_in_memory(held) or matrix_bytes(x) <= config.memory():
-        cells, sizes, loadings = _loaded(graph.materialize(held), k, random_state)
+    if matrix_bytes(x) <= SMALL:
+        cells, sizes, loadings = _loaded(graph.materialize(x), k, random_state)
     else:
-        cells, sizes, loadings = _by_passes(x, k, random_state)
+        cells, sizes, loadings = _by_iteration(x, k, random_state, tol, max_passes)
     signs = np.sign(loadings[np.abs(loadings).argmax(axis=0), np.arange(k)])
     cells, loadings = cells * signs, loadings * signs
     if scale_embeddings:
@@ -111,10 +127,12 @@ def _loaded(matrix: Any, k: int, seed: int) -> tuple[NDArray[Any], NDArray[Any],
     return cells[:, order], sizes[order], loadings[order].T
 
 
-def _by_passes(x: Any, k: int, seed: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def _by_iteration(
+    x: Any, k: int, seed: int, tol: float | None, max_passes: int | None
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """The same without loading the matrix: axes by iteration, made exact on their span."""
-    axes = krylov_components(x, k, zero_center=False, seed=seed).axes
-    scores = graph.collect_rows(x, project, dtype=np.float64, columns=k, axes=axes)
-    (values,) = graph.compute(scores)
-    cells, sizes, turn = np.linalg.svd(values, full_matrices=False)
-    return cells, sizes, axes @ turn.T
+    found = krylov_components(x, k, zero_center=False, seed=seed, tol=tol, max_passes=max_passes)
+    values = coordinates(x, found, np.float64)
+    with one_blas_thread():
+        cells, sizes, turn = np.linalg.svd(values, full_matrices=False)
+    return cells, sizes, found.axes @ turn.T

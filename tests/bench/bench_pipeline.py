@@ -1,6 +1,6 @@
 """From counts to principal components as whole processes: lazyomics, and scanpy in two ways.
 
-    python tests/bench/bench_pipeline.py [COUNTS.h5ad] [--runs 3] [--peers lazyomics,scanpy]
+    python tests/bench/bench_pipeline.py [COUNTS.h5ad] [--runs 3] [--peers A,B] [--json FILE]
 
 Each run is a process of its own: import, open, normalise, log1p, 2,000 highly variable genes, 50
 components. The programs take turns, so that what else the machine does falls on all of them. The
@@ -25,6 +25,10 @@ from statistics import median
 from typing import NamedTuple
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script
+
+from tests.bench.results import add_results
 
 
 class Run(NamedTuple):
@@ -84,7 +88,7 @@ def run_scanpy_dask(path: str, lap: Callable[[str], None]) -> np.ndarray:
     return components
 
 
-PEERS = {"lazyomics": run_lazyomics, "scanpy": run_scanpy, "scanpy-dask": run_scanpy_dask}
+PEERS = {"lazyomics": run_lazyomics, "scanpy": run_scanpy, "scanpy on dask": run_scanpy_dask}
 
 
 def peak_memory() -> float:
@@ -156,7 +160,7 @@ def processor() -> str:
     return platform.processor()
 
 
-def compare(path: Path, peers: list[str], n_runs: int, folder: Path) -> None:
+def compare(path: Path, peers: list[str], n_runs: int, folder: Path) -> dict[str, float]:
     runs: dict[str, list[Run]] = {peer: [] for peer in peers}
     for i in range(n_runs):
         for peer in peers:
@@ -167,6 +171,7 @@ def compare(path: Path, peers: list[str], n_runs: int, folder: Path) -> None:
         worst = agreement(folder / f"{peers[0]}.npy", folder / f"{other}.npy")
         print(f"\n{peers[0]} and {other}: every component correlates by {worst:.6f} or more")
     print(f"\n{environment(path, n_runs)}")
+    return {peer: median(run.wall for run in measured) for peer, measured in runs.items()}
 
 
 def main() -> None:
@@ -175,6 +180,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--peers", default=",".join(PEERS), help="in this order, with commas")
     parser.add_argument("--n-obs", type=int, default=50_000, help="cells, when simulated")
+    parser.add_argument("--json", type=Path, help="also add the medians to this file")
+    parser.add_argument("--label", default="counts to components", help="name of the job there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = options.path
@@ -183,7 +190,9 @@ def main() -> None:
 
             path = Path(folder) / f"simulated_{options.n_obs}.h5ad"
             simulate(path, n_obs=options.n_obs, n_vars=20_000, compression="gzip")
-        compare(path, options.peers.split(","), options.runs, Path(folder))
+        seconds = compare(path, options.peers.split(","), options.runs, Path(folder))
+    if options.json:
+        add_results(options.json, [{"job": f"pipeline, {options.label}", "seconds": seconds}])
 
 
 if __name__ == "__main__":

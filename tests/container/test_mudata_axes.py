@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 
 import lazyomics as lo
 from tests.container.mudata_cases import (
@@ -123,8 +124,6 @@ def test_update_keeps_all_when_names_change() -> None:
 
 
 def test_new_cells_have_no_neighbours() -> None:
-    import scipy.sparse as sp
-
     mods = modalities("same")
     mdata = lo.MuData({k: mods[k] for k in ("rna", "atac")})
     mdata.obsp["graph"] = sp.eye_array(12, format="csr", dtype=np.float32)
@@ -191,3 +190,37 @@ def test_wrong_positions_are_refused() -> None:
     mods = {"rna": modality("rna", [0, 1], 2)}
     with pytest.raises(lo.errors.ShapeError, match=r"obsmap\['rna'\]"):
         lo.MuData(mods, obs=mods["rna"].obs[[]], obsmap={"rna": [1, 1]})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, bool])
+def test_pairs_of_new_cells_are_missing_as_in_mudata(dtype: type) -> None:
+    """mudata 0.4 fills real numbers with NaN; whole numbers, like 0.3 everything, with −1."""
+    mods = modalities("partial")
+    first = {m: mods[m] for m in ("rna", "atac")}
+    n = len(lo.MuData(first).obs_names)
+    between = np.arange(float(n * n)).reshape(n, n).astype(dtype)
+    ours, theirs = (make(first) for make in (lo.MuData, scverse_mudata))
+    for mdata, added in ((ours, mods["adt"]), (theirs, mods["adt"].to_anndata())):
+        mdata.obsp["distances"] = between
+        mdata.obsp["graph"] = sp.csr_matrix(between)
+        mdata.mod["adt"] = added
+    ours.update()
+    new = ~np.isin(np.asarray(ours.obs_names), np.asarray(lo.MuData(first).obs_names))
+    assert 0 < new.sum() < ours.n_obs
+    old = np.flatnonzero(~new)
+    assert np.isnan(ours.obsp["distances"][new]).all()
+    assert np.isnan(ours.obsp["distances"][:, new]).all()
+    np.testing.assert_array_equal(ours.obsp["distances"][np.ix_(old, old)], between)
+    graph = ours.obsp["graph"]  # a graph stays sparse: there is no edge to a new cell
+    assert graph.nnz == np.count_nonzero(between)
+    assert graph.dtype == dtype
+    np.testing.assert_array_equal(graph.toarray()[np.ix_(old, old)], between)
+    if dtype is bool:
+        return  # mudata writes −1 into booleans, which makes them True
+    with no_pulling(), quiet():
+        theirs.update()
+    expected = np.asarray(theirs.obsp["distances"])
+    missing = np.isnan(expected) | (expected == -1)
+    assert list(theirs.obs_names) == list(ours.obs_names)
+    np.testing.assert_array_equal(missing, np.isnan(ours.obsp["distances"]))
+    np.testing.assert_array_equal(expected[~missing], ours.obsp["distances"][~missing])

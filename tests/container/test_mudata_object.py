@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dask
 import dask.array as da
+import h5py
 import numpy as np
 import pytest
 
@@ -140,3 +143,25 @@ def test_pickles_with_its_joined_columns() -> None:
     assert twin.obs["donor"].tolist() == mdata.obs["donor"].tolist()
     assert twin.obs["rna:leiden"].equals(mdata.obs["rna:leiden"])
     assert not hasattr(mdata, "rna")
+
+
+def test_a_modality_cannot_be_a_mudata(tmp_path: Path) -> None:
+    """mudata holds such an object in memory, but fails to write it: there is no file format."""
+    inner = lo.MuData({m: modalities()[m] for m in ("atac", "adt")})
+    with pytest.raises(lo.errors.UnsupportedError, match=r"'sub'.*mdata\.mod\.update"):
+        lo.MuData({"rna": modalities()["rna"], "sub": inner})
+    outer = lo.MuData({"rna": modalities()["rna"]})
+    outer.mod.update(inner.mod)
+    outer.update()
+    assert list(outer.mod) == ["rna", "atac", "adt"]
+    with quiet():
+        theirs = mudata.MuData({"rna": modalities()["rna"].to_anndata(), "sub": inner.to_mudata()})
+        with pytest.raises(AttributeError, match="items"):
+            theirs.write(tmp_path / "nested.h5mu")
+    with pytest.raises(lo.errors.UnsupportedError, match="'sub' is a MuData itself"):
+        lo.MuData.from_mudata(theirs)
+    outer.write(tmp_path / "flat.h5mu")
+    with h5py.File(tmp_path / "flat.h5mu", "r+") as file:
+        file.create_group("mod/adt/mod/inner")
+    with pytest.raises(lo.errors.FileFormatError, match="found a group of modalities"):
+        lo.read_h5mu(tmp_path / "flat.h5mu")

@@ -44,7 +44,7 @@ def main() -> None:
         many_saves(path, arguments.saves)
         before = path.stat().st_size
         start = time.perf_counter()
-        given_back = lo.repack(path)
+        given_back = lo.repack(path).given_back
         seconds = time.perf_counter() - start
         print(f"repack: {given_back / 1e6:.1f} of {before / 1e6:.0f} MB back in {seconds:.1f} s")
 

@@ -10,6 +10,7 @@ from lazyomics.errors import MissingDependencyError
 from lazyomics.io.chunk_writer import ChunkWriter, chunk_pool
 from lazyomics.io.chunks import native
 from lazyomics.io.compress import chunk_encoder, filter_options
+from lazyomics.io.dataset_options import dataset_options, kwargs_for
 
 NAMES = [None, "gzip", "lzf", "zstd", "lz4", "blosc"]
 
@@ -150,4 +151,42 @@ def test_options_by_name() -> None:
     }
     pytest.importorskip("hdf5plugin", reason="it describes the filters")
     assert dict(filter_options("zstd", 5)) == {"compression": 32015, "compression_opts": (5,)}
+    assert dict(filter_options("zstd", 5, shuffle=True))["shuffle"] is True
     assert "shuffle" not in filter_options("blosc", shuffle=True)
+    assert [dict(filter_options("blosc", shuffle=s))["compression_opts"][5] for s in (0, 1)] == [
+        0,
+        1,
+    ]
+    assert filter_options("none") == filter_options(None, shuffle=True) == {}
+
+
+def test_options_fit_the_type_of_values() -> None:
+    assert "shuffle" not in kwargs_for(dataset_options("gzip"), "f4")
+    assert kwargs_for(dataset_options("gzip"), "i4")["shuffle"] is True
+    assert kwargs_for(dataset_options("gzip", shuffle=True), "f4")["shuffle"] is True
+    assert "shuffle" not in kwargs_for(dataset_options("gzip", shuffle=False), "i4")
+    assert kwargs_for({"compression": "lzf"}, "i4") == {"compression": "lzf"}
+    assert dict(dataset_options("GZIP", 0)) == {"compression": "gzip", "compression_opts": 0}
+
+
+def test_options_are_true_where_something_was_asked_for() -> None:
+    assert not dataset_options()
+    assert dataset_options("none")
+    assert dataset_options(chunk_bytes="1 MiB").chunk_bytes == 1 << 20
+    assert dataset_options(chunk_bytes=100)
+
+
+def test_shuffled_positions_shrink_and_counts_do_not(tmp_path) -> None:
+    """Why integers are shuffled by default, and the values of a matrix are not."""
+    rng = np.random.default_rng(0)
+    counts = np.log1p(rng.poisson(2, 200_000) * np.repeat(rng.random(100), 2000)).astype("f4")
+    positions = np.concatenate([np.sort(rng.choice(28_000, 2000, False)) for _ in range(100)])
+    size = {}
+    for name, values in (("counts", counts), ("positions", positions.astype("i4"))):
+        for shuffle in (False, True):
+            kwargs = {**filter_options("gzip", shuffle=shuffle)}
+            path = tmp_path / f"{name}{shuffle}.h5"
+            with written(path, values, 1, (50_000,), **kwargs) as file:
+                size[name, shuffle] = file["x"].id.get_storage_size()
+    assert size["positions", True] < 0.8 * size["positions", False]
+    assert size["counts", False] < size["counts", True]

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 import lazyomics as lo
 from lazyomics.io.chunks import count_reads
 from tests.container.mudata_cases import (
+    assert_same_modality,
     assert_same_mudata,
     dense,
     modalities,
@@ -156,17 +157,142 @@ def test_modalities_added_and_removed(stored: Path) -> None:
     assert_same_mudata(again, read_with_mudata(stored))
     with h5py.File(stored) as file:
         assert "adt" in file["mod"]
-    lo.read_h5mu(stored).write(overwrite_x=True)
+        assert list(file["mod"].attrs["mod-order"]) == ["rna", "atac", "hto"]
+        assert sorted(file["obsmap"]) == sorted(file["varmap"]) == ["atac", "hto", "rna"]
+
+
+def test_a_removed_modality_can_come_back(stored: Path) -> None:
+    mdata = lo.read_h5mu(stored)
+    before, data = lo.read_h5mu(stored, backed=False), matrix_bytes(stored, "adt")
+    del mdata.mod["adt"]
+    with pytest.warns(lo.errors.XNotWrittenWarning, match=r"lazyomics\.read\('.*/adt'\)"):
+        mdata.write()
+    mdata = lo.read_h5mu(stored)
+    assert list(mdata.mod) == ["rna", "atac"]
+    mdata.mod["adt"] = lo.read(f"{stored}/adt")
+    mdata.write()
+    assert matrix_bytes(stored, "adt") == data
+    again = lo.read_h5mu(stored)
+    assert again.shape == before.shape
+    for mod in before.mod:
+        assert_same_modality(again[mod], before[mod])
+    assert_same_mudata(again, read_with_mudata(stored))
 
 
 def test_a_removed_modality_leaves_the_file_when_asked_for(stored: Path) -> None:
     mdata = lo.read_h5mu(stored)
+    before = matrix_bytes(stored, "atac")
     del mdata.mod["adt"]
-    mdata.write(overwrite_x=True)
+    mdata["rna"].X = mdata["rna"].X * 2
+    with pytest.warns(lo.errors.XNotWrittenWarning, match="mod/adt was removed"):
+        mdata.write(overwrite_x=True)  # replacing X does not delete another modality
+    with h5py.File(stored) as file:
+        assert "adt" in file["mod"]
+    lo.read_h5mu(stored).write(remove_modalities=True)  # one that is left over
     with h5py.File(stored) as file:
         assert sorted(file["mod"]) == ["atac", "rna"]
         assert sorted(file["obsmap"]) == ["atac", "rna"]
+        assert list(file["mod"].attrs["mod-order"]) == ["rna", "atac"]
+    mdata = lo.read_h5mu(stored)
+    del mdata.mod["rna"]
+    mdata.write(remove_modalities=True)
+    with h5py.File(stored) as file:
+        assert list(file["mod"]) == ["atac"]
+    assert matrix_bytes(stored, "atac") == before
+    assert_same_mudata(mdata, read_with_mudata(stored))
     assert_same_mudata(lo.read_h5mu(stored), read_with_mudata(stored))
+
+
+def test_a_new_modality_does_not_replace_one_that_is_left_over(stored: Path) -> None:
+    mdata = lo.read_h5mu(stored)
+    counts = dense(mdata["adt"].X)
+    del mdata.mod["adt"]
+    with pytest.warns(lo.errors.XNotWrittenWarning):
+        mdata.write()
+    mdata.mod["adt"] = modality("adt", [3, 4], 2)
+    with pytest.raises(lo.errors.ShapeError, match="'adt' has shape"):
+        mdata.write()
+    np.testing.assert_array_equal(dense(lo.read(f"{stored}/adt").X), counts)
+    mdata.write(overwrite_x=True)
+    assert_same_mudata(lo.read_h5mu(stored), read_with_mudata(stored))
+
+
+def test_a_selection_does_not_lose_modalities(stored: Path) -> None:
+    mdata = lo.read_h5mu(stored)
+    del mdata.mod["adt"]
+    mdata.update()
+    before = stored.read_bytes()
+    with pytest.raises(ValueError, match="would lose 'adt'"):
+        mdata[:5].write(overwrite_x=True)
+    assert stored.read_bytes() == before
+    mdata[:5].write(overwrite_x=True, remove_modalities=True)
+    assert list(lo.read_h5mu(stored).mod) == ["rna", "atac"]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_renamed_modality_is_renamed_in_the_file(stored: Path, changed: bool) -> None:
+    mdata = lo.read_h5mu(stored)
+    mdata.var["mine"] = np.arange(mdata.n_vars)
+    mdata["rna"].raw = mdata["rna"]
+    mdata["rna"].obsp["graph"] = sp.eye(mdata["rna"].n_obs, format="csr")
+    mdata.write()
+    mdata = lo.read_h5mu(stored)
+    where, counts = matrix_bytes(stored, "rna"), dense(mdata["rna"].X)
+    expected = mdata.to_memory()
+    mdata.mod["gex"] = mdata.mod.pop("rna")
+    if changed:
+        mdata["gex"].obs["new"] = 1
+        mdata["gex"].layers["log"] = mdata["gex"].layers["counts"] * 2
+    with count_reads() as counter:
+        mdata.write()
+    assert changed or bytes_read(counter, "rna") == 0
+    with h5py.File(stored) as file:
+        assert sorted(file["mod"]) == ["adt", "atac", "gex"]
+        assert list(file["mod"].attrs["mod-order"]) == ["atac", "adt", "gex"]
+        assert sorted(file["varmap"]) == ["adt", "atac", "gex"]
+    assert matrix_bytes(stored, "gex") == where
+    for opened in (mdata, lo.read_h5mu(stored)):
+        assert ("log" in opened["gex"].layers) == changed
+        np.testing.assert_array_equal(dense(opened["gex"].X), counts)
+        np.testing.assert_array_equal(dense(opened["gex"].raw.X), counts)
+        assert list(opened["gex"].raw.var_names) == list(expected["rna"].var_names)
+        assert_same_mudata(opened, read_with_mudata(stored))
+        names = opened.var_names
+        assert opened.var["mine"].tolist() == expected.var["mine"].loc[names].tolist()
+    mdata.write()
+
+
+def test_a_renamed_modality_whose_x_changed_is_written_beside(stored: Path) -> None:
+    mdata = lo.read_h5mu(stored)
+    counts = dense(mdata["rna"].X)
+    mdata.mod["gex"] = mdata.mod.pop("rna")
+    lo.pp.log1p(mdata["gex"])
+    with pytest.warns(lo.errors.XNotWrittenWarning, match="mod/rna was removed"):
+        mdata.write()
+    np.testing.assert_allclose(dense(lo.read_h5mu(stored)["gex"].X), np.log1p(counts), rtol=1e-6)
+    np.testing.assert_array_equal(dense(lo.read(f"{stored}/rna").X), counts)
+
+
+def test_deletions_come_last(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was in the file when a save began is readable by others until its end."""
+    from lazyomics.io.mudata import saving
+
+    seen = []
+
+    def watch(group: h5py.Group, *arguments: object) -> None:
+        seen.append((group.name, "adt" in group.file["mod"], "rna" in group.file["mod"]))
+        return apply_changes(group, *arguments)
+
+    apply_changes = saving.apply_changes
+    monkeypatch.setattr(saving, "apply_changes", watch)
+    mdata = lo.read_h5mu(stored)
+    mdata["rna"].X = mdata["rna"].X * 2
+    mdata["atac"].obs["new"] = 1
+    del mdata.mod["adt"]
+    mdata.write(overwrite_x=True, remove_modalities=True)
+    assert seen == [("/mod/atac", True, True), ("/", True, True)]
+    with h5py.File(stored) as file:
+        assert sorted(file["mod"]) == ["atac", "rna"]
 
 
 def test_a_filtered_modality_needs_permission(stored: Path) -> None:

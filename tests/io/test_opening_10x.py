@@ -147,6 +147,48 @@ def test_verbs_and_writing(data_file, tmp_path) -> None:
     assert not adata.isbacked
 
 
+def assert_like_muon(path, **options) -> None:
+    """muon.read_10x_h5 is mudata.MuData of all that scanpy reads."""
+    mudata = pytest.importorskip("mudata", reason="mudata is the reference")
+    from tests.container.mudata_cases import assert_same_mudata, no_pulling, quiet
+
+    ours = lo.read_10x_h5(path, modalities=True, **options)
+    assert not ours.isbacked
+    with no_pulling(), quiet():
+        expected = mudata.MuData(theirs(path, gex_only=False, **options))
+    assert_same_mudata(ours, expected)
+    loaded = lo.read_10x_h5(path, modalities=True, backed=False, **options)
+    assert all(sp.issparse(adata.X) for adata in loaded.mod.values())
+
+
+def test_modalities_of_a_real_file(data_file) -> None:
+    path = data_file("10x_1k_pbmc_citeseq.h5")
+    assert list(lo.read_10x_h5(path, modalities=True).mod) == ["rna", "prot"]
+    assert_like_muon(path)
+
+
+def test_modalities_of_a_multiome(v3, v2, tmp_path) -> None:
+    assert list(lo.read_10x_h5(v3, modalities=True).mod) == ["rna", "prot", "atac"]
+    assert_like_muon(v3)
+    assert_like_muon(v3, genome="mm10")
+    assert_like_muon(v2, genome="hg19")
+    assert list(lo.read_10x_h5(v3, modalities=True, gex_only=True).mod) == ["rna"]
+    with h5py.File(v3, "r+") as file:
+        kinds = ["Gene Expression"] * 6 + ["CRISPR Guide Capture"] * 6
+        file["matrix/features/feature_type"][...] = np.array(kinds, "S20")[:]
+    mdata = lo.read_10x_h5(v3, modalities=True)
+    assert_like_muon(v3)
+    assert mdata.copy(filename=tmp_path / "all.h5mu").shape == mdata.shape
+
+
+def test_opening_modalities_reads_no_values(data_file) -> None:
+    with count_reads() as counter:
+        mdata = lo.read_10x_h5(data_file("10x_1k_pbmc_citeseq.h5"), modalities=True)
+        _ = mdata["prot"].X, mdata[:5, ::7]["rna"].X
+    read = {name for (_, name), count in counter.by_dataset.items() if count.bytes_read}
+    assert read <= {"matrix/indptr"}
+
+
 def test_wrong_genomes(v2, v3) -> None:
     with pytest.raises(ValueError, match=r"several genomes.*hg19.*mm10"):
         lo.read_10x_h5(v2)

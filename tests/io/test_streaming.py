@@ -84,13 +84,13 @@ def test_whole_objects_with_every_codec(one_file, tmp_path, compression) -> None
 @pytest.mark.parametrize("layout", ["csr", "csc", "dense"])
 def test_matrices_in_memory_are_compressed_in_threads(tmp_path, layout, monkeypatch) -> None:
     threads = set()
-    real = chunk_writer._encoded
+    real = chunk_writer.encoded
 
     def noted(*args):
         threads.add(threading.current_thread())
         return real(*args)
 
-    monkeypatch.setattr(chunk_writer, "_encoded", noted)
+    monkeypatch.setattr(chunk_writer, "encoded", noted)
     x = layouts(random_csr().toarray())[layout]
     lo.AnnData(x).write_h5ad(tmp_path / "a.h5ad", compression="gzip")
     assert threads
@@ -108,7 +108,7 @@ def test_an_error_while_compressing_leaves_no_file(one_file, tmp_path, monkeypat
     def fail(*args):
         raise error
 
-    monkeypatch.setattr(chunk_writer, "_encoded", fail)
+    monkeypatch.setattr(chunk_writer, "encoded", fail)
     before = threading.active_count()
     with pytest.raises(error):
         lo.read_h5ad(one_file)[:9].write_h5ad(tmp_path / "new.h5ad", compression="gzip")

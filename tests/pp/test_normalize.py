@@ -80,6 +80,8 @@ def test_lazy_and_passes(pair, counts, count_passes):
         fresh = ours.copy()
         with count_passes(ours.filename) as passes:
             lo.pp.normalize_total(fresh, **options)
+        if "exclude_highly_expressed" not in options:
+            assert passes.indices == 0  # totals need no positions
         assert passes.values == pytest.approx(expected)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lazyomics.container.joining.frames import stacked_frame
+from lazyomics.container.joining.frames import on_rows, stacked_frame
+from lazyomics.container.ragged import is_ragged
 from lazyomics.errors import UnsupportedError, require
 from lazyomics.graph import join_matrices, materialize
 from lazyomics.graph.selection import Positions
@@ -32,8 +33,8 @@ def stacked_values(
         if not all(tables):
             raise UnsupportedError("a table cannot be joined with an array; convert one of them")
         return _stacked_tables(values, lengths, index, join)
-    if any(hasattr(v, "layout") for v in present):
-        return _stacked_awkward(values, join)
+    if any(is_ragged(v) for v in present):
+        return _stacked_awkward(values, lengths, join)
     loaded = [None if v is None else materialize(v) for v in values]
     widths = [v.shape[1] for v in loaded if v is not None]
     width = min(widths) if join == "inner" else max(widths)
@@ -63,17 +64,20 @@ def _stacked_tables(
     return stacked_frame(frames, "outer", index)
 
 
-def _stacked_awkward(values: Sequence[Any], join: str) -> Any:
-    if any(v is None or not hasattr(v, "layout") for v in values):
-        raise UnsupportedError(
-            "an awkward array can only be joined with other awkward arrays that every object has"
-        )
+def _stacked_awkward(values: Sequence[Any], lengths: Sequence[int], join: str) -> Any:
+    """Join awkward arrays; rows of an object that has none are None."""
+    present = [v for v in values if v is not None]
+    if not all(is_ragged(v) for v in present):
+        raise UnsupportedError("an awkward array can only be joined with other awkward arrays")
     ak = require("awkward", extra="awkward", purpose="concat of awkward arrays")
-    fields = [set(v.fields) for v in values]
+    fields = [set(v.fields) for v in present]
     if join == "inner" and any(f != fields[0] for f in fields):
-        common = [f for f in values[0].fields if all(f in other for other in fields)]
+        common = [f for f in present[0].fields if all(f in other for other in fields)]
         values = [v[common] for v in values]
-    return ak.concatenate(list(values), axis=0)
+    pieces = [
+        ak.Array([None] * n) if v is None else v for v, n in zip(values, lengths, strict=True)
+    ]
+    return ak.concatenate(pieces, axis=0)
 
 
 def _stacked_boxes(values: Sequence[Any], lengths: Sequence[int], width: int, fill: Any) -> Any:
@@ -112,7 +116,7 @@ def realigned(value: Any, here: Positions | None, names: pd.Index, *, axes: int)
     if here is None:
         return value
     if isinstance(value, pd.DataFrame):
-        return value.reindex(index=names)
+        return on_rows(value, here, names)
     loaded = materialize(value)
     for axis in range(axes):
         loaded = _taken(loaded, here, axis)
@@ -126,7 +130,7 @@ def _taken(value: Any, here: Positions, axis: int) -> Any:
         ones = np.ones(len(present), dtype=value.dtype)
         pick = sp.csr_matrix((ones, (present, here[present])), (len(here), value.shape[axis]))
         return (pick @ value if axis == 0 else value @ pick.T).asformat(value.format)
-    if hasattr(value, "layout"):
+    if is_ragged(value):
         if gaps.any():
             raise UnsupportedError("an awkward array has no values for names that it lacks")
         return value[here]

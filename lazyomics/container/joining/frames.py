@@ -13,7 +13,7 @@ from lazyomics.container.joining.merging import MergeRule
 from lazyomics.graph.selection import Positions
 from lazyomics.kernels.natural_order import natural_key
 
-__all__ = ["common_names", "merged_frame", "positions_in", "stacked_frame"]
+__all__ = ["common_names", "merged_frame", "on_rows", "positions_in", "stacked_frame"]
 
 
 def stacked_frame(frames: Sequence[pd.DataFrame], join: Any, index: pd.Index) -> pd.DataFrame:
@@ -88,18 +88,25 @@ def _naturally_sorted(categories: pd.Index) -> Any:
     return pd.Index(sorted(categories, key=natural_key), dtype=categories.dtype)
 
 
-def merged_frame(frames: Sequence[pd.DataFrame], index: pd.Index, rule: MergeRule | None) -> Any:
-    """Return a table with the given row names and the columns that a rule keeps."""
-    if rule is None:
-        return pd.DataFrame(index=index)
-    aligned = [_aligned(frame, index) for frame in frames]
+def merged_frame(
+    frames: Sequence[pd.DataFrame],
+    places: Sequence[Positions | None],
+    index: pd.Index,
+    rule: MergeRule,
+) -> pd.DataFrame:
+    """Return a table with the given row names and the columns that a rule keeps.
+
+    ``places`` holds the row of each name in each table, −1 for none; None if they are the same.
+    """
+    aligned = [on_rows(frame, here, index) for frame, here in zip(frames, places, strict=True)]
     return pd.DataFrame(rule(aligned), index=index)  # type: ignore[arg-type]
 
 
-def _aligned(frame: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
-    if frame.index.equals(index):
+def on_rows(frame: pd.DataFrame, here: Positions | None, index: pd.Index) -> pd.DataFrame:
+    """Take rows by position, missing where that is −1; the result has the given row names."""
+    if here is None:
         return frame
-    return frame.reindex(index=index)
+    return frame.set_axis(pd.RangeIndex(len(frame))).reindex(here).set_axis(index)
 
 
 def common_names(indexes: Sequence[pd.Index], join: str) -> pd.Index:

@@ -131,18 +131,39 @@ class Axis:
         """Return the axis derived from the modalities as they are now."""
         names = {mod: modality_slot(adata, self.name).index for mod, adata in mods.items()}
         derive = shared if is_shared else concatenated
-        maps = self._usable_maps()
+        maps = self._usable_maps(mods)
         union = derive(names, self.table.index, maps)
         made = PositionMaps(self.maps.name, len(union.names), union.maps, self.counts(mods))
         updated = self._carried(union, made)
         updated.note(mods)
         return updated
 
-    def _usable_maps(self) -> PositionMaps | None:
+    def _usable_maps(self, mods: Modalities) -> PositionMaps | None:
+        """Positions as they were, under the names that modalities have now."""
         try:
-            return self.maps if all(len(self.maps[m]) for m in self.maps) else None
+            if not all(len(self.maps[m]) for m in self.maps):
+                return None
         except ShapeError:  # the stored positions do not fit: the names decide
             return None
+        now = self._renamed(mods)
+        values, counts = self.maps.held(), self.maps.counts
+        return PositionMaps(
+            self.maps.name,
+            self.maps.size,
+            {now.get(m, m): value for m, value in values.items()},
+            {now.get(m, m): count for m, count in counts.items()},
+        )
+
+    def _renamed(self, mods: Modalities) -> dict[str, str]:
+        """New names of modalities that are still there under another one."""
+        now: dict[str, str] = {}
+        for mod in (m for m in mods if m not in self.maps):
+            slot = modality_slot(mods[mod], self.name)
+            for old in (m for m in self.maps if m not in mods and m not in now):
+                if self.maps.counts.get(old) == len(slot) and _same_names(slot, self.seen.get(old)):
+                    now[old] = mod
+                    break
+        return now
 
     def _carried(self, union: Union, maps: PositionMaps) -> Axis:
         """Bring table and arrays to the new rows."""

@@ -16,7 +16,7 @@ from lazyomics.container.collection import (
     replace_parts,
 )
 from lazyomics.container.mappings import AlignedMapping, is_deferred
-from lazyomics.graph import compute, to_memory_format
+from lazyomics.graph import materialize_all, to_memory_format
 
 if TYPE_CHECKING:
     from lazyomics.container.mudata.object import MuData
@@ -34,12 +34,12 @@ class LazyModalities:
 
         Notes
         -----
-        Passes over X: one of each modality, in one run of dask. Peak memory: about twice the
-        result.
+        Passes over X: one of each modality, in one run of dask. Peak memory: the result and
+        the blocks in flight.
         """
         mdata: Any = self
         parts = every_part(mdata)
-        values = compute(*parts.values())
+        values = materialize_all(list(parts.values()))
         return _loaded(mdata, dict(zip(parts, values, strict=True)))
 
     to_memory = compute
@@ -99,10 +99,11 @@ def global_mappings(mdata: MuData) -> tuple[AlignedMapping, ...]:
 
 def _replaced(mdata: MuData, values: Mapping[Place, Any]) -> Any:
     """Return a copy with some of its matrices replaced."""
-    made = mdata.copy()
-    for mod in made.mod:
+    mods = {}
+    for mod, adata in mdata.mod.items():
         mine = {(name, key): v for (m, name, key), v in values.items() if m == mod}
-        made.mod[mod] = replace_parts(made.mod[mod], mine)
+        mods[mod] = replace_parts(adata, mine)
+    made = mdata._with_modalities(mods)
     for mapping in global_mappings(made):
         for (mod, name, key), value in values.items():
             if mod == "" and name == mapping.name:

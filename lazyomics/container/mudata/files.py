@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
+from lazyomics.container import ports
 from lazyomics.container.file_object import FileObject
-from lazyomics.container.mudata.modalities import Modalities
-from lazyomics.container.ports import storage
+from lazyomics.container.urls import writable_path
 
 __all__ = ["StoredModalities"]
 
@@ -28,7 +28,9 @@ class StoredModalities(FileObject):
             made.mod[mod] = adata
         self._become(made)
 
-    def copy(self, filename: str | Path | None = None) -> Self:
+    def copy(
+        self, filename: str | Path | None = None, **options: Unpack[ports.WriteOptions]
+    ) -> Self:
         """Return an independent object.
 
         Parameters
@@ -37,26 +39,29 @@ class StoredModalities(FileObject):
             Stream all modalities to this new file (bounded memory) and return the object opened
             from there. Without it a lazy object stays lazy: its blocks are shared, as nothing
             changes them.
+        options
+            ``compression``, ``compression_opts``, ``shuffle``, ``chunk_bytes`` and ``storage`` of
+            the new file: see :meth:`write_h5mu`.
         """
         mdata: Any = self
         if filename is not None:
-            mdata.write_h5mu(filename)
-            return storage().open_mudata(Path(filename))  # type: ignore[return-value]
-        return type(mdata)._assemble(
-            mod=Modalities({name: adata.copy() for name, adata in mdata.mod.items()}),
-            axis=mdata.axis,
-            axes={name: axis.copy() for name, axis in mdata._axes.items()},
-            uns=mdata.uns.copy(),
-            backing=mdata._backing,
-        )
+            mdata.write_h5mu(filename, **options)
+            return ports.storage().open_mudata(writable_path(filename))  # type: ignore[return-value]
+        if options:
+            raise TypeError(f"{list(options)} are for a new file: give its filename")
+        return mdata._with_modalities({name: a.copy() for name, a in mdata.mod.items()})
 
     def write_h5mu(
         self: Any,
         filename: str | Path | None = None,
         *,
-        compression: str | None = None,
-        compression_opts: int | None = None,
+        compression: str | int | None = None,
+        compression_opts: Any = None,
+        shuffle: bool | None = None,
+        chunk_bytes: int | str | None = None,
         overwrite_x: bool = False,
+        remove_modalities: bool = False,
+        storage: str | None = None,
     ) -> None:
         """Stream to a new .h5mu file, or save into the opened one.
 
@@ -66,35 +71,57 @@ class StoredModalities(FileObject):
             New file: written beside the target block by block and renamed when it is complete.
             None saves what changed or is new into the opened file: modalities that did not
             change are neither read nor written.
-        compression, compression_opts
-            HDF5 filter of new matrices and arrays: ``"gzip"``, ``"lzf"`` or None.
+        compression, compression_opts, shuffle, chunk_bytes
+            How new matrices and arrays are stored: see :meth:`AnnData.write_h5ad`.
         overwrite_x
             Saving into the opened file leaves X and raw of each modality as they are there, with
             a warning that names those that were changed; True replaces them.
+        remove_modalities
+            Saving into the opened file leaves the data of modalities that were removed from the
+            object there, with a warning, though no reader sees them; True deletes them, also
+            those that an earlier save left. A modality that was renamed is renamed in the file.
+        storage
+            ``"csr"`` or ``"csc"``: store X, layers and raw.X of each modality that are sparse by
+            rows or by columns in a new file. By default as they are.
 
         Raises
         ------
         ValueError
-            Without a filename on an object that is not opened from a file.
+            Without a filename on an object that is not opened from a file; for ``storage`` when
+            saving into the opened file; for an unknown filter or level.
+        MissingDependencyError
+            If the filter is a plugin of HDF5 and hdf5plugin is not installed.
 
         Warns
         -----
         XNotWrittenWarning
-            If X or raw of a modality was changed and not written.
+            If X or raw of a modality was changed and not written, or a modality was removed and
+            not deleted.
 
         Notes
         -----
         Passes over X: one of each modality for a new file; for a save one of the modalities that
         are in memory, to see whether they changed. Peak memory: a window of blocks.
         """
-        options: dict[str, Any] = {"compression": compression, "compression_opts": compression_opts}
+        filters: ports.Filters = {
+            "compression": compression,
+            "compression_opts": compression_opts,
+            "shuffle": shuffle,
+            "chunk_bytes": chunk_bytes,
+        }
         for name, axis in self._axes.items():
             if not axis.is_current(self.mod):
                 self._update_axis(name)
         if self._saves_in_place(filename):
-            storage().save_mudata(self, overwrite_x=overwrite_x, **options)
+            if storage is not None:
+                raise ValueError("storage is chosen for a new file: give another filename")
+            ports.storage().save_mudata(
+                self, overwrite_x=overwrite_x, remove_modalities=remove_modalities, **filters
+            )
         else:
-            storage().write_mudata(self, Path(str(filename)), **options)
+            ports.storage().write_mudata(
+                self, writable_path(str(filename)), storage=storage, **filters
+            )
 
     write = write_h5mu
 

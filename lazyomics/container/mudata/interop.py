@@ -40,7 +40,8 @@ def parts_of_mudata(other: Any) -> dict[str, Any]:
     for name, adata in other.mod.items():
         if hasattr(adata, "mod"):
             raise UnsupportedError(
-                f"modality {name!r} is a MuData itself: nesting is not supported"
+                f"modality {name!r} is a MuData itself: nesting is not supported, and no .h5mu "
+                "file can hold it. Put its modalities beside the others."
             )
         data[name] = AnnData.from_anndata(adata)
     names = set(other.mod)

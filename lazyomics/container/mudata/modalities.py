@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.errors import UnsupportedError
 
 __all__ = ["Modalities"]
 
@@ -34,6 +35,12 @@ class Modalities(MutableMapping[str, AnnData]):
     def __setitem__(self, name: str, adata: AnnData) -> None:
         if not name or "/" in name:
             raise ValueError(f"the name of a modality is text without '/', found {name!r}")
+        if hasattr(adata, "mod"):
+            raise UnsupportedError(
+                f"modality {name!r} would be a MuData itself: nesting is not supported, and no "
+                ".h5mu file can hold it. Put its modalities beside the others: "
+                "mdata.mod.update(other.mod)"
+            )
         if not isinstance(adata, AnnData):
             raise TypeError(
                 f"modality {name!r} must be a lazyomics.AnnData, found "

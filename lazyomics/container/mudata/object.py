@@ -128,6 +128,16 @@ class MuData(GlobalTables, StoredModalities, LazyModalities):
                 held.note(mod)
         return self
 
+    def _with_modalities(self, mods: Mapping[str, AnnData]) -> Self:
+        """Return a copy of what belongs to the whole, over other objects of the same entries."""
+        return type(self)._assemble(
+            mod=Modalities(mods),
+            axis=self._axis,
+            axes={name: axis.copy() for name, axis in self._axes.items()},
+            uns=self._uns.copy(),
+            backing=self._backing,
+        )
+
     # -- modalities and shape -------------------------------------------------------------
 
     @property

@@ -104,12 +104,17 @@ class PositionMaps(Mapping[str, Positions]):
     def _checked(self, mod: str, stored: Any) -> Positions:
         """Bring what a file holds to one-based positions, or say what is wrong with it."""
         values = np.ravel(np.asarray(stored))
+        if values.dtype.kind not in "biuf":
+            raise ShapeError(
+                f"{self.name}[{mod!r}] must hold positions, found values of type {values.dtype}. "
+                "Call update() to derive it anew from the names."
+            )
         if not np.issubdtype(values.dtype, np.integer):  # some old files hold floats
-            values = np.nan_to_num(np.asarray(values, dtype=np.float64))
+            values = np.nan_to_num(np.asarray(values, dtype=np.float64)).clip(-1, 2**62)
         count = self.counts[mod]
         present = values[values > 0].astype(np.int64)
         fits = len(values) == self.size and len(present) == count and not (values < 0).any()
-        in_range = fits and bool((present <= count).all())
+        in_range = fits and bool(((present > 0) & (present <= count)).all())
         if not in_range or (np.bincount(present, minlength=count + 1)[1:] != 1).any():
             raise ShapeError(
                 f"{self.name}[{mod!r}] must hold, in {self.size} values, each of the positions 1 "

@@ -59,16 +59,13 @@ def spread_rows(value: Any, positions: NDArray[np.int64], index: Any = None) -> 
 
 
 def spread_pairs(value: Any, positions: NDArray[np.int64]) -> Any:
-    """Take rows and columns of a square matrix; new entries have no connections (zeros)."""
+    """Take rows and columns of a square matrix; −1 gives NaN (sparse: no connection)."""
     value = materialize(value)
-    if not sp.issparse(value):
-        gaps = positions < 0
-        taken = np.asarray(value)[np.ix_(positions, positions)]
-        taken[gaps] = 0
-        taken[:, gaps] = 0
-        return taken
-    pick = _picker(positions, value)
-    return (pick @ value @ pick.T).asformat(value.format)
+    if sp.issparse(value):
+        pick = _picker(positions, value)
+        return (pick @ value @ pick.T).asformat(value.format)
+    taken = spread_rows(spread_rows(value, positions).T, positions).T
+    return np.ascontiguousarray(taken)
 
 
 def _picker(positions: NDArray[np.int64], value: Any) -> Any:

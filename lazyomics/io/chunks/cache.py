@@ -18,7 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lazyomics.errors import FileFormatError, StaleFileError
+from lazyomics.errors import FileFormatError, RemoteFileError, StaleFileError
 from lazyomics.io.chunks.files import FileState, RawFile
 from lazyomics.io.chunks.layout import Fingerprint, fill_value, fingerprint_of
 from lazyomics.io.chunks.library import open_steady
@@ -34,6 +34,8 @@ _MOST_ENTRIES, _MOST_BYTES = 512, 256 * 2**20
 _TICK_NS = 50_000_000
 
 _ATTEMPTS, _PAUSE = 5, 0.02
+
+_NOT_ABOUT_CONTENT = (PermissionError, FileNotFoundError, StaleFileError, RemoteFileError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +167,7 @@ def _look(file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int) ->
         try:
             entry, steady = _look_once(file, name, state)
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-            if isinstance(error, (PermissionError, FileNotFoundError)):
+            if isinstance(error, _NOT_ABOUT_CONTENT):
                 raise
             if opened_ns == state.mtime_ns == file.state().mtime_ns:
                 if isinstance(error, FileFormatError):
@@ -197,10 +199,10 @@ def _look_once(file: RawFile, name: str, state: FileState) -> tuple[Known, bool]
         dataset = opened[name]
         if not isinstance(dataset, h5py.Dataset):
             raise KeyError(f"{name} is no dataset any more")
-        fingerprint = fingerprint_of(dataset, os.stat(file.path).st_ino)
+        fingerprint = fingerprint_of(dataset, file.inode_at_path())
         table = ChunkTable.of(dataset, fingerprint, file.path)
         fill = fill_value(dataset)
-        sample = table.sample(file)
+        sample = table.sample(file) if file.is_local else 0
     age = time.time_ns() - state.mtime_ns
     settled = not 0 <= age < _TICK_NS
     return Known(state, settled, fingerprint, table, fill, sample), steady

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+import platform
+import sys
 from types import TracebackType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["FileState", "RawFile", "absolute_path"]
+from lazyomics.io.remote.address import RemotePath
+from lazyomics.io.transaction.lineage import original_inode
+
+if TYPE_CHECKING:
+    from lazyomics.io.chunks.selection import Positions
+
+__all__ = ["FileState", "RawFile", "absolute_path", "open_raw"]
 
 
 class FileState(NamedTuple):
@@ -25,7 +33,24 @@ class FileState(NamedTuple):
 
 def absolute_path(path: str | os.PathLike[str]) -> str:
     """The path that finds the file from any working directory, in any process."""
+    if isinstance(path, RemotePath):
+        return path
     return os.path.abspath(os.fspath(path))
+
+
+def _why_missing() -> str:
+    """Say what may be wrong: on a cluster, this may be another machine than the one that opened."""
+    distributed = sys.modules.get("distributed")
+    try:
+        if distributed is not None:
+            where = f"{distributed.get_worker().name} on {platform.node()}"
+            return (
+                f"the file is not found by worker {where}: it was moved or removed, or is not on a "
+                "file system that the workers share; its path must be visible to all workers"
+            )
+    except ValueError:  # this is no task of a cluster
+        pass
+    return "the file was moved or removed after it was opened"
 
 
 class RawFile:
@@ -42,15 +67,16 @@ class RawFile:
 
     __slots__ = ("descriptor", "path", "total")
 
+    #: whether bytes may change without a change of identity, and reading a few costs little
+    is_local = True
+
     def __init__(self, path: str) -> None:
         self.path = path
         self.total = 0
         try:
             self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except FileNotFoundError as error:
-            raise FileNotFoundError(
-                error.errno, "the file was moved or removed after it was opened", path
-            ) from error
+            raise FileNotFoundError(error.errno, _why_missing(), path) from error
 
     def __enter__(self) -> RawFile:
         return self
@@ -65,7 +91,17 @@ class RawFile:
 
     def state(self) -> FileState:
         """Identity, size and time of the file that is open."""
-        return FileState.of(os.fstat(self.descriptor))
+        status = os.fstat(self.descriptor)
+        return FileState.of(status)._replace(inode=original_inode(self.path, status))
+
+    def inode_at_path(self) -> int:
+        """Inode of the file that has this path now; one that this process continued counts on."""
+        status = os.stat(self.path)
+        is_same = os.path.samestat(status, os.fstat(self.descriptor))
+        return original_inode(self.path, status) if is_same else status.st_ino
+
+    def expect(self, position: Positions, length: Positions) -> None:
+        """Say what will be read, in about this order: files on servers fetch it together."""
 
     def read_into(self, view: memoryview, position: int) -> int:
         """Fill ``view`` with the bytes at ``position``; fewer only where the file ends."""
@@ -85,3 +121,12 @@ class RawFile:
         data = os.read(self.descriptor, len(view))
         view[: len(data)] = data
         return len(data)
+
+
+def open_raw(path: str) -> RawFile:
+    """Open a file, here or on a server, for reading at positions."""
+    if isinstance(path, RemotePath):
+        from lazyomics.io.remote.raw_file import RemoteRawFile
+
+        return RemoteRawFile(path)
+    return RawFile(path)

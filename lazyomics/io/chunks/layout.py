@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import h5py
 import numpy as np
 
+from lazyomics.io.addresses import address_of
 from lazyomics.io.chunks.pipeline import FilterSpec, Pipeline
 
 __all__ = [
@@ -87,7 +88,7 @@ def fingerprint_of(dataset: h5py.Dataset, inode: int) -> Fingerprint:
     kind = _kind(dataset)
     return Fingerprint(
         inode=inode,
-        address=int(h5py.h5o.get_info(dataset.id).addr),
+        address=address_of(dataset)[1],
         shape=tuple(int(n) for n in dataset.shape),
         dtype=dataset.dtype.str,
         kind=kind,

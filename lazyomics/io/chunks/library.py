@@ -12,6 +12,8 @@ import h5py
 from lazyomics.errors import FileFormatError, MissingDependencyError
 from lazyomics.io.chunks.layout import Fingerprint
 from lazyomics.io.chunks.pipeline import FILTER_NAMES
+from lazyomics.io.remote.address import RemotePath
+from lazyomics.io.remote.opened import open_remote
 from lazyomics.io.transaction import share
 
 __all__ = ["open_readonly", "open_steady", "require_filters"]
@@ -27,6 +29,10 @@ def open_steady(path: str) -> Iterator[tuple[h5py.File, bool]]:
     A save that is being put in place is waited for, one that was interrupted is finished. Only a
     program that keeps the file open for writing itself is not waited for.
     """
+    if isinstance(path, RemotePath):
+        with open_remote(path) as file:
+            yield file, True
+        return
     shared = share(path)
     try:
         with _open(path) as file:

@@ -149,6 +149,10 @@ def _read_extents(
     position, target = position[head], target[head]
     view = Memory(out).view
     bounds = _windows(position, length, out.itemsize)
+    heads = np.array(bounds[:-1], np.int64)
+    if len(heads):
+        ends = np.maximum.reduceat(position + length, heads)
+        source.file.expect(position[heads], ends - position[heads])
     for a, b in itertools.pairwise(bounds):
         start = int(position[a])
         if b - a == 1:

@@ -133,6 +133,7 @@ class Source:
         at = rows[present]
         offset, size = table.offset[at], table.size[at]
         self.locate(offset, size)
+        self.file.expect(offset, size)
         bounds = runs(offset, size, _RUN_BYTES)
         pipeline = pipeline_of(self.known.fingerprint)
         room = longest(offset, size, bounds)

@@ -16,11 +16,12 @@ from lazyomics.errors import FileFormatError, UnsupportedError
 from lazyomics.io.chunks.boxes import Axis, read_boxes
 from lazyomics.io.chunks.cache import known
 from lazyomics.io.chunks.counters import record
-from lazyomics.io.chunks.files import RawFile, absolute_path
+from lazyomics.io.chunks.files import absolute_path, open_raw
 from lazyomics.io.chunks.layout import Fingerprint, Grid, fingerprint_of
 from lazyomics.io.chunks.ranges import Pieces, read_pieces
 from lazyomics.io.chunks.selection import RowRanges, Selection, Selector, selector
 from lazyomics.io.chunks.source import Source
+from lazyomics.io.remote.address import RemotePath
 
 __all__ = ["StoredArray"]
 
@@ -98,15 +99,16 @@ class StoredArray:
                 f"{where}: element {dataset.name!r} holds records of type {dataset.dtype}, "
                 "which cannot be read lazily; read it with h5py"
             )
-        status = os.stat(where)
-        fingerprint = fingerprint_of(dataset, status.st_ino)
+        with open_raw(where) as file:
+            state = file.state()
+        fingerprint = fingerprint_of(dataset, state.inode)
         return cls(
             path=where,
             name=dataset.name.lstrip("/"),
             shape=fingerprint.shape,
             dtype=dataset.dtype.newbyteorder("=").str,
             fingerprint=fingerprint,
-            opened_ns=status.st_mtime_ns,
+            opened_ns=state.mtime_ns,
         )
 
     @property
@@ -121,6 +123,13 @@ class StoredArray:
         if self.fingerprint.kind != "contiguous":
             return grid.chunk[0]
         return max(grid.chunk[0] // max(math.prod(self.shape[1:]), 1), 1)
+
+    @property
+    def grain_bytes(self) -> int:
+        """Decoded bytes of a row of chunks, which are decoded whole; 0 where any part is read."""
+        if not self.fingerprint.filters:
+            return 0
+        return self.chunk_rows * math.prod(self.shape[1:]) * np.dtype(self.dtype).itemsize
 
     def chunks_for(self, starts: npt.ArrayLike, stops: npt.ArrayLike) -> int:
         """Chunks that `read_ranges` would decode; reads nothing.
@@ -145,6 +154,30 @@ class StoredArray:
         numbers = Pieces.of(low, high, Grid.of(self.fingerprint).chunk[0]).numbers
         return self._stored(numbers, int((high - low).sum()))
 
+    def extents(
+        self, starts: npt.ArrayLike, stops: npt.ArrayLike
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Positions and lengths in the file of what `read_ranges` would read there.
+
+        Parameters
+        ----------
+        starts, stops
+            (n,), int64: ranges of a one-dimensional array.
+        """
+        low, high = self._ranges(starts, stops)
+        if self.fingerprint.kind == "contiguous":
+            itemsize = np.dtype(self.dtype).itemsize
+            first = self.fingerprint.offset or 0
+            return first + low * itemsize, (high - low) * itemsize
+        if self.fingerprint.kind == "other":
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        pieces = Pieces.of(low, high, Grid.of(self.fingerprint).chunk[0])
+        with open_raw(self.path) as file:
+            table = known(file, self.name, self.fingerprint, self.opened_ns).table
+        rows = table.rows(pieces.numbers)
+        rows = rows[rows >= 0]
+        return table.offset[rows], table.size[rows]
+
     def cost_2d(self, rows: Selection, cols: Selection | None = None) -> tuple[int, int]:
         """Chunks that `read_2d` would decode, and stored bytes; reads only their positions."""
         picks = [selector(rows, self.shape[0]), *(slice(0, n) for n in self.shape[1:])]
@@ -166,7 +199,7 @@ class StoredArray:
         """How many chunks these are, and their stored bytes (unfiltered ones are read in part)."""
         if self.fingerprint.kind != "chunked" or not self.fingerprint.filters:
             return len(numbers), elements * np.dtype(self.dtype).itemsize
-        with RawFile(self.path) as file:
+        with open_raw(self.path) as file:
             table = known(file, self.name, self.fingerprint, self.opened_ns).table
         rows = table.rows(numbers)
         return len(numbers), int(table.size[rows[rows >= 0]].sum())
@@ -252,7 +285,7 @@ class StoredArray:
 
     def _filled(self, out: Array, chunks: int, fill: Callable[[Source], None]) -> Array:
         """Run ``fill`` on the opened file, and make sure that it did not change meanwhile."""
-        with RawFile(self.path) as file:
+        with open_raw(self.path) as file:
             entry = known(file, self.name, self.fingerprint, self.opened_ns)
             if out.size == 0:
                 return _native(out)
@@ -301,6 +334,8 @@ class StoredArray:
 
 def _true_path(dataset: h5py.Dataset, path: str) -> str:
     """The file that holds the dataset, which a link may have led to."""
+    if isinstance(path, RemotePath):
+        return path
     try:
         if os.path.samefile(dataset.file.filename, path):
             return path

@@ -7,6 +7,7 @@ import os
 import h5py
 
 from lazyomics.errors import MissingDependencyError, require
+from lazyomics.io.remote.opened import path_of
 
 __all__ = ["load_filters", "missing_filters"]
 
@@ -60,9 +61,8 @@ def load_filters(dataset: h5py.Dataset) -> None:
     missing = missing_filters(dataset)
     if not missing:
         return
-    about = (
-        f"{os.fsdecode(dataset.file.filename)}: element {str(dataset.name)!r} is compressed with"
-    )
+    path = path_of(os.fsdecode(dataset.file.filename))
+    about = f"{path}: element {str(dataset.name)!r} is compressed with"
     require("hdf5plugin", extra="codecs", purpose=f"{about} {', '.join(missing)}; reading it")
     if missing := missing_filters(dataset):
         raise MissingDependencyError(

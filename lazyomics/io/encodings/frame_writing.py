@@ -8,7 +8,14 @@ from typing import Any
 import h5py
 import pandas as pd
 
-from lazyomics.io.encodings.registry import NO_OPTIONS, element_path, mark, write_element, writes
+from lazyomics.io.encodings.registry import (
+    NO_OPTIONS,
+    element_path,
+    has_surrogates,
+    mark,
+    write_element,
+    writes,
+)
 
 __all__ = ["write_frame"]
 
@@ -108,7 +115,18 @@ def _column_names(path: str, frame: pd.DataFrame) -> list[str]:
             f"data frame {path!r}: names of columns cannot hold '/', found {slashed}. Rename "
             "them, e.g. frame.rename(columns=lambda name: name.replace('/', '_'))."
         )
+    for column in frame.columns:
+        _check_label(path, column)
     return [str(column) for column in frame.columns]
+
+
+def _check_label(path: str, label: str) -> None:
+    """Refuse names that neither elements nor attributes can have."""
+    if "\0" in label or has_surrogates(label):
+        raise ValueError(
+            f"data frame {path!r}: {label!r} cannot be the name of a column, because names in HDF5 "
+            "hold neither NUL characters nor lone surrogates. Rename it."
+        )
 
 
 def _index_name(path: str, frame: pd.DataFrame) -> str:
@@ -125,6 +143,7 @@ def _index_name(path: str, frame: pd.DataFrame) -> str:
             f"data frame {path!r}: the name of the index is text, found {name!r} "
             f"({type(name).__name__}). Use frame.rename_axis(str({name!r}))."
         )
+    _check_label(path, name)
     if name in frame.columns and frame.columns.is_unique:
         values = pd.Series(frame.index, index=frame.index)
         if not values.equals(frame[name]):

@@ -10,8 +10,18 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.errors import UnsupportedError
-from lazyomics.io.encodings.integrity import child, damaged, guarded, location, lost, text
-from lazyomics.io.encodings.kinds import is_legacy
+from lazyomics.io.encodings.integrity import (
+    check_storage,
+    child,
+    damaged,
+    guarded,
+    has_member,
+    location,
+    lost,
+    member_names,
+    text,
+)
+from lazyomics.io.encodings.kinds import holds_references, is_legacy
 from lazyomics.io.encodings.legacy import read_plain
 from lazyomics.io.encodings.opaque import OpaqueElement
 from lazyomics.io.encodings.records import read_fields
@@ -89,13 +99,19 @@ def frame_columns(obj: Any) -> list[str]:
         return list(_fields(obj)[1:])
     if "column-order" not in obj.attrs:
         index = _index_key(obj)
-        return [key for key in obj if key not in {index, CATEGORIES}]
+        return [key for key in member_names(obj) if key not in {index, CATEGORIES}]
     order = np.atleast_1d(np.asarray(obj.attrs["column-order"]))
     if order.size and order.dtype.kind not in "OSU":  # empty ones are numbers: nothing to type
         raise damaged(
             obj, expected="column names in 'column-order'", found=f"values of {order.dtype}"
         )
-    return [text(name) for name in order if text(name) != CATEGORIES]
+    names = [text(name) for name in order]
+    return [name for name in names if name != CATEGORIES or _is_column(obj, name)]
+
+
+def _is_column(group: h5py.Group, name: str) -> bool:
+    """Whether it is a column in spite of its name, not the group with categories of others."""
+    return has_member(group, name) and isinstance(child(group, name), h5py.Dataset)
 
 
 @guarded
@@ -168,23 +184,36 @@ def _column_length(obj: Any) -> int:
     if shape is None or len(shape) != 1:
         found = "a group" if shape is None else f"shape {shape}"
         raise damaged(obj, expected="a column: one value per row", found=found)
+    check_storage(part)
     return int(shape[0])
 
 
 def _read_column(group: h5py.Group, name: str, length: int) -> Any:
     obj = child(group, name)
-    if isinstance(obj, h5py.Dataset) and is_legacy(obj) and "categories" not in obj.attrs:
+    legacy = isinstance(obj, h5py.Dataset) and is_legacy(obj) and "categories" not in obj.attrs
+    if legacy and not holds_references(obj.dtype):
         _check_length(obj, length)
-        return read_plain(obj)
+        return _as_column(group, name, read_plain(obj))
     value = None if isinstance(obj, h5py.Datatype) else read_element(obj)
-    if isinstance(value, OpaqueElement):
-        file, frame = location(group)
-        raise UnsupportedError(
-            f"{file}: column {name!r} of {frame!r} has the encoding {value.encoding!r}, which "
-            "lazyomics cannot read. Read the other columns by name."
-        )
     _check_length(obj, length)
-    return value
+    return _as_column(group, name, value)
+
+
+def _as_column(group: h5py.Group, name: str, value: Any) -> Any:
+    """A value that pandas can hold as a column; other programs may store others."""
+    if isinstance(value, OpaqueElement):
+        found = f"the encoding {value.encoding!r}"
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "V":
+        found = f"values of type {value.dtype}"
+    elif np.ndim(value) != 1:
+        found = f"a value of type {type(value).__name__}"
+    else:
+        return value
+    file, frame = location(group)
+    raise UnsupportedError(
+        f"{file}: column {name!r} of {frame!r} has {found}, which lazyomics cannot read. Read the "
+        "other columns by name."
+    )
 
 
 def _check_length(obj: Any, length: int) -> None:

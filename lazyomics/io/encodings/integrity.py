@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
@@ -19,17 +20,27 @@ import numpy as np
 
 from lazyomics import config
 from lazyomics.errors import FileFormatError, LazyomicsError
+from lazyomics.io.addresses import address_of
 from lazyomics.io.encodings.filters import load_filters
+from lazyomics.io.encodings.heaps import (
+    has_broken_attributes,
+    has_broken_texts,
+    is_of_variable_length,
+)
+from lazyomics.io.remote.opened import path_of
 
 __all__ = [
     "check_storage",
+    "check_texts",
     "child",
     "damage_named",
     "damaged",
     "guarded",
     "has_member",
+    "is_text",
     "location",
     "lost",
+    "member_names",
     "read_values",
     "text",
     "vector_length",
@@ -39,6 +50,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 REWRITE = "The file is damaged or breaks the format; write it again from its source."
+BROKEN_HEAP = "texts whose heap is damaged"
 OUTSIDE = (
     "Data outside the file is read only when that is allowed: "
     'dask.config.set({"lazyomics.external-files": True}).'
@@ -48,6 +60,10 @@ OUTSIDE = (
 # than this factor; small arrays are exempt because nothing is lost by allocating them.
 LARGEST_RATIO = 4096
 ALWAYS_ALLOWED_BYTES = 256 * 2**20
+# HDF5 inflates a chunk to its end, whatever size the dataset declares for it. Smaller ones cannot
+# grow by more than 64 MiB (deflate: 1032 times).
+SMALLEST_BOMB = 2**16
+DEFLATE = 1
 
 # What h5py raises on damaged metadata and data: nothing narrower is documented.
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError)
@@ -55,7 +71,7 @@ HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryErr
 
 def location(obj: Any) -> tuple[str, str]:
     """File name and element name of an open HDF5 object."""
-    return os.fsdecode(obj.file.filename), str(obj.name)
+    return path_of(os.fsdecode(obj.file.filename)), str(obj.name)
 
 
 def damaged(obj: Any, *, expected: str, found: str, hint: str = REWRITE) -> FileFormatError:
@@ -133,6 +149,8 @@ def child(group: h5py.Group, key: str) -> Any:
     if not isinstance(group, h5py.Group):
         raise damaged(group, expected=f"a group with a member {key!r}", found="a dataset")
     try:
+        if not is_text(key):
+            raise lost(group, key, found="a name that is no UTF-8")
         link = group.get(key, getlink=True)
         if link is None:
             raise lost(group, key, found=f"only the members {list(group)[:20]}")
@@ -141,6 +159,8 @@ def child(group: h5py.Group, key: str) -> Any:
         member = group[key]
         if not config.get("external-files") and _file_number(member) != _file_number(group):
             raise lost(group, key, found=f"a way into {member.file.filename!r}", hint=OUTSIDE)
+        if has_broken_attributes(member):
+            raise lost(group, key, found=BROKEN_HEAP)
         return member
     except FileFormatError:
         raise
@@ -148,9 +168,29 @@ def child(group: h5py.Group, key: str) -> Any:
         raise lost(group, key, found=f"no readable object ({error})") from error
 
 
+def is_text(name: str | bytes) -> bool:
+    """Whether a name is made of characters; h5py gives bytes where it is not."""
+    if isinstance(name, bytes):
+        return False
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def member_names(group: h5py.Group) -> list[str]:
+    """Names in a group; bytes that are no UTF-8 are shown as lone surrogates.
+
+    Members with such names cannot be opened, but others beside them can.
+    """
+    stored: list[Any] = list(group)
+    return [n if isinstance(n, str) else n.decode("utf-8", "surrogateescape") for n in stored]
+
+
 def _file_number(obj: Any) -> int:
     """Number that HDF5 gives to the file that holds an object."""
-    return int(h5py.h5o.get_info(obj.id).fileno)
+    return address_of(obj)[0]
 
 
 def has_member(group: h5py.Group, key: str) -> bool:
@@ -191,13 +231,65 @@ def read_values(dataset: Any, *, as_text: bool = False, fields: Sequence[str] | 
     check_storage(dataset)
     load_filters(dataset)
     try:
+        if has_broken_texts(dataset):
+            raise damaged(dataset, expected="readable texts", found=BROKEN_HEAP)
+        _check_chunks(dataset)
         if fields is not None:
             return dataset.fields(list(fields))[()]
         return (dataset.asstr() if as_text else dataset)[()]
+    except FileFormatError:
+        raise
     except UnicodeDecodeError as error:
         raise damaged(dataset, expected="UTF-8 text", found=f"other bytes ({error})") from error
     except HDF5_ERRORS as error:
         raise damaged(dataset, expected="readable data", found=f"an error: {error}") from error
+
+
+@guarded
+def check_texts(obj: Any) -> None:
+    """Refuse an element with texts that cannot be read, in it or in any of its members.
+
+    HDF5's own copying reads texts, too, but frees what it could not read a second time.
+    """
+
+    def visit(_: str, member: Any) -> None:
+        if has_broken_attributes(member):
+            raise damaged(member, expected="readable texts", found=BROKEN_HEAP)
+        if isinstance(member, h5py.Dataset) and is_of_variable_length(member):
+            read_values(member)
+
+    visit("", obj)
+    if isinstance(obj, h5py.Group):
+        obj.visititems(visit)
+
+
+def _check_chunks(dataset: h5py.Dataset) -> None:
+    """Refuse chunks that would decode to more than the dataset declares: bombs."""
+    if dataset.chunks is None or not dataset.id.get_create_plist().get_nfilters():
+        return
+    itemsize = dataset.id.get_type().get_size()
+    expected = math.prod(dataset.chunks) * itemsize
+    large: list[Any] = []
+    dataset.id.chunk_iter(lambda c: large.append(c) if c.size > SMALLEST_BOMB else None)
+    first, _ = _filters(dataset)[-1]  # the first to be undone
+    for chunk in large:
+        whole = chunk.size <= 2 * expected + SMALLEST_BOMB
+        if whole and first == DEFLATE and not chunk.filter_mask:
+            stream = zlib.decompressobj()
+            stream.decompress(dataset.id.read_direct_chunk(chunk.chunk_offset)[1], expected + 64)
+            whole = stream.eof or not stream.unconsumed_tail
+        if not whole:
+            raise damaged(
+                dataset,
+                expected=f"chunks of {expected} bytes",
+                found=f"one whose {chunk.size} stored bytes decode to more",
+            )
+
+
+def _filters(dataset: h5py.Dataset) -> list[tuple[int, Any]]:
+    properties = dataset.id.get_create_plist()
+    found = (properties.get_filter(k) for k in range(properties.get_nfilters()))
+    return [(int(code), values) for code, _, values, _ in found]
 
 
 def check_storage(dataset: h5py.Dataset) -> None:
@@ -221,15 +313,23 @@ def check_storage(dataset: h5py.Dataset) -> None:
             dataset, expected="values in this file", found="values in other files", hint=OUTSIDE
         )
     size = math.prod(dataset.shape) * dataset.dtype.itemsize
-    if size <= ALWAYS_ALLOWED_BYTES or outside or layout == h5py.h5d.VIRTUAL:
+    if size <= ALWAYS_ALLOWED_BYTES or outside:
         return
     stored = dataset.id.get_storage_size()
+    if layout == h5py.h5d.VIRTUAL:
+        stored = sum(_stored_in(dataset.file, s.dset_name) for s in dataset.virtual_sources())
     if size > LARGEST_RATIO * stored:
         raise damaged(
             dataset,
             expected=f"a shape that {stored} stored bytes can fill",
             found=f"shape {dataset.shape} of {dataset.dtype} ({size} bytes)",
         )
+
+
+def _stored_in(file: h5py.File, name: str) -> int:
+    """Stored bytes of a dataset that another one is made of."""
+    source = child(file, name.lstrip("/"))
+    return int(source.id.get_storage_size()) if isinstance(source, h5py.Dataset) else 0
 
 
 def vector_length(dataset: Any, *, of: str) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import h5py
+import numpy as np
 
 from lazyomics.io.encodings.integrity import guarded, text
 
-__all__ = ["element_kind", "encoding", "is_legacy"]
+__all__ = ["element_kind", "encoding", "holds_references", "is_legacy"]
 
 # The newest version of each encoding that is understood. Older ones are read too; a newer one may
 # mean something else, so it counts as unknown.
@@ -84,9 +85,32 @@ def element_kind(obj: Any) -> str:
     if not kind:
         return _legacy_kind(obj)
     newest = NEWEST.get(kind)
+    if isinstance(obj, h5py.Dataset) and _means_nothing_here(obj):
+        return "unknown"
     if newest is None or _parsed(version) is None:
         return "unknown"
     return kind if (_parsed(version) or ()) <= newest else "unknown"
+
+
+def _means_nothing_here(dataset: h5py.Dataset) -> bool:
+    """Whether values are references, or bytes that a tag gives to some other program."""
+    if dataset.dtype.kind == "V" and dataset.dtype.names is None:
+        kind = dataset.id.get_type()
+        tag = kind.get_tag() if isinstance(kind, h5py.h5t.TypeOpaqueID) else b""
+        return bool(tag) and not tag.startswith(b"NUMPY:")
+    return holds_references(dataset.dtype)
+
+
+def holds_references(dtype: np.dtype[Any]) -> bool:
+    """Whether elements point to other places of their file: they mean nothing outside of it."""
+    if h5py.check_ref_dtype(dtype) is not None:
+        return True
+    if dtype.subdtype is not None:
+        return holds_references(dtype.subdtype[0])
+    if dtype.names is not None:
+        return any(holds_references(dtype[name]) for name in dtype.names)
+    inner = h5py.check_vlen_dtype(dtype)
+    return isinstance(inner, np.dtype) and holds_references(inner)
 
 
 def _parsed(version: str) -> tuple[int, ...] | None:
@@ -108,6 +132,8 @@ def _legacy_kind(obj: Any) -> str:
         return "null"
     if "categories" in obj.attrs:
         return "categorical"
+    if _means_nothing_here(obj):
+        return "unknown"
     if obj.dtype.names is not None:
         return "rec-array"
     if h5py.check_string_dtype(obj.dtype) is not None:

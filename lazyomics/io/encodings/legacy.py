@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from lazyomics.errors import FileFormatError
 from lazyomics.io.encodings.arrays import read_array
 from lazyomics.io.encodings.integrity import damaged, read_values
 from lazyomics.io.encodings.records import read_fields, read_records
@@ -84,6 +85,12 @@ def categories_from_uns(
         codes: Any = frame[column].to_numpy()
         values: Any = np.atleast_1d(categories)
         if codes.dtype.kind in "iu" and (codes < len(values)).all() and (codes >= -1).all():
-            frame[column] = pd.Categorical.from_codes(codes, categories=values)
+            try:
+                frame[column] = pd.Categorical.from_codes(codes, categories=values)
+            except (ValueError, TypeError) as error:
+                raise FileFormatError(
+                    f"uns[{key!r}]: expected the distinct categories of column {column!r}, found "
+                    f"an error: {error}"
+                ) from error
             used.append(key)
     return frame, used

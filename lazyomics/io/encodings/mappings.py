@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 
-from lazyomics.io.encodings.integrity import child, damaged
+from lazyomics.io.encodings.integrity import child, damaged, member_names
 from lazyomics.io.encodings.kinds import element_kind
 from lazyomics.io.encodings.opaque import OpaqueElement
 from lazyomics.io.encodings.registry import mark, read_element, reads, write_element, writes
@@ -18,20 +18,23 @@ __all__ = ["read_mapping", "write_mapping"]
 # A group may be linked from several places; a small file could be made of nothing else, and be a
 # tree of 2**64 members when written out.
 MOST_REPEATS = 1000
+DEEPEST = 200  # groups inside groups: dicts that deep cannot be copied or printed, either
 
 
 @dataclass
 class Walk:
     """Groups met while one tree is read, to stop at cycles and at trees that grow by links."""
 
-    above: list[h5py.Group] = field(default_factory=list)
+    above: set[h5py.Group] = field(default_factory=set)
     seen: set[h5py.Group] = field(default_factory=set)
     repeats: int = 0
 
     def enter(self, group: h5py.Group) -> None:
         """Go down into a group."""
-        if any(group == ancestor for ancestor in self.above):
+        if group in self.above:
             raise damaged(group, expected="a tree of groups", found="a link back to a parent")
+        if len(self.above) == DEEPEST:
+            raise damaged(group, expected=f"at most {DEEPEST} groups inside groups", found="more")
         if group in self.seen:
             self.repeats += 1
         if self.repeats > MOST_REPEATS:
@@ -41,11 +44,11 @@ class Walk:
                 found=f"more than {MOST_REPEATS} links to groups that were read already",
             )
         self.seen.add(group)
-        self.above.append(group)
+        self.above.add(group)
 
-    def leave(self) -> None:
+    def leave(self, group: h5py.Group) -> None:
         """Go back up."""
-        self.above.pop()
+        self.above.remove(group)
 
 
 @reads("dict")
@@ -59,7 +62,7 @@ def read_mapping(group: Any) -> dict[str, Any]:
 def _read_members(group: h5py.Group, walk: Walk) -> dict[str, Any]:
     walk.enter(group)
     members: dict[str, Any] = {}
-    for key in group:
+    for key in member_names(group):
         member = child(group, key)
         if not isinstance(member, h5py.Group | h5py.Dataset):  # a committed datatype
             members[key] = OpaqueElement.of(member)
@@ -67,7 +70,7 @@ def _read_members(group: h5py.Group, walk: Walk) -> dict[str, Any]:
             members[key] = _read_members(member, walk)
         else:
             members[key] = read_element(member)
-    walk.leave()
+    walk.leave(group)
     return members
 
 

@@ -9,7 +9,14 @@ from typing import Any, NoReturn
 import h5py
 
 from lazyomics.errors import UnsupportedError
-from lazyomics.io.encodings.integrity import location, lost
+from lazyomics.io.encodings.integrity import (
+    check_texts,
+    child,
+    guarded,
+    has_member,
+    location,
+    lost,
+)
 from lazyomics.io.encodings.kinds import encoding
 from lazyomics.io.files import open_for_reading
 
@@ -45,12 +52,10 @@ class OpaqueElement:
     def copy_to(self, parent: h5py.Group, name: str) -> None:
         """Copy the element verbatim, with everything below it, to ``parent[name]``."""
         if _same_file(location(parent)[0], self.path):  # opened already, and not twice
-            parent.file.copy(self.name, parent, name)
+            _copy(parent.file, self.name, parent, name)
             return
         with open_for_reading(self.path) as file:
-            if self.name not in file:
-                raise lost(file, self.name.lstrip("/"), found="nothing any more")
-            file.copy(self.name, parent, name)
+            _copy(file, self.name, parent, name)
 
     @property
     def value(self) -> NoReturn:
@@ -66,6 +71,15 @@ class OpaqueElement:
         )
 
     __array__ = __getitem__ = __iter__ = _fail
+
+
+@guarded
+def _copy(file: h5py.File, source: str, parent: h5py.Group, name: str) -> None:
+    if not has_member(file, source.lstrip("/")):
+        raise lost(file, source.lstrip("/"), found="nothing any more")
+    obj = child(file, source.lstrip("/"))
+    check_texts(obj)
+    file.copy(obj, parent, name)
 
 
 def _same_file(path: str, other: str) -> bool:

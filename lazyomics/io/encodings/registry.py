@@ -13,7 +13,9 @@ from lazyomics.io.encodings.kinds import element_kind, is_legacy
 from lazyomics.io.encodings.opaque import OpaqueElement
 
 __all__ = [
+    "check_name",
     "element_path",
+    "has_surrogates",
     "mark",
     "read_element",
     "reads",
@@ -138,7 +140,9 @@ def write_element(
     ...     dict(file["x"].attrs)
     {'encoding-type': 'array', 'encoding-version': '0.2.0'}
     """
-    _check_name(parent, name)
+    check_name(str(parent.name), name)
+    if name in parent:
+        raise ValueError(f"{element_path(parent, name)} exists already; delete it first.")
     if callable(getattr(value, "to_scipy", None)):  # a sparse block of a lazy matrix
         value = value.to_scipy()
     writer = _writer_for(parent, name, value)
@@ -169,19 +173,43 @@ def refusal(parent: h5py.Group, name: str, value: Any, instead: str) -> TypeErro
     )
 
 
-def _check_name(parent: h5py.Group, name: object) -> None:
+def check_name(parent: str, name: object) -> None:
+    """Refuse names that HDF5 takes for paths or cannot hold.
+
+    Parameters
+    ----------
+    parent
+        Path of the group, for messages.
+    name
+        Name of a member that is to be written there.
+
+    Raises
+    ------
+    TypeError
+        If it is no text.
+    ValueError
+        If it cannot be a name.
+    """
     if not isinstance(name, str):
         raise TypeError(
-            f"in {parent.name!r}: names of elements are text, found {name!r} of type "
+            f"in {parent!r}: names of elements are text, found {name!r} of type "
             f"{type(name).__name__}. Use str({name!r})."
         )
     if name in {"", "."} or "/" in name or "\0" in name:
         raise ValueError(
-            f"in {parent.name!r}: {name!r} cannot be the name of an element, because HDF5 reads "
+            f"in {parent!r}: {name!r} cannot be the name of an element, because HDF5 reads "
             "'/' as a path. Rename it, e.g. with '_' in place of '/'."
         )
-    if name in parent:
-        raise ValueError(f"{element_path(parent, name)} exists already; delete it first.")
+    if has_surrogates(name):
+        raise ValueError(
+            f"in {parent!r}: {name!r} cannot be the name of an element, because it holds lone "
+            "surrogates, which are no text. Rename it."
+        )
+
+
+def has_surrogates(name: str) -> bool:
+    """Whether a text cannot be stored, because parts of it are no characters."""
+    return any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _writer_for(parent: h5py.Group, name: str, value: Any) -> Writer:

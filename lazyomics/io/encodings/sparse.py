@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import scipy.sparse as sp
 
+from lazyomics.io.chunk_writer import CHUNK_BYTES
 from lazyomics.io.encodings.integrity import child, damaged, guarded, read_values, vector_length
 from lazyomics.io.encodings.kinds import element_kind
 from lazyomics.io.encodings.registry import mark, reads, refusal, writes
@@ -136,5 +137,7 @@ def write_sparse(parent: h5py.Group, name: str, value: Any, options: Mapping[str
         ("indptr", pointer_dtype),
     ):
         # Resizable, so that rows can be appended in place.
-        layout = {"maxshape": (None,), "dtype": dtype, **options}
-        group.create_dataset(part, data=getattr(value, part), **layout)
+        values, layout = getattr(value, part), {"maxshape": (None,), "dtype": dtype, **options}
+        if values.nbytes > CHUNK_BYTES:  # HDF5's own choice would be of a tenth of the size
+            layout.setdefault("chunks", (CHUNK_BYTES // values.itemsize,))
+        group.create_dataset(part, data=values, **layout)

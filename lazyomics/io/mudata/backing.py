@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lazyomics.io.backing import FileBacking
+from lazyomics.io.backing import FileBacking, places
 
 if TYPE_CHECKING:
     from lazyomics.container.mudata import MuData
@@ -34,4 +33,4 @@ class MuDataBacking(FileBacking):
         names["obs"] = frozenset(mdata._obs.columns)
         names["var"] = frozenset(mdata._var.columns)
         modalities = {m: FileBacking.of(a, path, f"/mod/{m}") for m, a in mdata.mod.items()}
-        return cls(Path(path), os.path.abspath(path), mdata.shape, names, modalities=modalities)
+        return cls(*places(path), mdata.shape, names, modalities=modalities)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -13,12 +12,12 @@ from lazyomics.container.anndata import AnnData
 from lazyomics.errors import ShapeError, XNotWrittenWarning, warn_user
 from lazyomics.graph import from_source, is_in_memory, lazy, windows
 from lazyomics.io.backing import FileBacking
+from lazyomics.io.changes import Changes, compare_mapping, in_file
 from lazyomics.io.encodings import element_kind
 from lazyomics.io.readers import reader_of
-from lazyomics.io.saving import _Changes, _compare_mapping, _in_file
 from lazyomics.io.saving_frames import frame_change
 
-__all__ = ["check_modality", "modality_changes", "warn_left_out"]
+__all__ = ["check_modality", "modality_changes", "warn_left_out", "warn_removed"]
 
 
 def check_modality(mod: str, adata: AnnData, home: FileBacking, overwrite_x: bool) -> bool:
@@ -43,7 +42,7 @@ def check_modality(mod: str, adata: AnnData, home: FileBacking, overwrite_x: boo
 
 def modality_changes(
     adata: AnnData, home: FileBacking, group: h5py.Group
-) -> tuple[_Changes, list[str]]:
+) -> tuple[Changes, list[str]]:
     """Compare a modality with the file.
 
     Returns
@@ -51,15 +50,15 @@ def modality_changes(
     Changes to write, and the names of matrices (``"X"``, ``"raw.X"``) that differ from those in
     the file.
     """
-    changes = _Changes()
+    changes = Changes()
     if adata.shape != home.shape:
         return changes, ["X"]
     for name, slot in (("obs", adata._obs), ("var", adata._var)):
         if slot.is_loaded:
             changes.frames[name] = frame_change(group, name, slot.frame, home.names[name])
     for mapping in adata._mappings():
-        _compare_mapping(changes, group, mapping.name, mapping.stored(), home)
-    _compare_mapping(changes, group, "uns", adata._uns.stored(), home)
+        compare_mapping(changes, group, mapping.name, mapping.stored(), home)
+    compare_mapping(changes, group, "uns", adata._uns.stored(), home)
     left_out = []
     if "X" not in group or element_kind(group["X"]) == "null":
         if not adata._x.is_absent:
@@ -78,7 +77,7 @@ def modality_changes(
 
 def _holds(stored: Any, value: Any, home: FileBacking, name: str) -> bool:
     """Whether the file holds a matrix already; one in memory is compared a window at a time."""
-    if _in_file(value, home, name):
+    if in_file(value, home, name):
         return True
     if value is None or not is_in_memory(value):
         return False
@@ -106,13 +105,23 @@ def _same_block(block: Any, mine: Any) -> bool:
     return int(difference.sum()) == 0
 
 
-def warn_left_out(names: Sequence[str], path: Path, *, removed: bool = False) -> None:
+def warn_left_out(names: Sequence[str], path: object) -> None:
     """Say which matrices the file keeps as they were, and how to write them."""
-    many = ", ".join(names)
-    what = "removed from the object" if removed else "changed"
     warn_user(
-        f"{many} was {what}, but {path} keeps it as it is: everything else is saved. To replace "
-        "it, use write(overwrite_x=True); to keep the change beside it, save it as a layer or "
-        "write to a new file.",
+        f"{', '.join(names)} was changed, but {path} keeps it as it is: everything else is saved. "
+        "To replace it, use write(overwrite_x=True); to keep the change beside it, save it as a "
+        "layer or write to a new file.",
+        XNotWrittenWarning,
+    )
+
+
+def warn_removed(mods: Sequence[str], path: object) -> None:
+    """Say which modalities stay in the file, and how to delete them or get them back."""
+    many = ", ".join(f"mod/{mod}" for mod in mods)
+    warn_user(
+        f"{many} was removed from the object, but its data stays in {path}: the file does not "
+        "list it any more, and everything else is saved. To delete it, use "
+        f"write(remove_modalities=True); to get it back, mdata.mod[{mods[0]!r}] = "
+        f"lazyomics.read('{path}/{mods[0]}') and write().",
         XNotWrittenWarning,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,21 @@ from lazyomics.container.mudata.axis import Axis, AxisName, empty_mapping, is_sh
 from lazyomics.container.mudata.modalities import Modalities
 from lazyomics.container.mudata.position_maps import PositionMaps
 from lazyomics.container.uns import Uns
+from lazyomics.container.urls import is_url, local_name
 from lazyomics.errors import FileFormatError
-from lazyomics.io.backing import FileBacking
-from lazyomics.io.encodings import child, element_kind
+from lazyomics.io.backing import FileBacking, backing_name
+from lazyomics.io.encodings import child, element_kind, has_member
+from lazyomics.io.encodings.integrity import (
+    damage_named,
+    guarded,
+    is_text,
+    member_names,
+    text,
+)
 from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.mudata.backing import MuDataBacking
 from lazyomics.io.opening import _plan, open_group, read_h5ad
+from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredFrame, StoredMatrix
 
 __all__ = ["open_modality", "read", "read_h5mu"]
@@ -34,6 +44,7 @@ MATRICES = ("array", "csr_matrix", "csc_matrix")
 def read_h5mu(
     path: str | os.PathLike[str],
     *,
+    storage_options: Mapping[str, Any] | None = None,
     backed: bool | str = True,
     chunks: str | int = "auto",
 ) -> MuData:
@@ -42,7 +53,9 @@ def read_h5mu(
     Parameters
     ----------
     path
-        The file. Any number of processes may open it at once.
+        The file, or a URL as in ``read_h5ad``. Any number of processes may open it at once.
+    storage_options
+        For a URL: what fsspec needs to open it, such as ``{"anon": True}`` for a public bucket.
     backed
         True, ``"r"`` or ``"r+"`` open it lazily (all the same: nothing is written before
         ``write()``); False loads it into memory.
@@ -68,17 +81,24 @@ def read_h5mu(
     if backed not in (True, False, "r", "r+", None):
         raise ValueError(f"backed is True, False, 'r' or 'r+', found {backed!r}")
     plan = _plan(chunks)
-    found = checked_path(path)
-    with open_for_reading(found) as file:
-        _expect_h5mu(file, str(path))
+    found = checked_path(path, storage_options)
+    name, absolute = backing_name(path, found), os.fspath(found)
+    with open_for_reading(found) as file, damage_named(name):
+        _expect_h5mu(file, name)
         names = modality_names(file)
-        mods = Modalities({m: _modality(file, m, path, str(found), plan) for m in names})
-        mdata = _assembled(file, str(found), mods)
-    mdata._backing = MuDataBacking.of_mudata(mdata, os.fspath(path))
+        mods = Modalities({m: _modality(file, m, name, absolute, plan) for m in names})
+        mdata = _assembled(file, absolute, mods)
+    mdata._backing = MuDataBacking.of_mudata(mdata, name)
     return mdata if backed else mdata.to_memory()
 
 
-def open_modality(path: str | os.PathLike[str], mod: str, *, chunks: str | int = "auto") -> AnnData:
+def open_modality(
+    path: str | os.PathLike[str],
+    mod: str,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    chunks: str | int = "auto",
+) -> AnnData:
     """Open one modality of an .h5mu file.
 
     Raises
@@ -86,17 +106,22 @@ def open_modality(path: str | os.PathLike[str], mod: str, *, chunks: str | int =
     KeyError
         If the file has no such modality.
     """
-    found = checked_path(path)
-    with open_for_reading(found) as file:
-        _expect_h5mu(file, str(path))
-        if mod not in file["mod"]:
+    found = checked_path(path, storage_options)
+    name = backing_name(path, found)
+    with open_for_reading(found) as file, damage_named(name):
+        _expect_h5mu(file, name)
+        if mod not in stored_modalities(file):  # also one that the file does not list any more
             known = ", ".join(repr(m) for m in modality_names(file))
-            raise KeyError(f"{path} has no modality {mod!r}; there are {known}")
-        return _modality(file, mod, path, str(found), _plan(chunks))
+            raise KeyError(f"{name} has no modality {mod!r}; there are {known}")
+        return _modality(file, mod, name, os.fspath(found), _plan(chunks))
 
 
 def read(
-    path: str | os.PathLike[str], *, backed: bool | str = True, chunks: str | int = "auto"
+    path: str | os.PathLike[str],
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    backed: bool | str = True,
+    chunks: str | int = "auto",
 ) -> AnnData | MuData:
     """Open an .h5ad or .h5mu file, or one modality as ``"file.h5mu/rna"``.
 
@@ -104,8 +129,8 @@ def read(
     ----------
     path
         ``FILE.h5ad``, ``FILE.h5mu``, ``FILE.h5mu/MODALITY`` or ``FILE.h5mu/mod/MODALITY``. A file
-        of another name is opened by what it holds.
-    backed, chunks
+        of another name is opened by what it holds. Any of them may be a URL.
+    storage_options, backed, chunks
         As in ``read_h5ad``.
 
     Returns
@@ -113,21 +138,33 @@ def read(
     AnnData, or MuData for a whole .h5mu file.
     """
     name = os.fspath(path)
-    matched = MODALITY_PATH.match(str(name))
-    if matched is not None and not Path(name).exists():
-        adata = open_modality(matched[1], matched[2], chunks=chunks)
+    name = local_name(name) or name
+    matched = MODALITY_PATH.match(name)
+    if matched is not None and _names_a_modality(name):
+        adata = open_modality(
+            matched[1], matched[2], storage_options=storage_options, chunks=chunks
+        )
         return adata if backed else adata.to_memory()
-    with open_for_reading(checked_path(name)) as file:
+    found = checked_path(name, storage_options)
+    with open_for_reading(found) as file:
         is_mudata = "mod" in file
+    opened = found if isinstance(found, RemotePath) else name
     if is_mudata:
-        return read_h5mu(name, backed=backed, chunks=chunks)
-    return read_h5ad(name, backed=backed, chunks=chunks)
+        return read_h5mu(opened, backed=backed, chunks=chunks)
+    return read_h5ad(opened, backed=backed, chunks=chunks)
+
+
+def _names_a_modality(name: str) -> bool:
+    """Whether what follows ``.h5mu/`` is a modality, not a file in a folder of such a name."""
+    if isinstance(name, RemotePath) or is_url(name):
+        return not name.endswith((".h5ad", ".h5mu", ".h5"))
+    return not Path(name).exists()
 
 
 def _expect_h5mu(file: h5py.File, path: str) -> None:
-    if "mod" in file and isinstance(file["mod"], h5py.Group):
+    if has_member(file, "mod") and isinstance(child(file, "mod"), h5py.Group):
         return
-    is_anndata = "obs" in file and "var" in file
+    is_anndata = has_member(file, "obs") and has_member(file, "var")
     raise FileFormatError.at(
         path,
         "mod",
@@ -139,18 +176,44 @@ def _expect_h5mu(file: h5py.File, path: str) -> None:
 
 def modality_names(file: h5py.File) -> list[str]:
     """Modalities in their order: as the file states it, unless it names some that are missing."""
-    group = file["mod"]
-    present = [name for name in group if isinstance(child(group, name), h5py.Group)]
-    stated = np.atleast_1d(np.asarray(group.attrs.get("mod-order", [])))
-    order = [n.decode() if isinstance(n, bytes) else str(n) for n in stated if n is not None]
+    present = stored_modalities(file)
+    stated = _attribute(child(file, "mod"), "mod-order", [])
+    order = list(dict.fromkeys(text(name) for name in stated if name is not None))
     return order if order and set(order) <= set(present) else present
+
+
+def stored_modalities(file: h5py.File) -> list[str]:
+    """Every modality that is in the file, in the order of their names."""
+    group = child(file, "mod")
+    names = member_names(group)
+    return [name for name in names if isinstance(child(group, name), h5py.Group)]
+
+
+@guarded
+def _attribute(obj: Any, name: str, default: Any) -> Any:
+    """An attribute as an array of one dimension."""
+    return np.ravel(np.asarray(obj.attrs.get(name, default)))
+
+
+def _members(file: h5py.File, name: str) -> list[str]:
+    """Names in a group; none if there is no such group."""
+    member = child(file, name) if has_member(file, name) else None
+    return member_names(member) if isinstance(member, h5py.Group) else []
 
 
 def _modality(
     file: h5py.File, mod: str, path: str | os.PathLike[str], absolute: str, plan: BlockPlan
 ) -> AnnData:
-    group = child(file["mod"], mod)
-    if "obs" not in group or "var" not in group:
+    group = child(child(file, "mod"), mod)
+    if has_member(group, "mod"):
+        raise FileFormatError.at(
+            path,
+            str(group.name),
+            expected="an AnnData",
+            found="a group of modalities",
+            hint="Modalities inside a modality are no part of the format.",
+        )
+    if not has_member(group, "obs") or not has_member(group, "var"):
         raise FileFormatError.at(
             path,
             str(group.name),
@@ -163,22 +226,21 @@ def _modality(
 
 
 def _assembled(file: h5py.File, path: str, mods: Modalities) -> MuData:
-    axis = int(np.ravel(file.attrs.get("axis", 0))[0])
-    if axis not in (0, 1, -1):
-        raise FileFormatError.at(path, "/", expected="axis 0, 1 or -1", found=str(axis))
+    stated = _attribute(file, "axis", 0)
+    if stated.size != 1 or stated[0] not in (0, 1, -1):
+        raise FileFormatError.at(path, "/", expected="axis 0, 1 or -1", found=str(stated[:5]))
+    axis = int(stated[0])
     axes: dict[AxisName, Axis] = {}
     for name in ("obs", "var"):
         axes[name] = _axis(file, path, name, mods, axis)
-    uns: dict[str, Any] = {}
-    if isinstance(file.get("uns"), h5py.Group):
-        uns = {key: StoredElement(path, f"/uns/{key}") for key in file["uns"]}
+    uns = {key: StoredElement(path, f"/uns/{key}") for key in _members(file, "uns")}
     return MuData._assemble(mod=mods, axis=axis, axes=axes, uns=Uns(uns))
 
 
 def _axis(file: h5py.File, path: str, name: AxisName, mods: Modalities, axis: int) -> Axis:
     """One axis as it is stored; derived from the names where the file does not say enough."""
     table = FrameSlot(as_frame(None, 0, name))
-    if name in file:
+    if has_member(file, name):
         table = FrameSlot(StoredFrame.of(child(file, name), path))
     maps = _stored_maps(file, path, name, mods, len(table))
     made = Axis(
@@ -199,8 +261,7 @@ def _axis(file: h5py.File, path: str, name: AxisName, mods: Modalities, axis: in
 def _stored_maps(
     file: h5py.File, path: str, name: AxisName, mods: Modalities, size: int
 ) -> PositionMaps:
-    group = file.get(f"{name}map")
-    there = set(group) if isinstance(group, h5py.Group) else set()
+    there = set(_members(file, f"{name}map"))
     values = {m: StoredElement(path, f"/{name}map/{m}") for m in mods if m in there}
     counts = {m: a.shape[name == "var"] for m, a in mods.items()}
     return PositionMaps(f"{name}map", size, values, counts)
@@ -219,14 +280,16 @@ def _is_complete(axis: Axis, mods: Modalities, shared: bool) -> bool:
 def _arrays(file: h5py.File, path: str, name: str, length: int, *, skip: set[str]) -> Any:
     """Obsm or obsp as stored; memberships of modalities are derived from the positions."""
     mapping = empty_mapping(name, length)
-    group = file.get(name)
-    if not isinstance(group, h5py.Group):
-        return mapping
-    for key in group:
+    for key in _members(file, name):
         if key in skip:
             continue
         element = f"/{name}/{key}"
-        lazy = name.endswith("p") and element_kind(child(group, key)) in MATRICES
-        stored = StoredMatrix(path, element) if lazy else StoredElement(path, element)
+        pair = name.endswith("p") and is_text(key)
+        lazy = pair and element_kind(child(file, element[1:])) in MATRICES
+        stored = (
+            StoredMatrix(path, element, lead=mapping.sizes)
+            if lazy
+            else StoredElement(path, element, lead=mapping.sizes)
+        )
         mapping._values[key] = stored
     return mapping

@@ -10,6 +10,7 @@ import h5py
 
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.mudata import MuData
+from lazyomics.io.storage_order import StorageOrder
 from lazyomics.io.writing import (
     _write_dict,
     _write_frame,
@@ -23,7 +24,9 @@ USER_BLOCK = 512  # bytes before the HDF5 part, by whose first ones an .h5mu is 
 FORMAT_VERSION = "0.1.0"
 
 
-def write_new_mudata(mdata: MuData, path: Path, *, options: Mapping[str, Any]) -> None:
+def write_new_mudata(
+    mdata: MuData, path: Path, *, options: Mapping[str, Any], order: StorageOrder | None = None
+) -> None:
     """Stream an object to ``path``; an existing file is replaced only by a complete one."""
     with new_file(path, user_block=user_block()) as file:
         for name, axis in mdata._axes.items():
@@ -34,7 +37,7 @@ def write_new_mudata(mdata: MuData, path: Path, *, options: Mapping[str, Any]) -
         _write_dict(file, "uns", mdata.uns.stored(), options)
         group = file.create_group("mod")
         for mod, adata in mdata.mod.items():
-            write_modality(group.create_group(mod), adata, options)
+            write_modality(group.create_group(mod), adata, options, order)
         write_attributes(file, mdata)
 
 
@@ -44,9 +47,11 @@ def _stored(mapping: AlignedMapping, maps: Mapping[str, Any]) -> dict[str, Any]:
     return {key: mapping[key] if key in maps else value for key, value in values.items()}
 
 
-def write_modality(group: h5py.Group, adata: Any, options: Mapping[str, Any]) -> None:
+def write_modality(
+    group: h5py.Group, adata: Any, options: Mapping[str, Any], order: StorageOrder | None = None
+) -> None:
     """Write a modality into its empty group."""
-    write_anndata(group, adata, options)
+    write_anndata(group, adata, options, order)
     group.attrs.update({"encoder": "lazyomics", "encoder-version": _version()})
 
 

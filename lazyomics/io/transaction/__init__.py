@@ -9,7 +9,10 @@ the next one who opens the file.
 
 from __future__ import annotations
 
+from lazyomics.io.transaction.beside import beside
+from lazyomics.io.transaction.file_object import raise_failures
 from lazyomics.io.transaction.reading import Shared, share
+from lazyomics.io.transaction.replacing import replacing
 from lazyomics.io.transaction.session import claimed, saving
 
-__all__ = ["Shared", "claimed", "saving", "share"]
+__all__ = ["Shared", "beside", "claimed", "raise_failures", "replacing", "saving", "share"]

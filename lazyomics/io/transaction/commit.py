@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from lazyomics.errors import StaleFileError
 from lazyomics.io.transaction import disk
+from lazyomics.io.transaction.copying import replace_by_copy
 from lazyomics.io.transaction.journal import Journal, checksum_of_range, write_journal
 from lazyomics.io.transaction.locks import lock_exclusive, lock_shared
 from lazyomics.io.transaction.names import Names
@@ -19,7 +20,8 @@ __all__ = ["Commit"]
 class Commit:
     """``prepare``, ``try_to_begin`` until it works, ``decide``, ``put_in_place``.
 
-    Before ``decide`` returns, ``abandon`` leaves the old state; afterwards the save is done, and
+    Where others keep the file open, ``put_in_copy`` instead of the last three. Before ``decide``
+    or ``put_in_copy`` return, ``abandon`` leaves the old state; afterwards the save is done, and
     what is interrupted is finished when the file is opened next.
 
     Parameters
@@ -52,7 +54,7 @@ class Commit:
         mode = os.fstat(self.descriptor).st_mode & 0o666
         write_journal(self.names.part, overlay, end, tail, mode)
 
-    def try_to_begin(self, interrupt: BaseException | None) -> bool:
+    def try_to_begin(self) -> bool:
         """Keep everybody else out; False while somebody reads.
 
         Raises
@@ -60,20 +62,46 @@ class Commit:
         StaleFileError
             If another program changed or replaced the file in the meantime.
         """
-        if interrupt is not None:
-            raise interrupt
+        if self.overlay.error is not None:
+            raise self.overlay.error
         if not lock_exclusive(self.descriptor):
             # The attempt gave up the shared lock. Who comes in now changes the time stamp.
             self._gave_up_lock = True
             lock_shared(self.descriptor)
             return False
+        self._check()
+        return True
+
+    def put_in_copy(self) -> bool:
+        """Put the save into a copy that takes the file's place; False while somebody writes.
+
+        Raises
+        ------
+        NoRoomError
+            If there is no room for a copy.
+        StaleFileError
+            If another program changed or replaced the file in the meantime.
+        """
+        if not lock_shared(self.descriptor):
+            return False
+        self._check()
+        journal = Journal.read(self.names.part)
+        try:
+            replace_by_copy(journal, self.names, self.descriptor, apply, self._check)
+        finally:
+            journal.close()
+        self.abandon()  # what was appended to the old file, and the journal
+        return True
+
+    def _check(self) -> None:
+        if self.overlay.error is not None:
+            raise self.overlay.error
         self.overlay.tail.check()
         if not self._is_there():
             raise StaleFileError(
                 f"{self.names.file} was replaced by another program while it was saved; nothing "
                 "was saved. Open it again"
             )
-        return True
 
     def decide(self) -> None:
         """Give the journal its name: from here on the save counts as done."""

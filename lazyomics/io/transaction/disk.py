@@ -12,6 +12,7 @@ except ImportError:
 
 __all__ = [
     "create",
+    "create_new",
     "open_file",
     "read",
     "read_into",
@@ -37,6 +38,11 @@ def create(path: str, mode: int) -> int:
     if hasattr(os, "fchmod") and os.fstat(descriptor).st_mode & 0o777 != mode:
         os.fchmod(descriptor, mode)  # whoever may change the file may also finish its save
     return descriptor
+
+
+def create_new(path: str) -> int:
+    """Descriptor of a new, empty file with the usual permissions; there must be none yet."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
 
 
 def read_into(descriptor: int, view: memoryview, position: int) -> int:

@@ -7,6 +7,7 @@ import errno
 import importlib.util
 import os
 import socket
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -19,7 +20,15 @@ HAS_FLOCK = importlib.util.find_spec("fcntl") is not None
 if HAS_FLOCK:
     import fcntl
 
-__all__ = ["PAUSE", "WriterLock", "holders_of", "lock_exclusive", "lock_shared", "wait_for"]
+__all__ = [
+    "PAUSE",
+    "WriterLock",
+    "holders_of",
+    "is_claimed_here",
+    "lock_exclusive",
+    "lock_shared",
+    "wait_for",
+]
 
 PAUSE = 0.005
 _BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
@@ -73,6 +82,7 @@ class WriterLock:
     def __init__(self, names: Names) -> None:
         self.names = names
         self._descriptor: int | None = None
+        self._claim: tuple[str, int] = ("", 0)
 
     def try_acquire(self) -> bool:
         """Take the lock if nobody has it.
@@ -91,7 +101,9 @@ class WriterLock:
                 break
             os.close(descriptor)  # removed by the one who held it: make a new one
         self._descriptor = descriptor
+        self._claim = (self.names.file, threading.get_ident())
         _held.add(self)
+        _claims.add(self._claim)
         with contextlib.suppress(OSError):  # whose it is matters less than that it is locked
             os.ftruncate(descriptor, 0)
             note = f"process {os.getpid()} on {socket.gethostname()}, since {_now()}"
@@ -116,12 +128,14 @@ class WriterLock:
         os.close(self._descriptor)
         self._descriptor = None
         _held.discard(self)
+        _claims.discard(self._claim)
 
     def forget(self) -> None:
         """Close a forked copy; the lock stays with the process that took it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+            _held.discard(self)
 
     def __enter__(self) -> WriterLock:
         return self
@@ -138,9 +152,18 @@ class WriterLock:
 _held: weakref.WeakSet[WriterLock] = weakref.WeakSet()
 
 
+_claims: set[tuple[str, int]] = set()
+
+
+def is_claimed_here(names: Names) -> bool:
+    """Whether this thread has the right to save a file already."""
+    return (names.file, threading.get_ident()) in _claims
+
+
 def _after_fork() -> None:
     for lock in list(_held):
         lock.forget()
+    _claims.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from lazyomics.errors import FileFormatError, warn_user
 from lazyomics.io.transaction import disk
+from lazyomics.io.transaction.copying import NoRoomError, replace_by_copy, seconds_for_a_copy
 from lazyomics.io.transaction.journal import (
     DamagedJournalError,
     Journal,
@@ -22,6 +23,7 @@ from lazyomics.io.transaction.locks import (
     WriterLock,
     holders_of,
     lock_exclusive,
+    lock_shared,
     wait_for,
 )
 from lazyomics.io.transaction.names import Names
@@ -40,6 +42,9 @@ class Fit(Enum):
     AFTER = "all of it is"
     CHANGED = "none of it is, and the file is not the one it was written for any more"
     MIXED = "some of it is, and the file was changed since"
+
+
+_NEEDED_FOR_READING = frozenset({Fit.PARTLY})
 
 
 def fit(journal: Journal, descriptor: int) -> Fit:
@@ -92,8 +97,22 @@ def _pass_the_clock_tick(descriptor: int) -> None:
         time.sleep(0.001)
 
 
-def recover(names: Names, *, timeout: float = 2.0) -> bool:
+def recover(
+    names: Names,
+    *,
+    timeout: float = 2.0,
+    copy_if: frozenset[Fit] = frozenset({Fit.BEFORE, Fit.PARTLY, Fit.AFTER}),
+) -> bool:
     """Finish what an interrupted save left. The caller holds the writer's lock.
+
+    Parameters
+    ----------
+    names
+        The file.
+    timeout
+        Seconds to wait for others that read it.
+    copy_if
+        States in which a copy of the file takes its place if they do not let go of it.
 
     Returns
     -------
@@ -118,8 +137,9 @@ def recover(names: Names, *, timeout: float = 2.0) -> bool:
     try:
         descriptor = disk.open_file(names.file, writable=True)
         try:
-            if not wait_for(lambda: lock_exclusive(descriptor), timeout):
-                return False
+            patience = min(timeout, seconds_for_a_copy(descriptor))
+            if not wait_for(lambda: lock_exclusive(descriptor), patience):
+                return _finish_in_copy(names, journal, descriptor, copy_if)
             _finish(names, journal, descriptor)
             return True
         finally:
@@ -152,6 +172,20 @@ def _finish(names: Names, journal: Journal, descriptor: int) -> None:
         apply(journal, descriptor)
     disk.remove(names.journal)
     disk.sync_folder(names.journal)
+
+
+def _finish_in_copy(
+    names: Names, journal: Journal, descriptor: int, copy_if: frozenset[Fit]
+) -> bool:
+    if not lock_shared(descriptor) or fit(journal, descriptor) not in copy_if:
+        return False
+    try:
+        replace_by_copy(journal, names, descriptor, apply)
+    except NoRoomError:
+        return False
+    disk.remove(names.journal)
+    disk.sync_folder(names.journal)
+    return True
 
 
 def _set_aside(names: Names, why: str) -> None:
@@ -187,7 +221,7 @@ def settle_for_reading(names: Names, deadline: float) -> bool:
             return True
         if acquired:
             with lock, suppress(PermissionError, OSError):
-                return not recover(names)
+                return not recover(names, copy_if=_NEEDED_FOR_READING)
             return True
         now = time.monotonic()
         if now > begun and not os.path.lexists(names.journal):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
 
 import h5py
 
 from lazyomics.io.transaction import disk
+from lazyomics.io.transaction.beside import remove_left_over
+from lazyomics.io.transaction.claim import kept_open, locked, seconds_to_wait
 from lazyomics.io.transaction.commit import Commit
-from lazyomics.io.transaction.locks import WriterLock, holders_of, lock_shared, wait_for
+from lazyomics.io.transaction.copying import NoRoomError, seconds_for_a_copy
+from lazyomics.io.transaction.file_object import raise_failures
+from lazyomics.io.transaction.interrupts import interrupts
+from lazyomics.io.transaction.locks import lock_shared, wait_for
 from lazyomics.io.transaction.names import Names
 from lazyomics.io.transaction.overlay import Overlay
 from lazyomics.io.transaction.recovery import recover
@@ -23,7 +25,7 @@ __all__ = ["claimed", "saving"]
 
 
 @contextmanager
-def saving(path: str | os.PathLike[str], *, timeout: float = 30.0) -> Iterator[h5py.File]:
+def saving(path: str | os.PathLike[str], *, timeout: float | None = None) -> Iterator[h5py.File]:
     """Open a file to change it; all changes are in the file when the block ends, or none.
 
     Parameters
@@ -31,7 +33,7 @@ def saving(path: str | os.PathLike[str], *, timeout: float = 30.0) -> Iterator[h
     path
         An existing HDF5 file. Its folder must be writable.
     timeout
-        Seconds to wait for others that save or read it.
+        Seconds to wait for others that save or read it; ``lazyomics.lock-timeout`` by default.
 
     Raises
     ------
@@ -50,12 +52,15 @@ def saving(path: str | os.PathLike[str], *, timeout: float = 30.0) -> Iterator[h
     An exception in the block leaves the file as it was. Ctrl-C is held back until HDF5 is done,
     which then does not write any more.
     """
+    timeout = seconds_to_wait(timeout)
     with claimed(path, timeout=timeout) as (names, descriptor):
         yield from _session(names, descriptor, timeout)
 
 
 @contextmanager
-def claimed(path: str | os.PathLike[str], *, timeout: float = 30.0) -> Iterator[tuple[Names, int]]:
+def claimed(
+    path: str | os.PathLike[str], *, timeout: float | None = None
+) -> Iterator[tuple[Names, int]]:
     """Be the only one who saves a file; an interrupted save is finished first.
 
     Parameters
@@ -69,59 +74,34 @@ def claimed(path: str | os.PathLike[str], *, timeout: float = 30.0) -> Iterator[
     the file, nobody can change it.
     """
     names = Names.of(path)
+    timeout = seconds_to_wait(timeout)
     deadline = time.monotonic() + timeout
-    with _locked(names, timeout):
+    with locked(names, timeout):
         if not recover(names, timeout=max(0.0, deadline - time.monotonic())):
-            raise _kept_open(names, timeout)
+            raise kept_open(names, timeout)
+        remove_left_over(names.file)
         descriptor = disk.open_file(names.file, writable=True)
         try:
             left = max(0.0, deadline - time.monotonic())
             if not wait_for(lambda: lock_shared(descriptor), left):
-                raise _kept_open(names, timeout)
+                raise kept_open(names, timeout)
             yield names, descriptor
         finally:
             os.close(descriptor)
-
-
-def _locked(names: Names, timeout: float) -> WriterLock:
-    lock = WriterLock(names)
-    try:
-        if not wait_for(lock.try_acquire, timeout):
-            raise BlockingIOError(
-                11,
-                f"{names.file} is being saved by {lock.holder()}; waited {timeout:g} s. "
-                "Save again when that is done, or write to a new file",
-            )
-    except PermissionError as error:
-        raise PermissionError(
-            error.errno,
-            f"cannot save {names.file}: a save needs to make files beside it, and the folder "
-            f"does not allow that ({error.strerror}); write to a new file instead",
-        ) from error
-    return lock
-
-
-def _kept_open(names: Names, timeout: float) -> BlockingIOError:
-    others = holders_of(names.file)
-    return BlockingIOError(
-        11,
-        f"{names.file} is kept open by {others or 'another program'}; waited {timeout:g} s. "
-        "Close it there, or write to a new file",
-    )
 
 
 def _session(names: Names, descriptor: int, timeout: float) -> Iterator[h5py.File]:
     overlay = Overlay(descriptor, names.file)
     commit = Commit(names, descriptor, overlay)
     try:
-        with _interrupts_deferred(overlay.fail):
+        with interrupts(overlay.fail, held=True):
             try:
                 yield from _changed_by_hdf5(overlay)
                 commit.prepare()
                 if commit.is_empty:
                     return
-                if not wait_for(lambda: commit.try_to_begin(overlay.error), timeout):
-                    raise _kept_open(names, timeout)
+                if not _begun(commit, timeout):
+                    return
                 commit.decide()
             except BaseException as error:
                 commit.abandon()
@@ -132,6 +112,22 @@ def _session(names: Names, descriptor: int, timeout: float) -> Iterator[h5py.Fil
             raise overlay.error
     finally:
         overlay.close()
+
+
+def _begun(commit: Commit, timeout: float) -> bool:
+    """Keep everybody else out; False if the save went into a copy, as others read the file."""
+    deadline = time.monotonic() + timeout
+    if wait_for(commit.try_to_begin, min(timeout, seconds_for_a_copy(commit.descriptor))):
+        return True
+    try:
+        if commit.put_in_copy():
+            return False
+        reason = ""
+    except NoRoomError as error:
+        reason = str(error)
+    if wait_for(commit.try_to_begin, max(0.0, deadline - time.monotonic())):
+        return True
+    raise kept_open(commit.names, timeout, reason)
 
 
 def _changed_by_hdf5(overlay: Overlay) -> Iterator[h5py.File]:
@@ -145,8 +141,7 @@ def _changed_by_hdf5(overlay: Overlay) -> Iterator[h5py.File]:
             file.close()
         raise
     file.close()
-    if overlay.error is not None:
-        raise overlay.error
+    raise_failures()  # also of files that it was copied from
 
 
 def _raise_as_it_was(names: Names, error: BaseException) -> None:
@@ -158,20 +153,3 @@ def _raise_as_it_was(names: Names, error: BaseException) -> None:
         raise OSError(
             error.errno, f"{names.file} could not be saved, and is as it was before: {reason}"
         ) from error
-
-
-@contextmanager
-def _interrupts_deferred(tell: Callable[[BaseException], None]) -> Iterator[None]:
-    """Tell about Ctrl-C instead of raising: an exception inside HDF5 would end the process."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupted(number: int, frame: FrameType | None) -> None:
-        tell(KeyboardInterrupt())
-
-    previous = signal.signal(signal.SIGINT, interrupted)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if previous is None else previous)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pandas as pd
+import pytest
 
 import lazyomics as lo
+from lazyomics.io import files, unused
 
 
 def test_a_hundred_saves_of_changed_columns(tmp_path) -> None:
@@ -38,4 +41,46 @@ def test_texts_cost_a_little(tmp_path) -> None:
         adata.write()
         sizes.append(path.stat().st_size)
     assert sizes[-1] - sizes[0] <= 19 * 6000
-    assert lo.repack(path) > 0
+    assert lo.repack(path).given_back > 0
+
+
+def test_replaced_matrices_are_told_about_once(tmp_path, monkeypatch) -> None:
+    """Their space is lost: the old one stays until the new one is complete."""
+    monkeypatch.setattr(unused, "LEAST_UNUSED", 1 << 20)
+    monkeypatch.setattr(files, "LEAST_GROWTH", 1 << 18)
+    path = tmp_path / "a.h5ad"
+    chance = np.random.default_rng(0)
+    lo.AnnData(chance.random((1000, 100))).write_h5ad(path)
+    adata = lo.read_h5ad(path)
+    for k in range(2):  # 0.8 MB of X, of the layer, and of the old layer
+        adata.layers["k"] = adata.X + k
+        adata.write()
+
+    def save_again() -> None:
+        for k in range(3):
+            adata.layers["k"] = adata.X - k
+            adata.write()
+
+    with pytest.warns(UserWarning, match="are unused.*lo.repack"):
+        save_again()
+    adata.layers["k"] = adata.X * 3
+    adata.write()  # and not again
+    used = 2 * 1000 * 100 * 8
+    assert path.stat().st_size > 4 * used / 2
+    lo.repack(path)
+    assert path.stat().st_size < 1.2 * used
+    again = lo.read_h5ad(path)
+    assert again.layers["k"].sum().compute() == pytest.approx(3 * again.X.sum().compute())
+
+
+def test_what_is_in_use_is_not_told_about(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(unused, "LEAST_UNUSED", 1 << 18)
+    monkeypatch.setattr(files, "LEAST_GROWTH", 1 << 18)
+    path = tmp_path / "a.h5ad"
+    lo.AnnData(np.ones((1000, 100))).write_h5ad(path)
+    adata = lo.read_h5ad(path)
+    for k in range(4):
+        adata.layers[f"{k}"] = adata.X + k
+        adata.write()
+    with h5py.File(path) as file:
+        assert unused.unused_bytes(file) < 100_000

@@ -1,0 +1,194 @@
+"""Files that are written beside another one: complete ones take its place, others leave nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from uuid import uuid4
+
+import h5py
+from dask.utils import format_bytes
+
+from lazyomics.io.transaction import disk
+from lazyomics.io.transaction.file_object import FileObject, raise_failures
+from lazyomics.io.transaction.interrupts import Interrupts, interrupts
+from lazyomics.io.transaction.lineage import forget
+from lazyomics.io.transaction.locks import lock_exclusive
+
+__all__ = ["Beside", "beside", "remove_left_over", "temporary_name", "why_not_written"]
+
+_SECONDS_TO_LOCK = 10.0
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Beside(FileObject):
+    """A new file for HDF5 to write, locked as long as it is open.
+
+    Parameters
+    ----------
+    path
+        Of the file; there must be none yet.
+    user_block
+        Bytes that are put in front of the HDF5 part at the end.
+    """
+
+    def __init__(self, path: str, user_block: bytes = b"") -> None:
+        super().__init__(path)
+        self.user_block = user_block
+        self.written = 0
+        self.descriptor = disk.create_new(path)
+        lock_exclusive(self.descriptor)  # shows that it is not left over
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            os.close(self.descriptor)
+        super().close()
+
+    def finish(self) -> None:
+        """Return when everything is on the disk."""
+        if self.user_block:
+            disk.write(self.descriptor, self.user_block, 0)
+        if os.fstat(self.descriptor).st_size < self.size:
+            disk.truncate(self.descriptor, self.size)
+        disk.sync(self.descriptor)
+
+    def _read(self, view: memoryview, position: int) -> None:
+        count = disk.read_into(self.descriptor, view, position)
+        view[count:] = bytes(len(view) - count)
+
+    def _write(self, view: memoryview, position: int) -> None:
+        disk.write(self.descriptor, view, position)
+        self.written = max(self.written, position + len(view))
+
+
+@contextmanager
+def beside(path: str, *, replace: bool, user_block: bytes = b"") -> Iterator[h5py.File]:
+    """Open a new file beside ``path`` to write; gone at the end, or in the place of ``path``.
+
+    Parameters
+    ----------
+    path
+        A file that need not exist, behind all symbolic links.
+    replace
+        Whether the new file takes its place when the block ends well.
+    user_block
+        Bytes in front of the HDF5 part: none, 512, 1024, 2048, ….
+
+    Raises
+    ------
+    OSError
+        If it cannot be written: says where, how much was, and how much room there is.
+    """
+    opened: Beside | None = None
+    temporary = temporary_name(path)
+
+    def tell(error: BaseException) -> None:
+        if opened is not None:
+            opened.fail(error)
+
+    with interrupts(tell, held=False) as handler:
+        try:
+            opened = Beside(temporary, user_block)
+            yield from _filled(opened, handler)
+            if replace:
+                opened.finish()
+                opened.close()  # Windows renames no open files
+                _take_place(opened, path)
+        except OSError as error:
+            if opened is not None and (opened.error or error) is error:
+                raise why_not_written(error, path, opened.written, opened.size) from error
+            raise
+        finally:
+            handler.held = True
+            if opened is not None:
+                opened.close()
+                disk.remove(temporary)
+        if isinstance(opened.error, KeyboardInterrupt):
+            raise opened.error
+
+
+def _filled(opened: Beside, handler: Interrupts) -> Iterator[h5py.File]:
+    """Let the caller write the file; HDF5 is done with it at the end."""
+    file = h5py.File(opened, "w", userblock_size=len(opened.user_block))
+    try:
+        yield file
+        raise_failures()
+    except BaseException as error:
+        handler.held = True
+        opened.fail(error)
+        with suppress(Exception):  # what HDF5 says to dropped bytes is of no interest
+            file.close()
+        raise opened.error or error from None
+    handler.held = True
+    file.close()
+    if opened.error is not None:
+        raise opened.error
+
+
+def _take_place(opened: Beside, path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.chmod(opened.path, os.stat(path).st_mode & 0o7777)
+    forget(path)
+    disk.rename(opened.path, path)
+    disk.sync_folder(path)
+
+
+def temporary_name(path: str) -> str:
+    """A name for a file beside ``path`` that nobody else uses."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{os.getpid()}-{uuid4().hex[:8]}.part")
+
+
+def remove_left_over(path: str) -> None:
+    """Remove files that a process wrote beside ``path`` when it was killed."""
+    folder, name = os.path.split(path)
+    pattern = re.compile(re.escape(f".{name}.") + r"(\d+)-[0-9a-f]{8}\.part")
+    with suppress(OSError):
+        for entry in os.listdir(folder or "."):
+            found = pattern.fullmatch(entry)
+            if found and not _is_running(int(found[1])):
+                _remove_unlocked(os.path.join(folder, entry))
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _remove_unlocked(path: str) -> None:
+    with suppress(OSError):
+        descriptor = disk.open_file(path)
+        try:
+            # One of another machine may be locked in a moment: new ones stay.
+            age = time.time() - os.fstat(descriptor).st_mtime
+            if age > _SECONDS_TO_LOCK and lock_exclusive(descriptor):
+                os.unlink(path)
+        finally:
+            os.close(descriptor)
+
+
+def why_not_written(error: OSError, path: str, written: int, needed: int) -> OSError:
+    """The same error, with the folder, and the bytes that were written, needed and are free."""
+    if error.errno is None or type(error) not in (OSError, PermissionError):
+        return error
+    folder = os.path.dirname(path) or "."
+    text = f"{path} could not be written: {error.strerror or error}"
+    if error.errno in _FULL:
+        text += f". {format_bytes(written)} were written of at least {format_bytes(needed)}"
+        with suppress(OSError):
+            free = format_bytes(shutil.disk_usage(folder).free)
+            text += f"; {free} were free for the rest in {folder}"
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        text += f": no file can be made in {folder}"
+    return type(error)(error.errno, f"{text}. Nothing was changed")

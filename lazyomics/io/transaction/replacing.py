@@ -1,0 +1,61 @@
+"""Write a new file in the place of one that may be there."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import h5py
+
+from lazyomics.io.transaction.beside import beside, remove_left_over
+from lazyomics.io.transaction.claim import locked, seconds_to_wait
+from lazyomics.io.transaction.locks import is_claimed_here
+from lazyomics.io.transaction.names import Names
+from lazyomics.io.transaction.recovery import recover
+
+__all__ = ["replacing"]
+
+
+@contextmanager
+def replacing(
+    path: str | os.PathLike[str], *, user_block: bytes = b"", timeout: float | None = None
+) -> Iterator[h5py.File]:
+    """Open a file beside ``path`` to write; it takes its place when the block ends well.
+
+    Parameters
+    ----------
+    path
+        A file that need not exist; its folder must be writable.
+    user_block
+        Bytes in front of the HDF5 part: none, 512, 1024, 2048, ….
+    timeout
+        Seconds to wait for others that save or write the file; ``lazyomics.lock-timeout`` by
+        default.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process saves or writes it for the whole time; names it.
+    PermissionError
+        If there is a file that may not be written.
+    OSError
+        If it cannot be written: says where, how much was, and how much room there is.
+    """
+    names = Names.of(path)
+    if os.path.exists(names.file) and not os.access(names.file, os.W_OK):
+        raise PermissionError(
+            errno.EACCES, f"{names.file} may not be written, so no new file takes its place"
+        )
+    if is_claimed_here(names):
+        with beside(names.file, replace=True, user_block=user_block) as file:
+            yield file
+        return
+    with locked(names, seconds_to_wait(timeout)):
+        # Parts may come from the file itself: they should be those of a whole state.
+        with suppress(OSError):
+            recover(names)
+        remove_left_over(names.file)
+        with beside(names.file, replace=True, user_block=user_block) as file:
+            yield file

@@ -1,0 +1,48 @@
+"""Open thousands of damaged files, touch everything in them, and count what happens.
+
+    python -m tests.fuzz --seed 7 --inputs 20000
+
+Each input is a small valid file that was changed, by its bytes or by its HDF5 structure; input and
+change depend on the seed and the input's number alone. It is opened and read in a guard process of
+limited memory. A crash, a hang or memory above the bound counts as HDF5's own if reading the file
+with h5py alone ends in the same way. Inputs that count against lazyomics are kept in a folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "MALLOC_ARENA_MAX"):
+    os.environ[_name] = "1"  # before numpy is imported: forked processes have no threads
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def main() -> int:
+    """Run with the arguments of the command line; 1 if anything counts against lazyomics."""
+    parser = argparse.ArgumentParser(prog="tests.fuzz", description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--inputs", type=int, default=20_000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first input")
+    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--keep", type=Path, default=Path("fuzz_failures"))
+    parser.add_argument("--data", type=Path, help="folder with real files to change, too")
+    options = parser.parse_args()
+    from tests.fuzz.campaign import Campaign
+
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as folder:
+        campaign = Campaign(Path(folder), options.seed, options.data, options.keep)
+        summary = campaign.run(
+            range(options.first, options.first + options.inputs), options.workers
+        )
+    print(summary.table())
+    return 1 if summary.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

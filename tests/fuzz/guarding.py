@@ -1,0 +1,173 @@
+"""Worker processes that may crash, hang or ask for too much memory, and are replaced then."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import itertools
+import multiprocessing
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+__all__ = ["SECONDS", "Ended", "Guards", "run_alone"]
+
+SECONDS = 10.0  # of the processor: a busy machine makes nothing hang
+WAIT = 120.0  # seconds by the clock, for what waits without working
+ADDRESS_SPACE = 4 << 30  # beyond what the process has when it starts
+PR_SET_PDEATHSIG = 1  # a guard must not outlive the process that started it
+CONTEXT = multiprocessing.get_context("fork")
+
+
+@dataclass
+class Ended:
+    """How the work on one input ended: with a result, by a signal, or not at all."""
+
+    index: int
+    result: Any = None
+    signal: int = 0
+    hung: bool = False
+    trace: str = ""
+    peak: int = 0
+
+
+def peak_growth(start: int) -> int:
+    """Bytes of memory by which the process grew since ``reset_peak``, at the most."""
+    with open("/proc/self/status", encoding="ascii") as lines:
+        peak = next(int(v.split()[1]) for v in lines if v.startswith("VmHWM")) * 1024
+    return max(0, peak - start)
+
+
+def reset_peak() -> int:
+    """Forget the peak so far; returns the memory held now."""
+    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+        file.write("5")
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _limit_memory() -> None:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        held = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    limit = held + ADDRESS_SPACE
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _serve(work: Callable[[int], Any], pipe: Connection, log: Path) -> None:
+    """Work on the inputs that come through the pipe, until there are no more."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _limit_memory()
+    with log.open("w") as file:
+        faulthandler.enable(file)
+        while True:
+            index = pipe.recv()
+            start = reset_peak()
+            faulthandler.dump_traceback_later(SECONDS - 0.5, file=file)
+            result = work(index)
+            faulthandler.cancel_dump_traceback_later()
+            pipe.send((result, peak_growth(start)))
+
+
+class _Guard:
+    """One process, and what it is working on."""
+
+    def __init__(self, work: Callable[[int], Any], log: Path) -> None:
+        self.log = log
+        self.pipe, theirs = CONTEXT.Pipe()
+        self.process = CONTEXT.Process(target=_serve, args=(work, theirs, log), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.index: int | None = None
+        self.since, self.used = 0.0, 0.0
+
+    def give(self, index: int) -> None:
+        self.index, self.since, self.used = index, time.monotonic(), self._cpu_seconds()
+        self.pipe.send(index)
+
+    def ended(self) -> Ended | None:
+        """The end of the work on the input, once there is one."""
+        assert self.index is not None
+        if self.pipe.poll():
+            try:
+                result, peak = self.pipe.recv()
+                return Ended(self.index, result, peak=peak)
+            except (EOFError, ConnectionError):
+                self.process.join()
+                code = self.process.exitcode or 0
+                return Ended(self.index, signal=-code if code < 0 else 1, trace=self._trace())
+        elapsed = time.monotonic() - self.since
+        if (elapsed > SECONDS and self._cpu_seconds() - self.used > SECONDS) or elapsed > WAIT:
+            self.stop()
+            return Ended(self.index, hung=True, trace=self._trace())
+        return None
+
+    def _cpu_seconds(self) -> float:
+        """Processor time that the process has used."""
+        try:
+            line = Path(f"/proc/{self.process.pid}/stat").read_text()
+        except OSError:
+            return 0.0
+        fields = line.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _trace(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+class Guards:
+    """A few processes that work on inputs by number.
+
+    Parameters
+    ----------
+    work
+        Called in a forked process with the number of an input.
+    count
+        Number of processes.
+    folder
+        For their traces.
+    """
+
+    def __init__(self, work: Callable[[int], Any], count: int, folder: Path) -> None:
+        self.work, self.count, self.folder = work, count, folder
+        self.name = work.__name__
+
+    def run(self, inputs: Iterable[int]) -> Iterator[Ended]:
+        """Work on all inputs; ends come in any order."""
+        left = iter(inputs)
+        busy = []
+        for k, index in enumerate(itertools.islice(left, self.count)):
+            busy.append(_Guard(self.work, self.folder / f"{self.name}{k}.log"))
+            busy[-1].give(index)
+        while busy:
+            wait([g.pipe for g in busy], timeout=0.5)
+            for guard in list(busy):
+                end = guard.ended()
+                if end is None:
+                    continue
+                busy.remove(guard)
+                following = next(left, None)
+                if following is None:
+                    guard.stop()
+                else:
+                    if end.signal or end.hung:
+                        guard = _Guard(self.work, guard.log)
+                    guard.give(following)
+                    busy.append(guard)
+                yield end
+
+
+def run_alone(work: Callable[[int], Any], index: int, folder: Path) -> Ended:
+    """Work on one input in a process of its own."""
+    return next(iter(Guards(work, 1, folder).run([index])))

@@ -1,0 +1,229 @@
+"""Well-formed HDF5 that breaks the format: wrong attributes, types, shapes, values and links."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from tests.fuzz.odd_values import ATTRIBUTES, ODD_NAMES, odd_attribute, odd_dataset
+
+__all__ = ["change_structure"]
+
+Change = Callable[[random.Random, h5py.File], object]
+FAILURES = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    AttributeError,
+)
+
+
+def change_structure(rng: random.Random, path: Path) -> str:
+    """Change a file once or several times, in place; returns what was done."""
+    done = []
+    with h5py.File(path, "r+") as file:
+        for _ in range(rng.choice((1, 1, 1, 2, 3))):
+            change = rng.choice(CHANGES)
+            try:
+                change(rng, file)
+            except FAILURES:  # h5py refuses some of the changes: then another one is made
+                continue
+            done.append(change.__name__)
+    return "+".join(done) or "nothing"
+
+
+def members(file: h5py.File) -> list[str]:
+    """Names of all groups and datasets."""
+    names: list[str] = []
+    file.visit(names.append)
+    return sorted(names)
+
+
+def one_of(rng: random.Random, file: h5py.File, kind: type = object) -> Any:
+    """Any object of a kind; the root is one of the groups."""
+    found = [n for n in ["/", *members(file)] if isinstance(file[n], kind)]
+    return file[rng.choice(found)]
+
+
+def set_attribute(rng: random.Random, file: h5py.File) -> None:
+    """Another value for an attribute that the format knows, or for any that is there."""
+    obj = one_of(rng, file)
+    name = rng.choice([*obj.attrs, *ATTRIBUTES] if rng.random() < 0.5 else [*obj.attrs])
+    obj.attrs[name] = odd_attribute(rng, file, name)
+
+
+def rename_encoding(rng: random.Random, file: h5py.File) -> None:
+    """An element that claims to be of another kind."""
+    obj = one_of(rng, file)
+    obj.attrs["encoding-type"] = odd_attribute(rng, file, "encoding-type")
+
+
+def drop_attribute(rng: random.Random, file: h5py.File) -> None:
+    obj = one_of(rng, file)
+    del obj.attrs[rng.choice([*obj.attrs])]
+
+
+def set_shape(rng: random.Random, file: h5py.File) -> None:
+    found = [n for n in members(file) if {"shape", "h5sparse_shape"} & set(file[n].attrs)]
+    obj = file[rng.choice(found)]
+    name = "shape" if "shape" in obj.attrs else "h5sparse_shape"
+    obj.attrs[name] = odd_attribute(rng, file, "shape")
+
+
+def set_values(rng: random.Random, file: h5py.File) -> None:
+    """Positions, codes and pointers out of range."""
+    found = [n for n in members(file) if isinstance(file[n], h5py.Dataset)]
+    chosen = [n for n in found if n.rpartition("/")[2] in ("indices", "indptr", "codes", "mask")]
+    dataset = file[rng.choice(chosen or found)]
+    values = dataset[...]
+    limits = np.iinfo(values.dtype) if values.dtype.kind in "iu" else None
+    few = (-1, 0, 1, N_LARGE, *((limits.min, limits.max) if limits else (np.nan, np.inf)))
+    for _ in range(rng.choice((1, 1, 3, values.size))):
+        at = rng.choice((0, values.size - 1, rng.randrange(values.size)))
+        with np.errstate(all="ignore"):
+            values.reshape(-1)[at : at + 1] = np.array([rng.choice(few)]).astype(values.dtype)
+    dataset[...] = values
+
+
+N_LARGE = 10_000
+
+
+def replace_dataset(rng: random.Random, file: h5py.File) -> None:
+    """Another type, shape or storage under the same name, with the same attributes."""
+    dataset = one_of(rng, file, h5py.Dataset)
+    name, attributes = dataset.name, dict(dataset.attrs)
+    shape, dtype = dataset.shape, dataset.dtype
+    parent, key = dataset.parent, name.rpartition("/")[2]
+    del parent[key]
+    made = odd_dataset(rng, parent, key, shape, dtype)
+    if rng.random() < 0.8:
+        made.attrs.update(attributes)
+
+
+def resize_dataset(rng: random.Random, file: h5py.File) -> None:
+    dataset = one_of(rng, file, h5py.Dataset)
+    values, attributes = dataset[...], dict(dataset.attrs)
+    size = rng.choice((0, 1, values.size - 1, values.size + 1, 2 * values.size))
+    parent, key = dataset.parent, dataset.name.rpartition("/")[2]
+    del parent[key]
+    made = parent.create_dataset(key, data=np.resize(values, size), dtype=dataset_type(values))
+    made.attrs.update(attributes)
+
+
+def dataset_type(values: Any) -> Any:
+    return h5py.string_dtype() if values.dtype.kind == "O" else values.dtype
+
+
+def group_for_dataset(rng: random.Random, file: h5py.File) -> None:
+    dataset = one_of(rng, file, h5py.Dataset)
+    name, attributes = dataset.name, dict(dataset.attrs)
+    del file[name]
+    file.create_group(name).attrs.update(attributes)
+
+
+def dataset_for_group(rng: random.Random, file: h5py.File) -> None:
+    group = one_of(rng, file, h5py.Group)
+    name, attributes = group.name, dict(group.attrs)
+    del file[name]
+    values = rng.choice((7, "text", np.arange(5), h5py.Empty("f"), np.zeros((12, 7))))
+    file.create_dataset(name, data=values).attrs.update(attributes)
+
+
+def drop_member(rng: random.Random, file: h5py.File) -> None:
+    del file[rng.choice(members(file))]
+
+
+def swap_members(rng: random.Random, file: h5py.File) -> None:
+    first, second = rng.sample(members(file), 2)
+    file.move(first, "between")
+    file.move(second, first)
+    file.move("between", second)
+
+
+def link(rng: random.Random, file: h5py.File) -> None:
+    """A link in the place of a member: to itself, to a parent, to nothing, to another file."""
+    name = rng.choice(members(file))
+    targets = [f"/{name}", "/", "/nothing", "..", ".", f"/{rng.choice(members(file))}", ""]
+    del file[name]
+    if rng.random() < 0.4:
+        file[name] = file[rng.choice(["/", *members(file)])]
+    elif rng.random() < 0.7:
+        file[name] = h5py.SoftLink(rng.choice(targets))
+    else:
+        outside = rng.choice(("/etc/passwd", "../x.h5ad", file.filename, ".", "\udcff"))
+        file[name] = h5py.ExternalLink(outside, rng.choice(targets))
+
+
+def nest(rng: random.Random, file: h5py.File) -> None:
+    """Groups inside groups."""
+    group = one_of(rng, file, h5py.Group)
+    for _ in range(rng.choice((10, 100, 400))):
+        group = group.create_group("g")
+    group["end"] = 1
+
+
+def add_member(rng: random.Random, file: h5py.File) -> None:
+    """A member with a name or a type that nobody expects."""
+    group = one_of(rng, file, h5py.Group)
+    name = rng.choice(ODD_NAMES)
+    kind = rng.random()
+    raw = name.encode("utf-8", "surrogateescape")
+    if kind < 0.2:
+        h5py.h5g.create(group.id, raw)
+    elif kind < 0.4:
+        group[name] = np.dtype([("a", "f4"), ("b", h5py.string_dtype())])
+    else:
+        odd_dataset(rng, group, name, (12,), np.dtype("f4"))
+
+
+def own_filters(rng: random.Random, file: h5py.File) -> None:
+    """Chunks whose stored bytes are not what their filters expect."""
+    dataset = one_of(rng, file, h5py.Dataset)
+    values, attributes, name = dataset[...], dict(dataset.attrs), dataset.name
+    options = rng.choice(
+        (
+            {"compression": "gzip"},
+            {"compression": "lzf"},
+            {"shuffle": True},
+            {"fletcher32": True, "compression": "gzip"},
+        )
+    )
+    del file[name]
+    made = file.create_dataset(name, data=values, chunks=True, **options)
+    made.attrs.update(attributes)
+    stored = rng.choice((b"", rng.randbytes(20), values.tobytes(), bytes(10_000)))
+    made.id.write_direct_chunk((0,) * made.ndim, stored, rng.choice((0, 0, 1, 2, 7, 2**31)))
+
+
+CHANGES: tuple[Change, ...] = (
+    set_attribute,
+    set_attribute,
+    set_attribute,
+    rename_encoding,
+    rename_encoding,
+    drop_attribute,
+    set_shape,
+    set_values,
+    set_values,
+    set_values,
+    replace_dataset,
+    replace_dataset,
+    replace_dataset,
+    resize_dataset,
+    group_for_dataset,
+    dataset_for_group,
+    drop_member,
+    swap_members,
+    link,
+    nest,
+    add_member,
+    own_filters,
+)

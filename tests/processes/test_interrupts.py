@@ -1,0 +1,17 @@
+"""Ctrl-C at random moments. ``make faults`` does it more often."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.faults.interrupt_work import KINDS, interrupt
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+def test_ctrl_c_stops_all_work_and_leaves_the_object_usable(tmp_path) -> None:
+    result = interrupt(tmp_path, rounds=3, seed=2, cells=4_000)
+    assert result.wrong == []
+    assert sum(map(len, result.seconds.values())) + result.repeated == 3 * len(KINDS)
+    assert result.repeated <= 2

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from lazyomics.io.add_gene_major import add_gene_major
     from lazyomics.io.mudata.opening import read, read_h5mu
     from lazyomics.io.opening_10x import read_10x_h5
-    from lazyomics.io.repack import repack
-    from lazyomics.io.transpose_storage import transpose_storage
+    from lazyomics.io.rewriting.repack import repack
+    from lazyomics.io.transposition.transpose_storage import transpose_storage
     from lazyomics.progress import ProgressBar
 
 __version__ = "0.1.0.dev0"
@@ -63,8 +63,8 @@ _HOMES = {
     "read": "io.mudata.opening",
     "read_10x_h5": "io.opening_10x",
     "read_h5mu": "io.mudata.opening",
-    "repack": "io.repack",
-    "transpose_storage": "io.transpose_storage",
+    "repack": "io.rewriting.repack",
+    "transpose_storage": "io.transposition.transpose_storage",
 }
 
 

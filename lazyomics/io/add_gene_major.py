@@ -18,16 +18,16 @@ from lazyomics.container.slots import MatrixSlot
 from lazyomics.errors import StaleFileError
 from lazyomics.graph import from_source, recipe_of
 from lazyomics.io.backing import FileBacking, refuse_remote
-from lazyomics.io.changes import in_file
 from lazyomics.io.dataset_options import dataset_options
 from lazyomics.io.encodings import child
 from lazyomics.io.files import open_for_reading, open_for_saving
 from lazyomics.io.gene_major import COPIED_FROM, COPY, PAIR, SAMPLE, sample_of
 from lazyomics.io.readers import CompressedReader, reader_of
-from lazyomics.io.scratch import ScratchPlan
+from lazyomics.io.saving.changes import in_file
 from lazyomics.io.stored import BlockPlan, StoredMatrix
 from lazyomics.io.transaction import beside, raise_failures
-from lazyomics.io.transposing import transpose_matrix
+from lazyomics.io.transposition.scratch import ScratchPlan
+from lazyomics.io.transposition.transposing import transpose_matrix
 
 __all__ = ["add_gene_major"]
 

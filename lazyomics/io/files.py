@@ -17,9 +17,9 @@ from lazyomics.errors import FileFormatError
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.remote.connection import find
 from lazyomics.io.remote.opened import open_remote
+from lazyomics.io.rewriting.unused import LEAST_GROWTH, warn_if_mostly_unused
 from lazyomics.io.transaction import Shared, saving, share
 from lazyomics.io.transaction.superblock import SIGNATURE
-from lazyomics.io.unused import LEAST_GROWTH, warn_if_mostly_unused
 
 __all__ = ["checked_path", "open_for_reading", "open_for_saving"]
 

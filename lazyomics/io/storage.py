@@ -14,9 +14,9 @@ from lazyomics.io.mudata.opening import read_h5mu
 from lazyomics.io.mudata.saving import save_modality, save_mudata
 from lazyomics.io.mudata.writing import write_new_mudata
 from lazyomics.io.opening import read_h5ad
-from lazyomics.io.saving import save
-from lazyomics.io.scratch import ScratchPlan
-from lazyomics.io.storage_order import StorageOrder, checked_order
+from lazyomics.io.saving.save import save
+from lazyomics.io.transposition.scratch import ScratchPlan
+from lazyomics.io.transposition.storage_order import StorageOrder, checked_order
 from lazyomics.io.writing import write_new
 
 __all__ = ["FileStorage"]

@@ -20,10 +20,10 @@ from lazyomics.io.dataset_options import dataset_options
 from lazyomics.io.encodings import child, strings_to_categoricals, write_element, write_frame
 from lazyomics.io.encodings.integrity import check_texts, guarded
 from lazyomics.io.files import open_for_reading
-from lazyomics.io.storage_order import StorageOrder
 from lazyomics.io.stored import StoredElement, StoredFrame, StoredMatrix
 from lazyomics.io.stream import stream_matrix
 from lazyomics.io.transaction import raise_failures, replacing
+from lazyomics.io.transposition.storage_order import StorageOrder
 
 __all__ = ["dataset_options", "new_file", "write_new", "write_value"]
 

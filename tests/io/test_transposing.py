@@ -14,8 +14,8 @@ import scipy.sparse as sp
 
 import lazyomics as lo
 from lazyomics.errors import FileFormatError
-from lazyomics.io import transposing
 from lazyomics.io.chunks import count_reads
+from lazyomics.io.transposition import transposing
 from tests.comparing import assert_same_anndata, assert_same_value
 from tests.container.reference import reference
 from tests.peaks import PEAK
@@ -223,7 +223,7 @@ def test_steps_with_values_of_rows_and_columns(wide, tmp_path, storage) -> None:
 @pytest.mark.parametrize("storage", ["csr", "csc"])
 @pytest.mark.parametrize("budget", [0, 200_000])
 def test_steps_on_columns_with_little_scratch(wide, tmp_path, monkeypatch, storage, budget) -> None:
-    from lazyomics.io.scratch import ScratchPlan
+    from lazyomics.io.transposition.scratch import ScratchPlan
 
     path, matrix = wide("csc")
     adata = lo.read_h5ad(path)

@@ -12,10 +12,10 @@ from lazyomics.container.anndata import AnnData
 from lazyomics.errors import ShapeError, XNotWrittenWarning, warn_user
 from lazyomics.graph import from_source, is_in_memory, lazy, windows
 from lazyomics.io.backing import FileBacking
-from lazyomics.io.changes import Changes, compare_mapping, in_file
 from lazyomics.io.encodings import element_kind
 from lazyomics.io.readers import reader_of
-from lazyomics.io.saving_frames import frame_change
+from lazyomics.io.saving.changes import Changes, compare_mapping, in_file
+from lazyomics.io.saving.frames import frame_change
 
 __all__ = ["check_modality", "modality_changes", "warn_left_out", "warn_removed"]
 

@@ -11,7 +11,6 @@ import numpy as np
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.mudata import MuData
 from lazyomics.io.backing import FileBacking
-from lazyomics.io.changes import Changes, compare_mapping
 from lazyomics.io.mudata.backing import MuDataBacking
 from lazyomics.io.mudata.modality_changes import (
     check_modality,
@@ -20,7 +19,8 @@ from lazyomics.io.mudata.modality_changes import (
     warn_removed,
 )
 from lazyomics.io.mudata.opening import modality_names, open_modality, stored_modalities
-from lazyomics.io.saving_frames import frame_change
+from lazyomics.io.saving.changes import Changes, compare_mapping
+from lazyomics.io.saving.frames import frame_change
 from lazyomics.io.stored import StoredElement
 
 __all__ = ["SavePlan", "plan_modality", "plan_mudata"]

@@ -13,14 +13,14 @@ import h5py
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.mudata import MuData
-from lazyomics.io.applying import apply_changes, streamed_beside
 from lazyomics.io.backing import FileBacking
 from lazyomics.io.files import open_for_reading, open_for_saving
 from lazyomics.io.mudata.backing import MuDataBacking
 from lazyomics.io.mudata.opening import open_modality, read_h5mu
 from lazyomics.io.mudata.plan import SavePlan, plan_modality, plan_mudata
 from lazyomics.io.mudata.writing import write_modality, write_new_mudata
-from lazyomics.io.referring import point_to_file
+from lazyomics.io.saving.applying import apply_changes, streamed_beside
+from lazyomics.io.saving.referring import point_to_file
 from lazyomics.io.transaction import beside, raise_failures
 
 __all__ = ["save_modality", "save_mudata"]

@@ -10,7 +10,7 @@ import h5py
 
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.mudata import MuData
-from lazyomics.io.storage_order import StorageOrder
+from lazyomics.io.transposition.storage_order import StorageOrder
 from lazyomics.io.writing import (
     _write_dict,
     _write_frame,

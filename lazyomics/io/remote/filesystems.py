@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from lazyomics.errors import MissingDependencyError, RemoteFileError, require
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.remote.filesystem_ranges import FilesystemRanges
-from lazyomics.io.remote.http_ranges import HttpRanges
+
+if TYPE_CHECKING:
+    from lazyomics.io.remote.http_ranges import HttpRanges
 
 __all__ = ["ranges_of"]
 
@@ -64,5 +67,7 @@ def ranges_of(path: RemotePath) -> HttpRanges | FilesystemRanges:
     except OSError as error:
         raise RemoteFileError(f"{path}: {path.redacted(str(error))}") from None
     if protocol in ("http", "https") and hasattr(filesystem, "set_session"):
+        from lazyomics.io.remote.http_ranges import HttpRanges  # brings asyncio
+
         return HttpRanges(filesystem, path)
     return FilesystemRanges(filesystem, name, path)

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 import lazyomics as lo
-from lazyomics.io import files, unused
+from lazyomics.io import files
+from lazyomics.io.rewriting import unused
 
 
 def test_a_hundred_saves_of_changed_columns(tmp_path) -> None:

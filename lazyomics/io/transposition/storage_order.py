@@ -12,11 +12,11 @@ import scipy.sparse as sp
 
 from lazyomics.graph import lazy, recipe_of
 from lazyomics.io.encodings import write_element
-from lazyomics.io.row_work import needs_turning, write_row_work
-from lazyomics.io.scratch import ScratchPlan
 from lazyomics.io.stored import StoredElement
 from lazyomics.io.stream import stream_matrix
-from lazyomics.io.transposing import transpose_matrix
+from lazyomics.io.transposition.row_work import needs_turning, write_row_work
+from lazyomics.io.transposition.scratch import ScratchPlan
+from lazyomics.io.transposition.transposing import transpose_matrix
 from lazyomics.kernels.block import SparseBlock
 
 __all__ = ["StorageOrder", "checked_order"]

@@ -11,14 +11,14 @@ import h5py
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.errors import ShapeError, XNotWrittenWarning, warn_user
-from lazyomics.io.applying import apply_changes, streamed_beside
 from lazyomics.io.backing import FileBacking
-from lazyomics.io.changes import Changes, compare_mapping, in_file
 from lazyomics.io.encodings import element_kind
 from lazyomics.io.files import open_for_reading, open_for_saving
 from lazyomics.io.opening import read_h5ad
-from lazyomics.io.referring import point_to_file
-from lazyomics.io.saving_frames import frame_change
+from lazyomics.io.saving.applying import apply_changes, streamed_beside
+from lazyomics.io.saving.changes import Changes, compare_mapping, in_file
+from lazyomics.io.saving.frames import frame_change
+from lazyomics.io.saving.referring import point_to_file
 from lazyomics.io.writing import write_new
 
 __all__ = ["save"]

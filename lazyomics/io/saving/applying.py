@@ -13,10 +13,10 @@ import h5py
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.io.backing import FileBacking
-from lazyomics.io.changes import Changes
-from lazyomics.io.discarding import makes_room
 from lazyomics.io.encodings import write_element
-from lazyomics.io.saving_frames import write_frame_change
+from lazyomics.io.saving.changes import Changes
+from lazyomics.io.saving.discarding import makes_room
+from lazyomics.io.saving.frames import write_frame_change
 from lazyomics.io.transaction import beside, raise_failures
 from lazyomics.io.writing import write_raw, write_value
 

@@ -16,12 +16,12 @@ from lazyomics import config
 from lazyomics.container.urls import writable_path
 from lazyomics.errors import UnsupportedError
 from lazyomics.graph import from_source, threads
-from lazyomics.io.copying import Copying
 from lazyomics.io.dataset_options import DatasetOptions, dataset_options
 from lazyomics.io.encodings import element_kind, sparse_info
 from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.readers import reader_of
-from lazyomics.io.recoding import (
+from lazyomics.io.rewriting.copying import Copying
+from lazyomics.io.rewriting.recoding import (
     Recoder,
     copy_by_hdf5,
     holds_numbers,
@@ -29,9 +29,9 @@ from lazyomics.io.recoding import (
     kept_filters,
     recoder,
 )
-from lazyomics.io.scratch import ScratchPlan
-from lazyomics.io.storage_order import StorageOrder, checked_order
 from lazyomics.io.transaction import claimed
+from lazyomics.io.transposition.scratch import ScratchPlan
+from lazyomics.io.transposition.storage_order import StorageOrder, checked_order
 from lazyomics.io.writing import new_file
 
 __all__ = ["Repacked", "repack"]

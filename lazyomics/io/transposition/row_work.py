@@ -22,9 +22,9 @@ from lazyomics.graph import LazyMatrix, MemorySource, from_source
 from lazyomics.graph.plan import bounds_by_bytes
 from lazyomics.graph.recipe import Recipe
 from lazyomics.io.readers import reader_of
-from lazyomics.io.scratch import ScratchPlan
 from lazyomics.io.stream import write_compressed
-from lazyomics.io.transposing import Turned, transpose_matrix
+from lazyomics.io.transposition.scratch import ScratchPlan
+from lazyomics.io.transposition.transposing import Turned, transpose_matrix
 from lazyomics.kernels.block import SparseBlock
 
 __all__ = ["needs_turning", "write_row_work"]

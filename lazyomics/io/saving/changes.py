@@ -13,8 +13,8 @@ from lazyomics.graph import recipe_of
 from lazyomics.io.backing import FileBacking
 from lazyomics.io.encodings import read_element
 from lazyomics.io.encodings.registry import check_name
-from lazyomics.io.equality import same_value
-from lazyomics.io.saving_frames import FrameChange
+from lazyomics.io.saving.equality import same_value
+from lazyomics.io.saving.frames import FrameChange
 from lazyomics.io.stored import StoredElement, StoredMatrix
 
 __all__ = ["Changes", "compare_mapping", "in_file"]

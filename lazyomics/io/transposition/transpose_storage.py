@@ -11,8 +11,8 @@ from dask.utils import parse_bytes
 from lazyomics.container.anndata import AnnData
 from lazyomics.io.dataset_options import dataset_options
 from lazyomics.io.opening import read_h5ad
-from lazyomics.io.scratch import ScratchPlan
-from lazyomics.io.storage_order import StorageOrder, checked_order
+from lazyomics.io.transposition.scratch import ScratchPlan
+from lazyomics.io.transposition.storage_order import StorageOrder, checked_order
 from lazyomics.io.writing import write_new
 
 __all__ = ["transpose_storage"]

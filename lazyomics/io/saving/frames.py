@@ -10,7 +10,6 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from lazyomics.io.discarding import makes_room
 from lazyomics.io.encodings import (
     frame_columns,
     frame_index,
@@ -20,7 +19,8 @@ from lazyomics.io.encodings import (
 )
 from lazyomics.io.encodings.frame_writing import _column_names, _write_values
 from lazyomics.io.encodings.registry import NO_OPTIONS, check_name
-from lazyomics.io.equality import same_value
+from lazyomics.io.saving.discarding import makes_room
+from lazyomics.io.saving.equality import same_value
 
 __all__ = ["FrameChange", "frame_change", "write_frame_change"]
 

@@ -22,8 +22,8 @@ from lazyomics import config
 from lazyomics.graph import LazyMatrix, recipe_of, threads, windows, workers
 from lazyomics.graph.plan import SMALLEST_BLOCK
 from lazyomics.io.readers import CompressedReader
-from lazyomics.io.scratch import ScratchFile, ScratchPlan
 from lazyomics.io.stream import write_compressed
+from lazyomics.io.transposition.scratch import ScratchFile, ScratchPlan
 from lazyomics.kernels.block import CSCBlock, CSRBlock, SparseBlock
 
 __all__ = ["Turned", "transpose_matrix"]

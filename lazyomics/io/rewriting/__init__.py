@@ -1,0 +1,1 @@
+"""Rewriting whole files: without unused space, or stored in another way."""

@@ -1,0 +1,1 @@
+"""Saving in place what changed since a file was opened."""

@@ -1,0 +1,1 @@
+"""Row-major matrices out of column-major ones and back, out of core."""

@@ -46,10 +46,19 @@ def draw(results: list[dict[str, Any]], target: Path) -> None:
         at += 1
     ax.set_yticks([t for t, _ in ticks], [job for _, job in ticks], fontsize=8)
     ax.invert_yaxis()
+    ax.margins(y=0.01)
     ax.set_xscale("log")
+    ax.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"], minor=False)
+    ax.minorticks_off()
     ax.set_xlabel("seconds, whole process (imports included)")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=8, loc="lower right")
+    ax.legend(
+        frameon=False,
+        fontsize=8,
+        loc="lower center",
+        bbox_to_anchor=(0.4, 1.0),
+        ncols=len(programs),
+    )
     fig.tight_layout()
     fig.savefig(target, metadata={"Date": None})
 

@@ -207,6 +207,8 @@ def _as_column(group: h5py.Group, name: str, value: Any) -> Any:
         found = f"values of type {value.dtype}"
     elif np.ndim(value) != 1:
         found = f"a value of type {type(value).__name__}"
+    elif isinstance(value, np.ndarray) and not value.dtype.isnative:
+        return value.astype(value.dtype.newbyteorder("="))  # pandas takes no other
     else:
         return value
     file, frame = location(group)

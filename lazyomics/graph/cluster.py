@@ -14,13 +14,13 @@ from typing import Any, cast
 
 import dask
 import dask.array as da
-import dask.base
 from dask._task_spec import convert_legacy_graph, cull
 from dask.core import flatten
 from dask.system import CPU_COUNT
 from dask.utils import ensure_dict
 
 from lazyomics.graph.gather import Gathering, gathering
+from lazyomics.graph.scheduler import scheduler
 from lazyomics.graph.source import holds_values
 
 __all__ = [
@@ -36,12 +36,9 @@ __all__ = [
 
 def active_client() -> Any | None:
     """Return the client of dask.distributed that dask would use now, or None."""
+    client = getattr(scheduler(), "__self__", None)
     distributed = sys.modules.get("distributed")  # a client exists only where it was imported
-    if distributed is None:
-        return None
-    scheduler = dask.base.get_scheduler()
-    client = getattr(scheduler, "__self__", None)
-    return client if isinstance(client, distributed.Client) else None
+    return client if distributed is not None and isinstance(client, distributed.Client) else None
 
 
 def client_for(values: Sequence[Any]) -> Any | None:

@@ -11,17 +11,16 @@ from typing import Any
 from uuid import uuid4
 
 import dask.array as da
-import numpy as np
 from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 
 from lazyomics import config
-from lazyomics.errors import ShapeError
 from lazyomics.graph.cluster import active_client, slots
 from lazyomics.graph.compact import CompactArray
 from lazyomics.graph.matrix import Piece, Shared, pieces, recipe_of
 from lazyomics.graph.plan import run_bounds
 from lazyomics.graph.recipe import Recipe
+from lazyomics.graph.rows import Boxed, block_tasks, row_vectors
 from lazyomics.graph.source import holds_values, is_scanned_for_rows
 
 __all__ = ["fold_rows", "fold_runs"]
@@ -77,31 +76,22 @@ def fold_runs(
     runs are merged in a tree, so that only a few states wait. Blocks of a file are read for this
     state alone: they are not shared with what is computed at the same time.
     """
-    if x.numblocks[1] != 1:
-        raise ShapeError("row-wise work needs all columns in one chunk; pass it through lazy()")
-    vectors = [np.asarray(v) for v in rows]
-    for vector in vectors:
-        if len(vector) != x.shape[0]:
-            raise ShapeError(f"a vector of {len(vector)} values for {x.shape[0]} rows")
+    vectors = row_vectors(x, rows)
     name = f"fold-{uuid4().hex}"
-    call = _Kernel(partial(kernel, **kwargs) if kwargs else kernel)
+    call = partial(kernel, **kwargs) if kwargs else kernel
     recipe = recipe_of(x)
     if recipe is None or holds_values(recipe.source):
-        layer, count = _tasks_on_blocks(name, x, vectors)
+        # a run for each block: they are made by other tasks, or views of memory
+        layer, count = (
+            block_tasks(name, x, partial(_fold_block, fold=call), vectors),
+            x.numblocks[0],
+        )
         depends = [x]
     else:
-        layer, count = _tasks_on_runs(name, recipe, vectors)
+        layer, count = _tasks_on_runs(name, recipe, call, vectors)
         depends = []
-    layer[f"kernel-{name}"] = call
     layer[name] = _merge_in_tree(name, layer, count)
     return Delayed(name, HighLevelGraph.from_collections(name, layer, dependencies=depends))
-
-
-@dataclass(frozen=True, eq=False)
-class _Kernel:
-    """A callable as a plain graph value; a cluster sends it once, not with every task."""
-
-    call: Callable[..., Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,13 +107,15 @@ class _Run:
             yield piece.load(shared), *(v.values for v in vectors)
 
 
-def _tasks_on_runs(name: str, recipe: Recipe, vectors: list[Any]) -> tuple[dict[Any, Any], int]:
+def _tasks_on_runs(
+    name: str, recipe: Recipe, call: Callable[..., Any], vectors: list[Any]
+) -> tuple[dict[Any, Any], int]:
     bounds = _fine(recipe).bounds()
     shared, cut = pieces(recipe, bounds)
     shares = [tuple(CompactArray(v[a:b]) for v in vectors) for a, b in pairwise(bounds)]
     client = active_client()
     ends = run_bounds(len(cut), 1 if client is None else slots(client))
-    layer: dict[Any, Any] = {f"recipe-{name}": shared}
+    layer: dict[Any, Any] = {f"recipe-{name}": shared, f"kernel-{name}": Boxed(call)}
     for k, (a, b) in enumerate(pairwise(ends)):
         run = _Run(tuple(cut[a:b]), tuple(shares[a:b]))
         layer[name, k] = (_fold_run, f"kernel-{name}", f"recipe-{name}", run)
@@ -137,16 +129,6 @@ def _fine(recipe: Recipe) -> Recipe:
     largest = recipe.target_bytes or config.chunk_bytes()
     grain = int(getattr(recipe.source, "grain_bytes", 0))
     return replace(recipe, target_bytes=min(largest, max(BLOCK_BYTES, GRAINS_IN_A_BLOCK * grain)))
-
-
-def _tasks_on_blocks(name: str, x: da.Array, vectors: list[Any]) -> tuple[dict[Any, Any], int]:
-    """A run for each block: they are made by other tasks, or views of memory."""
-    bounds = np.cumsum([0, *x.chunks[0]]).tolist()
-    layer: dict[Any, Any] = {}
-    for k, (a, b) in enumerate(pairwise(bounds)):
-        mine = [CompactArray(v[a:b]) for v in vectors]
-        layer[name, k] = (_fold_block, f"kernel-{name}", (x.name, k, 0), mine)
-    return layer, len(bounds) - 1
 
 
 def _merge_in_tree(name: str, layer: dict[Any, Any], count: int) -> Any:
@@ -164,12 +146,12 @@ def _merge_in_tree(name: str, layer: dict[Any, Any], count: int) -> Any:
     return keys[0]
 
 
-def _fold_run(kernel: _Kernel, shared: Shared, run: _Run) -> Any:
-    return kernel.call(run.parts(shared))
+def _fold_run(fold: Boxed, shared: Shared, run: _Run) -> Any:
+    return fold.value(run.parts(shared))
 
 
-def _fold_block(kernel: _Kernel, block: Any, vectors: list[CompactArray]) -> Any:
-    return kernel.call(iter([(block, *(v.values for v in vectors))]))
+def _fold_block(block: Any, *vectors: Any, fold: Callable[..., Any]) -> Any:
+    return fold(iter([(block, *vectors)]))
 
 
 def _fold_each(

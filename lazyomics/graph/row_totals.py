@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lazyomics.graph.matrix import Piece, Shared, pieces, recipe_of
 from lazyomics.graph.recipe import Recipe
-from lazyomics.graph.rows import collect_rows
+from lazyomics.graph.rows import collect_rows, row_bounds
 from lazyomics.graph.selection import is_whole
 from lazyomics.kernels.row_scaling import sums_between
 from lazyomics.kernels.totals import row_totals
@@ -37,7 +37,7 @@ def collect_row_totals(x: da.Array, *, exclude: NDArray[np.bool_] | None = None)
     """
     recipe = recipe_of(x)
     if exclude is None and recipe is not None and _has_values(recipe):
-        return _from_values(recipe, x.chunks[0])
+        return _from_values(recipe, x)
     return collect_rows(x, row_totals, dtype=np.float64, exclude=exclude)
 
 
@@ -47,15 +47,14 @@ def _has_values(recipe: Recipe) -> bool:
     return by_rows and whole and not recipe.steps
 
 
-def _from_values(recipe: Recipe, chunks: tuple[int, ...]) -> da.Array:
+def _from_values(recipe: Recipe, x: da.Array) -> da.Array:
     name = f"totals-{uuid4().hex}"
-    bounds = tuple(np.cumsum([0, *chunks]).tolist())
-    shared, cut = pieces(recipe, bounds)
+    shared, cut = pieces(recipe, row_bounds(x))
     layer: dict[Any, Any] = {f"recipe-{name}": shared}
     for k, piece in enumerate(cut):
         layer[name, k] = (_totals, f"recipe-{name}", piece)
     graph = HighLevelGraph({name: layer}, {name: set()})
-    return da.Array(graph, name, (chunks,), meta=np.empty(0, dtype=np.float64))
+    return da.Array(graph, name, (x.chunks[0],), meta=np.empty(0, dtype=np.float64))
 
 
 def _totals(shared: Shared, piece: Piece) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from uuid import uuid4
 import dask.array as da
 import numpy as np
 from dask.highlevelgraph import HighLevelGraph
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from lazyomics.errors import ShapeError
 from lazyomics.graph.compact import CompactArray
@@ -22,7 +22,15 @@ from lazyomics.graph.source import MemorySource, is_in_memory
 from lazyomics.kernels.block import CSCBlock
 from lazyomics.kernels.steps import SelectCols, Step
 
-__all__ = ["collect_rows", "lazy", "map_rows", "row_bounds"]
+__all__ = [
+    "Boxed",
+    "block_tasks",
+    "collect_rows",
+    "lazy",
+    "map_rows",
+    "row_bounds",
+    "row_vectors",
+]
 
 
 def lazy(matrix: Any) -> da.Array:
@@ -86,10 +94,10 @@ def map_rows(matrix: Any, step: Step) -> da.Array:
     name = f"{type(step).__name__.lower()}-{uuid4().hex}"
     row_values = [field for field in step.ROW_FIELDS if getattr(step, field) is not None]
     shared = f"step-{name}"
-    layer: dict[Any, Any] = {shared: _Boxed(step.take_rows(slice(0, 0, 1)))}
+    layer: dict[Any, Any] = {shared: Boxed(step.take_rows(slice(0, 0, 1)))}
     for k, (a, b) in enumerate(pairwise(row_bounds(x))):
         mine = {field: CompactArray(getattr(step, field)[a:b]) for field in row_values}
-        layer[name, k, 0] = (_apply, shared, (x.name, k, 0), _Boxed(mine))
+        layer[name, k, 0] = (_apply, shared, (x.name, k, 0), Boxed(mine))
     graph = HighLevelGraph.from_collections(name, layer, dependencies=[x])
     empty = x._meta if x._meta.ndim == 2 else np.empty((0, 0), x.dtype)
     meta = step.take_rows(slice(0, 0, 1)).take_cols(slice(0, 0, 1))(empty[:0, :0])
@@ -101,14 +109,14 @@ def meta_columns(step: Step, n_cols: int) -> int:
     return length(step.cols) if isinstance(step, SelectCols) else n_cols
 
 
-class _Boxed:
+class Boxed:
     """A callable, or its arguments, as a plain graph value."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
 
-def _apply(step: _Boxed, block: Any, row_values: _Boxed) -> Any:
+def _apply(step: Boxed, block: Any, row_values: Boxed) -> Any:
     mine = {field: vector.values for field, vector in row_values.value.items()}
     return (replace(step.value, **mine) if mine else step.value)(block)
 
@@ -149,33 +157,39 @@ def collect_rows(
     """
     name = f"collect-{uuid4().hex}"
     end = () if columns is None else (0,)
+    call = partial(kernel, **kwargs) if kwargs else kernel
     layer = {
         (*key, *end) if isinstance(key, tuple) else key: task
-        for key, task in _block_tasks(name, x, kernel, rows, kwargs).items()
+        for key, task in block_tasks(name, x, call, row_vectors(x, rows)).items()
     }
     chunks = (x.chunks[0],) if columns is None else (x.chunks[0], (columns,))
     graph = HighLevelGraph.from_collections(name, layer, dependencies=[x])
     return da.Array(graph, name, chunks, meta=np.empty((0,) * len(chunks), dtype=dtype))
 
 
-def _block_tasks(
-    name: str, x: da.Array, kernel: Callable[..., Any], rows: Sequence[Any], kwargs: dict[str, Any]
-) -> dict[Any, Any]:
-    """Tasks that call the kernel on each block and on the rows' share of each vector."""
+def row_vectors(x: da.Array, rows: Sequence[Any]) -> list[NDArray[Any]]:
+    """Vectors of one value for each row, once it is seen that row-wise work is possible at all."""
     if x.numblocks[1] != 1:
         raise ShapeError("row-wise work needs all columns in one chunk; pass it through lazy()")
     vectors = [np.asarray(v) for v in rows]
     for vector in vectors:
         if len(vector) != x.shape[0]:
             raise ShapeError(f"a vector of {len(vector)} values for {x.shape[0]} rows")
-    # The kernel has a key of its own: with values for each gene it may be large, and a cluster
+    return vectors
+
+
+def block_tasks(
+    name: str, x: da.Array, call: Callable[..., Any], vectors: Sequence[NDArray[Any]]
+) -> dict[Any, Any]:
+    """Tasks ``(name, k)`` that call on each block and on the rows' share of each vector."""
+    # What is called has a key of its own: with values for each gene it may be large, and a cluster
     # sends what is inside of a task as often as there are tasks.
     shared = f"kernel-{name}"
-    layer: dict[Any, Any] = {shared: _Boxed(partial(kernel, **kwargs) if kwargs else kernel)}
+    layer: dict[Any, Any] = {shared: Boxed(call)}
     for k, (a, b) in enumerate(pairwise(row_bounds(x))):
         layer[name, k] = (_call, shared, (x.name, k, 0), [CompactArray(v[a:b]) for v in vectors])
     return layer
 
 
-def _call(kernel: _Boxed, block: Any, vectors: list[CompactArray]) -> Any:
+def _call(kernel: Boxed, block: Any, vectors: list[CompactArray]) -> Any:
     return kernel.value(block, *(v.values for v in vectors))

@@ -11,7 +11,7 @@ from lazyomics.io.chunks.codecs import BZIP2, CODECS, DamagedChunkError, Decode,
 from lazyomics.io.chunks.memory import Memory
 from lazyomics.io.chunks.shuffle import unshuffle
 
-__all__ = ["FILTER_NAMES", "DecodeChunk", "FilterSpec", "Pipeline"]
+__all__ = ["FILTER_NAMES", "SHUFFLE", "DecodeChunk", "FilterSpec", "Pipeline"]
 
 SHUFFLE, FLETCHER32 = 2, 3
 

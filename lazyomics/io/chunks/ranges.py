@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from lazyomics.io.chunks.decoding import runs
+from lazyomics.io.chunks.layout import pipeline_of
 from lazyomics.io.chunks.memory import Memory
 from lazyomics.io.chunks.selection import Positions
-from lazyomics.io.chunks.source import Source, Wanted
+from lazyomics.io.chunks.source import RUN_BYTES, Source, Wanted
 from lazyomics.io.chunks.table import ChunkTable
+from lazyomics.kernels.compiled import compiler_is_up
 
 __all__ = ["Pieces", "read_pieces"]
 
 # Small pieces of unfiltered data closer than this are read together.
 _GAP_BYTES, _SMALL_BYTES, _WINDOW_BYTES = 4096, 1 << 16, 1 << 20
+
+# Chunks for which a compiled loop is called, and how many times as many numba is loaded for.
+WORTH_A_LOOP, COMPILER_WEIGHS = 16, 4
 
 # More pieces than this, shorter than that, are copied by an index instead of one by one.
 _MANY, _SHORT = 8, 64
@@ -98,11 +104,52 @@ def read_pieces(source: Source, pieces: Pieces, out: np.ndarray[Any, Any]) -> No
         _read_plain(source, pieces, out)
         return
 
+    wanted = _wanted(source, pieces, out.itemsize)
+    left = _left_by_compiled_loop(source, pieces, wanted, out)
+
     def place(k: int, values: np.ndarray[Any, Any]) -> None:
-        part = slice(int(pieces.first[k]), int(pieces.first[k + 1]))
+        part = slice(int(pieces.first[left[k]]), int(pieces.first[left[k] + 1]))
         _scatter(out, pieces.target[part], values, pieces.source[part], pieces.length[part])
 
-    source.fetch(_wanted(source, pieces, out.itemsize), out, place)
+    if len(left):
+        source.fetch(wanted.only(left), out, place)
+
+
+def _is_worth_a_loop(source: Source, parts: int) -> bool:
+    many = WORTH_A_LOOP * (1 if compiler_is_up() else COMPILER_WEIGHS)
+    return source.file.is_local and parts >= many
+
+
+def _left_by_compiled_loop(
+    source: Source, pieces: Pieces, wanted: Wanted, out: np.ndarray[Any, Any]
+) -> Positions:
+    """Read chunks of a local file, which are many; return those that this way cannot read."""
+    every = np.arange(len(wanted.numbers))
+    fingerprint = source.known.fingerprint
+    if not _is_worth_a_loop(source, len(every)) or fingerprint.kind != "chunked":
+        return every
+    pipeline = pipeline_of(fingerprint)
+    from lazyomics.io.chunks import compiled_runs
+
+    if not compiled_runs.is_supported(pipeline):
+        return every
+    table = source.known.table
+    rows = table.rows(wanted.numbers)
+    here = np.flatnonzero(rows >= 0)
+    here = here[table.mask[rows[here]] == 0]  # with all filters
+    here = here[np.argsort(table.offset[rows[here]], kind="stable")]
+    offset, size = table.offset[rows[here]], table.size[rows[here]]
+    source.locate(offset, size)
+    extents = compiled_runs.Extents(np.array(runs(offset, size, RUN_BYTES)), offset, size)
+    # what is decoded in place needs no copies, unless other ranges want it, too
+    direct = np.where(wanted.shared[here], -1, wanted.targets[here])
+    first, last = pieces.first[:-1][here], pieces.first[1:][here]
+    places = (p * out.itemsize for p in (pieces.source, pieces.length, pieces.target))
+    copies = compiled_runs.Copies(direct, first, np.where(direct < 0, last, first), *places)
+    done = compiled_runs.decode_runs(source.file.descriptor, pipeline, extents, copies, out)
+    source.file.total += int(size[done].sum())
+    every[here[done]] = -1
+    return every[every >= 0]
 
 
 def _wanted(source: Source, pieces: Pieces, itemsize: int) -> Wanted:
@@ -147,8 +194,10 @@ def _read_extents(
     head = np.flatnonzero(np.append(True, ~follows)[: len(position)])
     length = np.add.reduceat(length, head) if len(head) else length
     position, target = position[head], target[head]
-    view = Memory(out).view
     bounds = _windows(position, length, out.itemsize)
+    if _read_by_compiled_loop(source, bounds, position, length, target, out):
+        return
+    view = Memory(out).view
     heads = np.array(bounds[:-1], np.int64)
     if len(heads):
         ends = np.maximum.reduceat(position + length, heads)
@@ -166,6 +215,28 @@ def _read_extents(
         _scatter(
             out, target[a:b] // size, values, (position[a:b] - start) // size, length[a:b] // size
         )
+
+
+def _read_by_compiled_loop(
+    source: Source,
+    bounds: list[int],
+    position: Positions,
+    length: Positions,
+    target: Positions,
+    out: np.ndarray[Any, Any],
+) -> bool:
+    """Read extents of a local file, which are many; whether that was possible."""
+    if not _is_worth_a_loop(source, len(position)):
+        return False
+    from lazyomics.io.chunks import compiled_runs
+
+    extents = compiled_runs.Extents(np.array(bounds), position, length)
+    if not compiled_runs.is_supported(None) or not compiled_runs.read_extents(
+        source.file.descriptor, extents, target, out
+    ):
+        return False
+    source.file.total += int(extents.runs.sum())
+    return True
 
 
 def _windows(position: Positions, length: Positions, itemsize: int) -> list[int]:

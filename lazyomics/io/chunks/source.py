@@ -18,10 +18,10 @@ from lazyomics.io.chunks.layout import Grid, pipeline_of
 from lazyomics.io.chunks.library import open_readonly, read_box, require_filters
 from lazyomics.io.chunks.selection import Positions
 
-__all__ = ["Source", "Wanted"]
+__all__ = ["RUN_BYTES", "Source", "Wanted"]
 
 # Chunks that follow each other on disk are read together up to this size.
-_RUN_BYTES = 1 << 20
+RUN_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Wanted:
     numbers: Positions
     targets: Positions
     shared: np.ndarray[Any, np.dtype[np.bool_]]
+
+    def only(self, which: Positions) -> Wanted:
+        """Some of them."""
+        return Wanted(self.numbers[which], self.targets[which], self.shared[which])
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ class Source:
         offset, size = table.offset[at], table.size[at]
         self.locate(offset, size)
         self.file.expect(offset, size)
-        bounds = runs(offset, size, _RUN_BYTES)
+        bounds = runs(offset, size, RUN_BYTES)
         pipeline = pipeline_of(self.known.fingerprint)
         room = longest(offset, size, bounds)
         decoding = Decoding(pipeline, self.grid.chunk, out, place, room)

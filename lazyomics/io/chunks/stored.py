@@ -269,6 +269,8 @@ class StoredArray:
         second = None if cols is None else selector(cols, self.shape[1])
         if self.fingerprint.kind == "contiguous":
             return self._read_unchunked(RowRanges.of(self.shape, first, second))
+        if self.ndim == 1 and isinstance(first, slice):
+            return self.read(first.start, first.stop)
         picks: list[Selector] = [first, *(slice(0, n) for n in self.shape[1:])]
         if second is not None:
             picks[1] = second

@@ -21,6 +21,8 @@ from lazyomics.io.chunks.layout import Fingerprint
 
 hdf5plugin = pytest.importorskip("hdf5plugin", reason="the plugin filters need hdf5plugin")
 
+pytestmark = pytest.mark.usefixtures("way_of_reading")
+
 LENGTH, CHUNK = 1037, 100
 
 FILTERS: dict[str, dict[str, Any]] = {

@@ -8,6 +8,7 @@ import pickle
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -172,9 +173,30 @@ def test_neighbours_are_read_together(array: StoredArray, monkeypatch: pytest.Mo
         calls.append(len(view))
         return original(self, view, position)
 
+    monkeypatch.setattr("lazyomics.io.chunks.ranges.WORTH_A_LOOP", 1 << 62)
     monkeypatch.setattr(RawFile, "_read", counted)
     np.testing.assert_array_equal(array.read(0, 200_000), DATA)
     assert 1 <= len([n for n in calls if n > 64]) <= 5
+
+
+def test_neighbours_are_read_together_by_the_compiled_loop(
+    array: StoredArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lazyomics.io.chunks import compiled_runs
+
+    calls: list[compiled_runs.Extents] = []
+    original = compiled_runs.decode_runs
+
+    def counted(descriptor: int, pipeline: Any, extents: Any, *places: Any) -> Any:
+        calls.append(extents)
+        return original(descriptor, pipeline, extents, *places)
+
+    monkeypatch.setattr("lazyomics.io.chunks.ranges.WORTH_A_LOOP", 0)
+    monkeypatch.setattr(compiled_runs, "decode_runs", counted)
+    np.testing.assert_array_equal(array.read(0, 200_000), DATA)
+    assert len(calls) == 1
+    assert 1 <= len(calls[0].runs) <= 5
+    assert len(calls[0].offset) == 67
 
 
 def test_peak_memory_is_output_and_scratch(tmp_path: Path) -> None:

@@ -71,4 +71,4 @@ def _lanczos(
 def _product(
     pool: Executor, bands: list[NDArray[np.float64]], vector: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    return np.concatenate(list(pool.map(lambda band: band @ vector, bands)))
+    return np.concatenate(list(pool.map(lambda band: band.dot(vector), bands)))

@@ -444,10 +444,10 @@ BOUNDS = """
 import numpy as np, scipy.sparse as sp, h5py, warnings
 import lazyomics as lo
 from lazyomics.errors import LazyomicsError
-from lazyomics.kernels.gram import _column_means
+from lazyomics.kernels.gram_dense import _add_rows
 warnings.simplefilter("ignore")
 try:
-    _column_means(np.ones(2, "f4"), np.array([0, 99], "i4"), np.zeros(3), 1)
+    _add_rows(np.ones(2, "f4"), np.array([0, 99], "i4"), np.array([0, 2]), np.zeros((1, 3)))
 except IndexError:
     print("bounds are checked")
 rng = np.random.default_rng(0)

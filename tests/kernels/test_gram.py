@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lazyomics.kernels import gram
+from lazyomics.kernels import gram, gram_dense, gram_sparse
 from lazyomics.kernels.block import CSRBlock, as_block
 from lazyomics.kernels.gram import scatter
 
@@ -25,7 +25,7 @@ def expected(x):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint16"])
 @pytest.mark.parametrize("as_kind", [np.asarray, csr])
 def test_scatter_equals_numpy(dtype, as_kind, monkeypatch):
-    monkeypatch.setattr(gram, "BUFFER_BYTES", 1)  # several groups of rows
+    monkeypatch.setattr(gram_dense, "BUFFER_BYTES", 1)  # several groups of rows
     x = np.random.default_rng(0).poisson(1, (300, 11)).astype(dtype)
     state = scatter(as_kind(x))
     tolerance = 1e-6 if dtype == "float32" else 1e-12
@@ -51,6 +51,26 @@ def test_either_way_of_multiplying(dtype, unsorted, monkeypatch):
         states.append(scatter(as_block(matrix)))
     np.testing.assert_allclose(states[0].packed, states[1].packed, atol=1e-4)
     np.testing.assert_allclose(states[1].matrix(), expected(x), atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_more_rows_and_columns_than_a_tile_has(dtype):
+    shape = 2 * gram_sparse.TILE_ROWS + 70, 2 * gram_sparse.TILE_COLUMNS + 30
+    rng = np.random.default_rng(0)
+    filled = rng.random(shape[1]) ** 4  # some columns are filled much more than others
+    x = (rng.poisson(3, shape) * (rng.random(shape) < filled)).astype(dtype)
+    assert gram_sparse.multiplications(csr(x)) < gram.SPARSE_BELOW
+    state = scatter(csr(x[:600])) + scatter(csr(x[600:]))
+    np.testing.assert_allclose(state.matrix(), expected(x), rtol=1e-12, atol=1e-9)
+    np.testing.assert_allclose(state.mean, x.mean(axis=0, dtype=np.float64), rtol=1e-13)
+
+
+def test_share_of_multiplications():
+    full = np.ones((4, 3))
+    assert gram_sparse.multiplications(csr(full)) == 1
+    full[:, 0] = 0  # of six pairs, three have the empty column, which comes last
+    assert gram_sparse.multiplications(csr(full)) == 0.5
+    assert gram_sparse.multiplications(csr(full[:0])) == 0
 
 
 def test_values_stored_twice_add_up(monkeypatch):

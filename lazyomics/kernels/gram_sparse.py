@@ -1,0 +1,157 @@
+"""Gram matrix of sparse rows: each value times a stretch of its row, written out densely."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lazyomics.kernels.block import CSRBlock
+from lazyomics.kernels.compiled import compiled
+
+__all__ = ["SparseRows", "multiplications"]
+
+# A tile of dense rows, 1 MiB at most, stays in a core's own cache while it is used.
+TILE_ROWS, COLUMN_BITS = 512, 8
+TILE_COLUMNS = 1 << COLUMN_BITS
+
+
+def multiplications(block: CSRBlock) -> float:
+    """Share of a dense product's multiplications that `SparseRows` does for rows like these."""
+    n, p = block.shape
+    if n == 0 or p == 0:
+        return 0.0
+    falling = np.sort(np.bincount(block.indices, minlength=p))[::-1]
+    return float(falling @ np.arange(1, p + 1)) / (n * p * (p + 1) / 2)
+
+
+class SparseRows:
+    """Sum of ``x x^T`` over rows of p columns, in float64.
+
+    Some columns are filled much more than others. They are put in falling order: a value of the
+    j-th one is multiplied with columns 0 to j of its row, so that rare ones, of which there are
+    few values, do most of the work. A row's columns are dense and next to each other, and what is
+    added to is the j-th row of the result: a loop without branches over vectors of numbers.
+
+    Parameters
+    ----------
+    block
+        Rows that the order is taken from, shape (n, p); not added.
+    """
+
+    def __init__(self, block: CSRBlock) -> None:
+        p = block.shape[1]
+        self.order = np.argsort(-np.bincount(block.indices, minlength=p), kind="stable")
+        self.rank = np.empty(p, np.int32)
+        self.rank[self.order] = np.arange(p, dtype=np.int32)
+        self.n, self.sums, self.packed = 0, np.zeros(p), np.zeros(p * (p + 1) // 2)
+        # float32 is multiplied and added in float64 all the same
+        narrow = np.float32 if block.dtype == np.float32 else np.float64
+        self._tiles = np.empty((-(-p // TILE_COLUMNS), TILE_ROWS, TILE_COLUMNS), narrow)
+        self._starts = np.empty(p + 1, np.int64)
+
+    def add(self, block: CSRBlock) -> None:
+        """Add the rows of a block; values stored twice count as their sum."""
+        self.n += block.shape[0]
+        for start in range(0, block.shape[0], TILE_ROWS):
+            indptr = block.indptr[start : start + TILE_ROWS + 1]
+            low, high = int(indptr[0]), int(indptr[-1])
+            data, indices = block.data[low:high], block.indices[low:high]
+            rows, values = np.empty(high - low, np.int32), np.empty(high - low)
+            within = (indptr - low).astype(np.int64)
+            _turn(data, indices, within, self.rank, self._starts, rows, values, self._tiles)
+            _multiply(values, rows, self._starts, self._tiles, self.sums, self.packed)
+
+    def finish(self) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
+        """Rows, mean of each column, and the packed scatter matrix around it."""
+        mean = np.empty_like(self.sums)
+        mean[self.order] = self.sums / max(self.n, 1)
+        packed = np.empty_like(self.packed)
+        _centred(self.packed, self.order, mean, float(self.n), packed)
+        return self.n, mean, packed
+
+
+@compiled
+def _turn(
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    indptr: NDArray[np.int64],
+    rank: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    rows: NDArray[np.int32],
+    values: NDArray[np.float64],
+    tiles: NDArray[Any],
+) -> None:
+    """Sort values by the rank of their column, and write the rows to tiles of columns."""
+    tiles[:, : len(indptr) - 1] = 0
+    starts[:] = 0
+    for k in range(len(indices)):
+        starts[rank[indices[k]] + 1] += 1
+    for j in range(1, len(starts)):
+        starts[j] += starts[j - 1]
+    for row in range(len(indptr) - 1):
+        for k in range(indptr[row], indptr[row + 1]):
+            j = rank[indices[k]]
+            at = starts[j]
+            starts[j] = at + 1
+            rows[at] = row
+            values[at] = data[k]
+            tiles[j >> COLUMN_BITS, row, j & (TILE_COLUMNS - 1)] += data[k]
+    for j in range(len(starts) - 1, 0, -1):  # each was moved to the start of the next one
+        starts[j] = starts[j - 1]
+    starts[0] = 0
+
+
+@compiled
+def _multiply(
+    values: NDArray[np.float64],
+    rows: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    tiles: NDArray[Any],
+    sums: NDArray[np.float64],
+    packed: NDArray[np.float64],
+) -> None:
+    """Add the products of sorted values with their rows to the packed lower triangle."""
+    width = tiles.shape[2]
+    for j in range(len(sums)):
+        for k in range(starts[j], starts[j + 1]):
+            sums[j] += values[k]
+    for t in range(len(tiles)):
+        tile, low = tiles[t], t * width
+        for j in range(low, len(sums)):
+            k, stop = starts[j], starts[j + 1]
+            first = j * (j + 1) // 2 + low
+            total = packed[first : first + min(width, j + 1 - low)]
+            while k + 4 <= stop:  # four at a time load and store the total once
+                v0, v1, v2, v3 = values[k], values[k + 1], values[k + 2], values[k + 3]
+                a0, a1 = tile[rows[k]], tile[rows[k + 1]]
+                a2, a3 = tile[rows[k + 2]], tile[rows[k + 3]]
+                for c in range(len(total)):
+                    total[c] += (v0 * a0[c] + v1 * a1[c]) + (v2 * a2[c] + v3 * a3[c])
+                k += 4
+            while k < stop:
+                v0, a0 = values[k], tile[rows[k]]
+                for c in range(len(total)):
+                    total[c] += v0 * a0[c]
+                k += 1
+
+
+@compiled
+def _centred(
+    packed: NDArray[np.float64],
+    order: NDArray[np.int64],
+    mean: NDArray[np.float64],
+    n: float,
+    out: NDArray[np.float64],
+) -> None:
+    """Put sums of products back into the order of the columns, less those of the means."""
+    at = 0
+    for high in range(len(order)):
+        i = order[high]
+        weighted, first = n * mean[i], i * (i + 1) // 2
+        for low in range(high + 1):
+            j = order[low]
+            place = first + j if j <= i else j * (j + 1) // 2 + i
+            out[place] = packed[at + low] - weighted * mean[j]
+        at += high + 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lazyomics import config, errors
+from lazyomics import config, errors, forks  # noqa: F401 (forks: lets forked processes compute)
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.ports import Storage, use_storage
 from lazyomics.io.opening import read_h5ad

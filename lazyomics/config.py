@@ -13,7 +13,8 @@ option                    default    meaning
 ``lazyomics.progress``    false      show a progress bar for each computation
 ``lazyomics.external-     false      follow links and data that lead out of the opened file
 files``
-``lazyomics.lock-timeout`` 30        seconds to wait for another process that saves the same file
+``lazyomics.lock-timeout`` 30        seconds to wait for another process that saves the same file;
+                                     0 for an error at once
 ``lazyomics.remote-gap``  64 KiB     parts of a remote file this close are fetched in one request
 ``lazyomics.remote-       4 MiB      longer parts are fetched in several requests at once
 request``

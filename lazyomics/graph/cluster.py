@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import dask
 import dask.array as da
@@ -19,9 +19,13 @@ from dask.core import flatten
 from dask.system import CPU_COUNT
 from dask.utils import ensure_dict
 
+from lazyomics import config
 from lazyomics.graph.gather import Gathering, gathering
 from lazyomics.graph.scheduler import scheduler
 from lazyomics.graph.source import holds_values
+
+if TYPE_CHECKING:
+    from lazyomics.progress import ClusterProgress
 
 __all__ = [
     "active_client",
@@ -89,11 +93,14 @@ def compute_on(client: Any, values: Sequence[Any]) -> tuple[Any, ...]:
     keys = [value.__dask_keys__() for value in values]
     leave_slot()
     futures = _submitted(client, _optimized(graph, keys), keys)
-    try:
-        results = client.gather(futures)
-    finally:
-        for future in flatten(futures):
-            future.release()
+    with _progress() as progress:
+        try:
+            progress.follow(client, list(flatten(futures)))
+            results = client.gather(futures)
+            progress.before_release()
+        finally:
+            for future in flatten(futures):
+                future.release()
     made = []
     for k, value in enumerate(values):
         finish, extra = value.__dask_postcompute__()
@@ -137,18 +144,30 @@ def stream(client: Any, graph: Any, keys: list[Any], *, most: int) -> Iterator[l
     """
     tasks = _optimized(ensure_dict(graph), keys)
     waiting: deque[Any] = deque()
-    start = 0
-    try:
-        while start < len(keys) or waiting:
-            step = max(most, slots(client))  # workers come and go
-            while start < len(keys) and len(waiting) <= step:
-                part = keys[start : start + step]
-                waiting.extend(_submitted(client, cull(tasks, part), part))
-                start += step
-            yield _fetched(client, [waiting.popleft() for _ in range(min(most, len(waiting)))])
-    finally:
-        for future in waiting:
-            future.release()
+    start = done = 0
+    with _progress() as progress:
+        try:
+            while start < len(keys) or waiting:
+                step = max(most, slots(client))  # workers come and go
+                while start < len(keys) and len(waiting) <= step:
+                    part = keys[start : start + step]
+                    waiting.extend(_submitted(client, cull(tasks, part), part))
+                    start += step
+                now = [waiting.popleft() for _ in range(min(most, len(waiting)))]
+                fetched = _fetched(client, now)
+                done += len(now)
+                progress.show(done, len(keys))
+                yield fetched
+                del fetched  # while the next ones come
+        finally:
+            for future in waiting:
+                future.release()
+
+
+def _progress() -> ClusterProgress:
+    from lazyomics.progress import ClusterProgress
+
+    return ClusterProgress(wanted=config.progress())
 
 
 def _fetched(client: Any, futures: list[Any]) -> list[Any]:

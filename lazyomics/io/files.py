@@ -19,13 +19,17 @@ from lazyomics.io.remote.connection import find
 from lazyomics.io.remote.opened import open_remote
 from lazyomics.io.rewriting.unused import LEAST_GROWTH, warn_if_mostly_unused
 from lazyomics.io.transaction import Shared, saving, share
+from lazyomics.io.transaction.inherited import closed_in_forks
+from lazyomics.io.transaction.locks import PAUSE
 from lazyomics.io.transaction.superblock import SIGNATURE
 
 __all__ = ["checked_path", "open_for_reading", "open_for_saving"]
 
 SECONDS_TO_WAIT_FOR_A_WRITER = 2.0
 Locking = bool | Literal["best-effort"] | None
+# HDF5's default first, as other code in this process is likely to open the file with it.
 LOCKINGS: tuple[Locking, ...] = (None, False, True, "best-effort")
+_MISMATCH = "flag values don't match"
 
 
 def checked_path(
@@ -108,25 +112,30 @@ def open_for_reading(path: str | os.PathLike[str]) -> h5py.File:
         shared = share(path)
         try:
             if shared is not None:
-                return _opened(partial(_SharedFile, path, shared))
+                return closed_in_forks(_opened(partial(_SharedFile, path, shared)))
             if time.monotonic() > deadline:
-                return _opened(partial(h5py.File, path, "r"), (False, *LOCKINGS))
-            return h5py.File(path, "r")  # the program may be this one
+                opened = _opened(partial(h5py.File, path, "r"), (False, *LOCKINGS))
+                return closed_in_forks(opened)
+            # The program may be this one; if not, HDF5's own locks say so.
+            opened = _opened(partial(h5py.File, path, "r"), (None, True, "best-effort"))
+            return closed_in_forks(opened)
         except BlockingIOError:
             if time.monotonic() > deadline + SECONDS_TO_WAIT_FOR_A_WRITER:
                 raise
             time.sleep(0.05)
         except OSError as error:
-            raise _unreadable(path, error) from error
+            if _MISMATCH not in str(error) or time.monotonic() > deadline:
+                raise _unreadable(path, error) from error
+            time.sleep(PAUSE)  # other threads open and close it, each with a setting of its own
 
 
 def _opened(
     attempt: Callable[..., h5py.File], lockings: tuple[Locking, ...] = LOCKINGS
 ) -> h5py.File:
-    """Open with HDF5's default, as other code in this process is likely to do, or as it can be.
+    """Open with the first setting that HDF5 takes.
 
-    HDF5 refuses a second handle in one process whose locking differs from the first one's, so the
-    other settings are tried where the first does not match.
+    It refuses a second handle in one process whose locking differs from the first one's, which
+    may be that of other code.
     """
     first: OSError | None = None
     for locking in lockings:
@@ -134,8 +143,8 @@ def _opened(
             return attempt(locking=locking)
         except OSError as error:
             first = first or error
-            if "locking" not in str(error):
-                break
+            if _MISMATCH not in str(error):
+                raise
     assert first is not None
     raise first
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from functools import update_wrapper
@@ -40,7 +41,6 @@ class compiled(Generic[P, R]):
 
     def __init__(self, function: Callable[P, R]) -> None:
         self._machine_code: Callable[P, R] | None = None
-        self._lock = threading.Lock()
         update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -49,10 +49,33 @@ class compiled(Generic[P, R]):
         return code(*args, **kwargs)
 
     def _load(self) -> Callable[P, R]:
-        with self._lock:  # several worker threads usually arrive together
+        with _loading:  # several worker threads usually arrive together
             if self._machine_code is None:
                 self._machine_code = _jit(self.__wrapped__)
             return self._machine_code
+
+
+# One for all, held while numba is imported; numba itself compiles one loop at a time.
+_loading = threading.RLock()
+_SECONDS_TO_LOAD = 60.0
+_waited_for: list[Any] = []
+
+
+def _before_fork() -> None:
+    """Wait for a thread that imports numba: the child could neither go on nor begin anew."""
+    if _loading.acquire(timeout=_SECONDS_TO_LOAD):
+        _waited_for.append(_loading)
+
+
+def _after_fork() -> None:
+    if _waited_for:
+        _waited_for.pop().release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )
 
 
 _up = threading.Event()

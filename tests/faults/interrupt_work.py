@@ -23,6 +23,8 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from tests.faults.ending import ending_with_us
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 KINDS = ("pipeline", "compute", "write", "save", "layer")
 
@@ -126,7 +128,7 @@ def _interrupt_one(
     path: Path, kind: str, total: float, chance: random.Random, *, again: bool, result: Result
 ) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", WORK, str(path), kind, str(int(again))],
+        [sys.executable, "-c", ending_with_us(WORK), str(path), kind, str(int(again))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

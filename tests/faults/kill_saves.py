@@ -22,6 +22,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from tests.faults.ending import ending_with_us
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 CELLS = 20_000
 
@@ -119,7 +121,9 @@ def kill_saves(folder: Path, *, kills: int, seed: int, plain: bool = False) -> R
 def _kill_one(path: Path, first: int, seconds: float, plain: bool) -> None:
     code = PLAIN if plain else SAVE
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(path), str(first)], stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-c", ending_with_us(code), str(path), str(first)],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"

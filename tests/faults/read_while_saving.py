@@ -19,6 +19,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.ending import ending_with_us
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 SAVER = """
@@ -115,10 +117,10 @@ def read_while_saving(
 ) -> Result:
     """Start one saving process and readers of both sorts; returns when all are done."""
     total = make_file(path, kind, cells)
-    run = [_start(SAVER, path, kind, mode, seconds, big)]
+    run = [start(SAVER, path, kind, mode, seconds, big)]
     for k in range(readers):
         how = ("open", "keep")[k % 2]
-        run += [_start(READER, path, kind, total, seconds, how, mode)]
+        run += [start(READER, path, kind, total, seconds, how, mode)]
     watchdogs = [threading.Timer(seconds + 90, p.kill) for p in run]
     for watchdog in watchdogs:
         watchdog.start()
@@ -138,9 +140,10 @@ def read_while_saving(
     )
 
 
-def _start(code: str, *arguments: object) -> subprocess.Popen[str]:
+def start(code: str, *arguments: object) -> subprocess.Popen[str]:
+    """Run a program with these arguments."""
     return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
+        [sys.executable, "-c", ending_with_us(code), *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -15,11 +16,14 @@ from lazyomics.io.chunks.pipeline import FILTER_NAMES
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.remote.opened import open_remote
 from lazyomics.io.transaction import share
+from lazyomics.io.transaction.inherited import closed_in_forks
+from lazyomics.io.transaction.locks import PAUSE
 
 __all__ = ["open_readonly", "open_steady", "require_filters"]
 
 _LOCKING: tuple[bool | Literal["best-effort"] | None, ...]
 _LOCKING = (False, None, True, "best-effort")
+_SECONDS_OF_OTHERS = 2.0
 
 
 @contextmanager
@@ -54,16 +58,19 @@ def open_readonly(path: str) -> Iterator[h5py.File]:
 
 
 def _open(path: str) -> h5py.File:
-    first: OSError | None = None
-    for locking in _LOCKING:
-        try:
-            return h5py.File(path, "r", locking=locking)
-        except OSError as error:
-            first = first or error
-            if "locking" not in str(error):
-                break
-    assert first is not None
-    raise first
+    deadline = time.monotonic() + _SECONDS_OF_OTHERS
+    while True:
+        first: OSError | None = None
+        for locking in _LOCKING:
+            try:
+                return closed_in_forks(h5py.File(path, "r", locking=locking))
+            except OSError as error:
+                first = first or error
+                if "locking" not in str(error):
+                    raise first from error
+        if time.monotonic() > deadline and first is not None:
+            raise first
+        time.sleep(PAUSE)  # other threads open and close it, each with a setting of its own
 
 
 def require_filters(path: str, name: str, fingerprint: Fingerprint) -> None:

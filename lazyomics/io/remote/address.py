@@ -59,6 +59,12 @@ class RemotePath(str):
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if any(type(value).__name__ == "SSLContext" for value in _values(self.options)):
+            raise TypeError(
+                f"{self}: the SSLContext in storage_options cannot be sent to other processes. "
+                "Name the file of certificates in the environment variable SSL_CERT_FILE, or give "
+                'a function that makes the session as "get_client"'
+            )
         return RemotePath, (self.url, self.options, self.identity)
 
     def __eq__(self, other: object) -> bool:
@@ -96,6 +102,14 @@ class RemotePath(str):
 
 def _shown(url: str) -> str:
     return _USER.sub("", _QUERY.sub("", url))
+
+
+def _values(options: Mapping[str, Any]) -> Iterator[Any]:
+    for value in options.values():
+        if isinstance(value, Mapping):
+            yield from _values(value)
+        else:
+            yield value
 
 
 def _texts(options: Any) -> Iterator[str]:

@@ -81,7 +81,7 @@ def repack(
     chunk_bytes: int | str | None = None,
     storage: str | None = None,
     out: str | os.PathLike[str] | None = None,
-    timeout: float = 30.0,
+    timeout: float | None = None,
 ) -> Repacked:
     """Write a file anew: smaller, or faster to read, and readable by anndata as before.
 
@@ -112,7 +112,8 @@ def repack(
     out
         The new file; by default it takes the place of the old one.
     timeout
-        Seconds to wait for another process that saves the file.
+        Seconds to wait for another process that saves the file; ``lazyomics.lock-timeout`` (30) by
+        default. 0 for an error at once.
 
     Returns
     -------
@@ -125,7 +126,7 @@ def repack(
     MissingDependencyError
         If the codec, or a filter in the file, is a plugin of HDF5 and hdf5plugin is not installed.
     BlockingIOError
-        If another process saves the file, or keeps it open, for the whole time.
+        If another process saves the file, or keeps it open for writing, for the whole time.
     PermissionError
         If the file or its folder cannot be written.
     FileFormatError
@@ -174,7 +175,7 @@ def repack(
 
 
 @contextmanager
-def _opened(found: Path, goal: Path, timeout: float) -> Iterator[h5py.File]:
+def _opened(found: Path, goal: Path, timeout: float | None) -> Iterator[h5py.File]:
     """The file to read; nobody else may change it if it is to be replaced."""
     if goal.exists() and os.path.samefile(found, goal):
         with claimed(found, timeout=timeout), open_for_reading(found) as source:

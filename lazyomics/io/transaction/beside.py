@@ -16,6 +16,7 @@ from dask.utils import format_bytes
 
 from lazyomics.io.transaction import disk
 from lazyomics.io.transaction.file_object import FileObject, raise_failures
+from lazyomics.io.transaction.inherited import close_locked, closed_in_forks
 from lazyomics.io.transaction.interrupts import Interrupts, interrupts
 from lazyomics.io.transaction.lineage import forget
 from lazyomics.io.transaction.locks import lock_exclusive
@@ -47,7 +48,7 @@ class Beside(FileObject):
     def close(self) -> None:
         """Close the file."""
         if not self.closed:
-            os.close(self.descriptor)
+            close_locked(self.descriptor)
         super().close()
 
     def finish(self) -> None:
@@ -115,7 +116,7 @@ def beside(path: str, *, replace: bool, user_block: bytes = b"") -> Iterator[h5p
 
 def _filled(opened: Beside, handler: Interrupts) -> Iterator[h5py.File]:
     """Let the caller write the file; HDF5 is done with it at the end."""
-    file = h5py.File(opened, "w", userblock_size=len(opened.user_block))
+    file = closed_in_forks(h5py.File(opened, "w", userblock_size=len(opened.user_block)))
     try:
         yield file
         raise_failures()
@@ -175,7 +176,7 @@ def _remove_unlocked(path: str) -> None:
             if age > _SECONDS_TO_LOCK and lock_exclusive(descriptor):
                 os.unlink(path)
         finally:
-            os.close(descriptor)
+            close_locked(descriptor)
 
 
 def why_not_written(error: OSError, path: str, written: int, needed: int) -> OSError:

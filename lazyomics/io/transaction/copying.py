@@ -15,6 +15,7 @@ from dask.utils import format_bytes
 
 from lazyomics.io.transaction import disk
 from lazyomics.io.transaction.beside import temporary_name
+from lazyomics.io.transaction.inherited import close_locked
 from lazyomics.io.transaction.journal import Journal
 from lazyomics.io.transaction.lineage import is_copy_of
 from lazyomics.io.transaction.locks import lock_exclusive
@@ -91,7 +92,7 @@ def _write_copy(
         _copy_bytes(descriptor, copy, journal.end_after, check)
         apply(journal, copy)
     finally:
-        os.close(copy)
+        close_locked(copy)
 
 
 def _check_room(names: Names, size: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import threading
@@ -9,7 +10,7 @@ import weakref
 from types import FrameType
 from typing import Any
 
-__all__ = ["FileObject", "is_inside_hdf5", "raise_failures"]
+__all__ = ["FileObject", "is_inside_hdf5", "leave_to_parent", "raise_failures"]
 
 
 class FileObject(io.RawIOBase):
@@ -36,6 +37,7 @@ class FileObject(io.RawIOBase):
         self.error: BaseException | None = None
         self._position = 0
         _here.opened.add(self)
+        _everywhere.add(self)
 
     def __repr__(self) -> str:
         return self.path  # h5py shows it as the name of the file
@@ -120,6 +122,15 @@ class _Here(threading.local):
 
 
 _here = _Here()
+_everywhere: weakref.WeakSet[FileObject] = weakref.WeakSet()
+
+
+def leave_to_parent() -> None:
+    """After a fork: HDF5 shall not write what it kept over what the parent has written since."""
+    for opened in list(_everywhere):
+        opened.fail(OSError(errno.EBADF, f"{opened.path} is written by the process that forked"))
+    _here.opened.clear()
+
 
 _CALLED_BY_HDF5 = {
     method.__code__

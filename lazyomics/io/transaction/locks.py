@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
 
+from lazyomics.io.transaction.inherited import close_locked, locked_here
 from lazyomics.io.transaction.names import Names
 
 HAS_FLOCK = importlib.util.find_spec("fcntl") is not None
@@ -38,6 +39,7 @@ def lock_shared(descriptor: int) -> bool:
     """Keep others from changing an open file; False where someone may be changing it.
 
     These are the locks that HDF5 itself takes. Where the file system has none, nothing is locked.
+    Close the descriptor with ``close_locked``.
     """
     return _lock(descriptor, exclusive=False)
 
@@ -59,6 +61,7 @@ def _lock(descriptor: int, *, exclusive: bool) -> bool:
         if error.errno in _BUSY:
             return False
         # ENOLCK, ENOTSUP, ENOSYS …: this file system has no locks
+    locked_here(descriptor)
     return True
 
 
@@ -95,11 +98,11 @@ class WriterLock:
         while True:
             descriptor = _open_lock_file(self.names)
             if not lock_exclusive(descriptor):
-                os.close(descriptor)
+                close_locked(descriptor)
                 return False
             if _is_at(descriptor, self.names.lock):
                 break
-            os.close(descriptor)  # removed by the one who held it: make a new one
+            close_locked(descriptor)  # removed by the one who held it: make a new one
         self._descriptor = descriptor
         self._claim = (self.names.file, threading.get_ident())
         _held.add(self)
@@ -125,7 +128,7 @@ class WriterLock:
             return
         with contextlib.suppress(OSError):
             os.unlink(self.names.lock)  # while it is held, so that it is never another's
-        os.close(self._descriptor)
+        close_locked(self._descriptor)
         self._descriptor = None
         _held.discard(self)
         _claims.discard(self._claim)
@@ -133,7 +136,7 @@ class WriterLock:
     def forget(self) -> None:
         """Close a forked copy; the lock stays with the process that took it."""
         if self._descriptor is not None:
-            os.close(self._descriptor)
+            close_locked(self._descriptor)
             self._descriptor = None
             _held.discard(self)
 

@@ -6,6 +6,7 @@ import os
 import time
 
 from lazyomics.io.transaction import disk
+from lazyomics.io.transaction.inherited import close_locked
 from lazyomics.io.transaction.locks import PAUSE, lock_shared
 from lazyomics.io.transaction.names import Names
 from lazyomics.io.transaction.recovery import is_whole, settle_for_reading
@@ -24,7 +25,7 @@ class Shared:
     def close(self) -> None:
         """Let saves go on."""
         if self._descriptor is not None:
-            os.close(self._descriptor)
+            close_locked(self._descriptor)
             self._descriptor = None
 
     def __del__(self) -> None:
@@ -50,15 +51,17 @@ def share(path: str | os.PathLike[str]) -> Shared | None:
     while True:
         stuck = names.left_over() and settle_for_reading(names, deadline)
         descriptor = disk.open_file(names.file)
+        shared, kept = Shared(descriptor), False
         try:
             locked = lock_shared(descriptor)
             quiet = not os.path.lexists(names.journal)
-            if quiet if locked else not names.left_over():
-                return Shared(os.dup(descriptor)) if locked else None
-            if stuck and is_whole(names, descriptor):
-                return Shared(os.dup(descriptor)) if locked else None
+            steady = quiet if locked else not names.left_over()
+            if steady or (stuck and is_whole(names, descriptor)):
+                kept = locked
+                return shared if locked else None
         finally:
-            os.close(descriptor)
+            if not kept:
+                shared.close()
         if time.monotonic() > deadline:
             raise BlockingIOError(11, f"{names.file} is being saved; try again when it is done")
         time.sleep(PAUSE)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from lazyomics.errors import FileFormatError, warn_user
 from lazyomics.io.transaction import disk
 from lazyomics.io.transaction.copying import NoRoomError, replace_by_copy, seconds_for_a_copy
+from lazyomics.io.transaction.inherited import close_locked
 from lazyomics.io.transaction.journal import (
     DamagedJournalError,
     Journal,
@@ -143,7 +144,7 @@ def recover(
             _finish(names, journal, descriptor)
             return True
         finally:
-            os.close(descriptor)
+            close_locked(descriptor)
     finally:
         journal.close()
 

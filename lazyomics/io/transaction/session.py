@@ -15,6 +15,7 @@ from lazyomics.io.transaction.claim import kept_open, locked, seconds_to_wait
 from lazyomics.io.transaction.commit import Commit
 from lazyomics.io.transaction.copying import NoRoomError, seconds_for_a_copy
 from lazyomics.io.transaction.file_object import raise_failures
+from lazyomics.io.transaction.inherited import close_locked, closed_in_forks
 from lazyomics.io.transaction.interrupts import interrupts
 from lazyomics.io.transaction.locks import lock_shared, wait_for
 from lazyomics.io.transaction.names import Names
@@ -22,6 +23,9 @@ from lazyomics.io.transaction.overlay import Overlay
 from lazyomics.io.transaction.recovery import recover
 
 __all__ = ["claimed", "saving"]
+
+# A reader that looks up where things are is no reason for a copy, however little time there is.
+_SECONDS_FOR_A_LOOK = 0.1
 
 
 @contextmanager
@@ -87,7 +91,7 @@ def claimed(
                 raise kept_open(names, timeout)
             yield names, descriptor
         finally:
-            os.close(descriptor)
+            close_locked(descriptor)
 
 
 def _session(names: Names, descriptor: int, timeout: float) -> Iterator[h5py.File]:
@@ -117,7 +121,8 @@ def _session(names: Names, descriptor: int, timeout: float) -> Iterator[h5py.Fil
 def _begun(commit: Commit, timeout: float) -> bool:
     """Keep everybody else out; False if the save went into a copy, as others read the file."""
     deadline = time.monotonic() + timeout
-    if wait_for(commit.try_to_begin, min(timeout, seconds_for_a_copy(commit.descriptor))):
+    patience = min(timeout, seconds_for_a_copy(commit.descriptor))
+    if wait_for(commit.try_to_begin, max(patience, _SECONDS_FOR_A_LOOK)):
         return True
     try:
         if commit.put_in_copy():
@@ -132,7 +137,7 @@ def _begun(commit: Commit, timeout: float) -> bool:
 
 def _changed_by_hdf5(overlay: Overlay) -> Iterator[h5py.File]:
     """Let the caller change the file; HDF5 is done with it at the end."""
-    file = h5py.File(overlay, "r+")
+    file = closed_in_forks(h5py.File(overlay, "r+"))
     try:
         yield file
     except BaseException as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -27,6 +28,7 @@ class Behaviour:
     with_length: bool = True
     ignores_ranges: bool = False
     token: str | None = None  # what the header Authorization must be
+    tls: ssl.SSLContext | None = None  # https://
     #: how many of the next answers fail in this way
     drop: int = 0
     busy: int = 0
@@ -39,7 +41,8 @@ class Behaviour:
     at_once: int = 0
 
     def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.port}/{name}"
+        protocol = "http" if self.tls is None else "https"
+        return f"{protocol}://127.0.0.1:{self.port}/{name}"
 
     def forget(self) -> None:
         """Count from zero."""
@@ -139,6 +142,8 @@ def serving(folder: Path, **behaviour: object) -> Iterator[Behaviour]:
     handler = type("Told", (Handler,), {"behaviour": told})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
+    if told.tls is not None:
+        server.socket = told.tls.wrap_socket(server.socket, server_side=True)
     told.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

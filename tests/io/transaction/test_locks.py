@@ -9,8 +9,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import dask
 import h5py
 import pytest
 
@@ -199,3 +202,62 @@ def test_readers_of_tables_during_many_saves(small_file) -> None:
     for reader in readers:
         reader.communicate(timeout=60)
         assert reader.returncode == 0
+
+
+def second_writers(path: Path) -> list[Callable[[], object]]:
+    """Everything that saves or replaces a file."""
+    adata = lazyomics.read_h5ad(path)
+    adata.obs["k"] = [1, 2]
+    new = lazyomics.AnnData(obs={"n": [1, 2]})
+    return [adata.write, partial(new.write_h5ad, path), partial(lazyomics.repack, path)]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "a.h5ad"
+    lazyomics.AnnData(obs={"n": [1, 2]}).write_h5ad(path)
+    return path
+
+
+@pytest.mark.parametrize("seconds", [0, 0.3])
+def test_a_second_writer_waits_as_long_as_it_is_told_to(table, seconds) -> None:
+    writers = second_writers(table)
+    other = start(HOLD, table)
+    for write in writers:
+        started = time.monotonic()
+        with (
+            dask.config.set({"lazyomics.lock-timeout": seconds}),
+            pytest.raises(BlockingIOError, match=rf"process {other.pid} .*waited {seconds} s\. "),
+        ):
+            write()
+        assert seconds <= time.monotonic() - started < seconds + 10  # by far not 30
+    finish(other)
+    for write in writers[:2]:  # nobody saves: there is nothing to wait for
+        with dask.config.set({"lazyomics.lock-timeout": 0}):
+            write()
+
+
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["save", "new file", "repack"])
+def test_a_second_writer_goes_on_when_the_first_is_done(table, which) -> None:
+    write = second_writers(table)[which]
+    other = start(HOLD, table)
+    waiting = threading.Timer(0.5, finish, [other])
+    waiting.start()
+    with dask.config.set({"lazyomics.lock-timeout": 300}):
+        write()
+    waiting.join()
+    assert ("theirs" in elements(table)) == (which != 1)
+
+
+def test_readers_that_only_look_are_waited_for_whatever_the_time(table) -> None:
+    """A save without any waiting does not make a copy because of them."""
+    inode = table.stat().st_ino
+    adata = lazyomics.read_h5ad(table)
+    for k in range(5):
+        adata.obs["k"] = [k, k]
+        shared = share(table)
+        threading.Timer(0.02, shared.close).start()
+        with dask.config.set({"lazyomics.lock-timeout": 0}):
+            adata.write()
+    assert table.stat().st_ino == inode
+    assert list(lazyomics.read_h5ad(table).obs["k"]) == [4, 4]

@@ -21,7 +21,7 @@ from lazyomics.errors import FileFormatError, warn_user
 from lazyomics.graph.recipe import SHARE_OF_MEMORY_PER_CSC_WINDOW
 from lazyomics.graph.selection import Selector
 from lazyomics.io.encodings import child, element_kind, has_member
-from lazyomics.io.encodings.integrity import text
+from lazyomics.io.encodings.attributes import text
 from lazyomics.io.readers import CompressedReader, reader_of
 from lazyomics.io.remote.address import RemotePath
 

@@ -19,7 +19,8 @@ from lazyomics.container.uns import Uns
 from lazyomics.errors import FileFormatError
 from lazyomics.io.backing import FileBacking, backing_name
 from lazyomics.io.encodings import child, element_kind, has_member, sparse_info
-from lazyomics.io.encodings.integrity import damage_named, damaged, is_text, member_names
+from lazyomics.io.encodings.damage import damage_named, damaged
+from lazyomics.io.encodings.members import is_text, member_names
 from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.legacy import old_layout_parts
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredFrame, StoredMatrix
@@ -248,11 +249,13 @@ def _move_graphs(
     ]
     if not moved:
         return
+    held = uns["neighbors"]
+    loaded = held.load() if isinstance(held, StoredElement) else held
+    if not isinstance(loaded, Mapping):  # of another encoding: carried along as it is
+        return
     for key in moved:
         if key not in obsp:
             obsp._values[key] = StoredMatrix(path, f"{neighbors.name}/{key}", plan, obsp.sizes)
-    held = uns["neighbors"]
-    loaded = held.load() if isinstance(held, StoredElement) else held
     uns["neighbors"] = {k: v for k, v in loaded.items() if k not in moved}
 
 

@@ -17,7 +17,9 @@ from lazyomics.graph import LazyMatrix, from_source, map_rows
 from lazyomics.io.backing import backing_name
 from lazyomics.io.chunks import StoredArray
 from lazyomics.io.encodings import child, location
-from lazyomics.io.encodings.integrity import check_storage, damaged, guarded, read_values
+from lazyomics.io.encodings.damage import damaged, guarded
+from lazyomics.io.encodings.dataset_values import read_values
+from lazyomics.io.encodings.storage_checks import check_storage
 from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.readers import CompressedReader
 from lazyomics.kernels.steps import AsType

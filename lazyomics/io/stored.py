@@ -21,7 +21,7 @@ from lazyomics.io.encodings import (
     read_element,
     read_frame,
 )
-from lazyomics.io.encodings.integrity import guarded
+from lazyomics.io.encodings.damage import guarded
 from lazyomics.io.files import open_for_reading
 from lazyomics.io.gene_major import paired_reader
 

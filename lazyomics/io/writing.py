@@ -18,7 +18,8 @@ from lazyomics.container.frames import FrameSlot
 from lazyomics.container.raw import RawParts
 from lazyomics.io.dataset_options import dataset_options
 from lazyomics.io.encodings import child, strings_to_categoricals, write_element, write_frame
-from lazyomics.io.encodings.integrity import check_texts, guarded
+from lazyomics.io.encodings.damage import guarded
+from lazyomics.io.encodings.dataset_values import check_texts
 from lazyomics.io.files import open_for_reading
 from lazyomics.io.stored import StoredElement, StoredFrame, StoredMatrix
 from lazyomics.io.stream import stream_matrix

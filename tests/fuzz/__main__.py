@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -30,15 +31,20 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--keep", type=Path, default=Path("fuzz_failures"))
+    parser.add_argument("--every", type=int, default=1000, help="inputs between reports")
     parser.add_argument("--data", type=Path, help="folder with real files to change, too")
+    parser.add_argument("--folder", type=Path, help="for inputs, in memory where that is possible")
     options = parser.parse_args()
+    # Ends like Ctrl-C does: no process and no file is left
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     from tests.fuzz.campaign import Campaign
 
     shared = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as folder:
+    parent = options.folder or (shared if shared.is_dir() else None)
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
         campaign = Campaign(Path(folder), options.seed, options.data, options.keep)
         summary = campaign.run(
-            range(options.first, options.first + options.inputs), options.workers
+            range(options.first, options.first + options.inputs), options.workers, options.every
         )
     print(summary.table())
     return 1 if summary.failures else 0

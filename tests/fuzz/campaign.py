@@ -6,13 +6,14 @@ import random
 import shutil
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import dask
 
 from tests.fuzz.bytes_changed import change_bytes
-from tests.fuzz.guarding import Ended, Guards, run_alone
+from tests.fuzz.guarding import Ended, Guards, Jobs, run_alone
 from tests.fuzz.plain_h5py import walk
 from tests.fuzz.seeds import make_seeds
 from tests.fuzz.structure_changed import change_structure
@@ -21,8 +22,9 @@ from tests.fuzz.touching import Touching, touch
 __all__ = ["Campaign", "Summary"]
 
 MOST_MEMORY = 512 << 20  # by which the process may grow while it reads an input
+HDF5_SHARE = 0.75  # of the memory: then it is HDF5 that takes it
 SHARE_WRITTEN = 0.3
-MOST_KEPT = 300
+MOST_KEPT = 1000
 
 
 @dataclass
@@ -98,14 +100,13 @@ class Campaign:
             return f"{done} and bytes: {more}" if done else f"bytes: {more}"
         return f"structure: {done}"
 
-    def work(self, index: int) -> tuple[str, Touching]:
-        """In a guard process: make an input and touch it."""
-        path = self.input_path(index)
-        notes = path.with_suffix(".txt")  # for those that do not return
-        notes.write_text("being made")
-        change = self.make_input(index)
-        notes.write_text(change)
-        copy = None
+    def prepare(self, index: int) -> None:
+        """In a guard process: make an input, and note how for those that do not return."""
+        self.input_path(index).with_suffix(".txt").write_text(self.make_input(index))
+
+    def work(self, index: int) -> Touching:
+        """In a guard process: touch an input."""
+        path, copy = self.input_path(index), None
         if self._choice(-index - 1).random() < SHARE_WRITTEN:
             copy = path.with_name(f"copy{index}{path.suffix}")
         found = touch(path, copy)
@@ -114,42 +115,55 @@ class Campaign:
             found.wrong.append(f"left behind: {leftover}")
         if copy is not None:
             copy.unlink(missing_ok=True)
-        return change, found
+        return found
 
     def work_plain(self, index: int) -> None:
         """In a guard process: read the same input with h5py alone."""
         walk(self.input_path(index))
 
-    def run(self, inputs: range, workers: int) -> Summary:
+    def run(self, inputs: range, workers: int, every: int = 1000) -> Summary:
+        """Work on inputs by number, and print the counts every so many."""
         summary, began = Summary(), time.monotonic()
-        for end in Guards(self.work, workers, self.folder).run(inputs):
-            outcome = self._outcome(end)
-            summary.outcomes[outcome] += 1
-            summary.peak = max(summary.peak, end.peak)
-            if end.result:
-                summary.changes[end.result[0].partition(":")[0].rpartition(" and ")[2]] += 1
-            if outcome.startswith("!") or "HDF5" in outcome:
-                summary.kept += self._kept(end, outcome, len(summary.kept))
-            for suffix in (self.input_path(end.index).suffix, ".txt"):
-                self.input_path(end.index).with_suffix(suffix).unlink(missing_ok=True)
-            done = sum(summary.outcomes.values())
-            if done % 1000 == 0:
-                print(f"{done}: {dict(sorted(summary.outcomes.items()))}", flush=True)
+        guards = Guards(Jobs(self.work, self.prepare), workers, self.folder)
+        with closing(guards.run(inputs)) as ends:
+            for end in ends:
+                self._count(end, summary)
+                done = sum(summary.outcomes.values())
+                if done % every == 0:
+                    print(f"{done}: {dict(sorted(summary.outcomes.items()))}", flush=True)
         summary.seconds = time.monotonic() - began
         return summary
 
+    def _count(self, end: Ended, summary: Summary) -> None:
+        """Sort one end, keep its input if that tells something, and remove it."""
+        outcome = self._outcome(end)
+        summary.outcomes[outcome] += 1
+        summary.peak = max(summary.peak, end.peak)
+        summary.changes[self._change(end).partition(":")[0].rpartition(" and ")[2]] += 1
+        if outcome.startswith("!") or "HDF5" in outcome:
+            summary.kept += self._kept(end, outcome, len(summary.kept))
+        for suffix in (self.input_path(end.index).suffix, ".txt"):
+            self.input_path(end.index).with_suffix(suffix).unlink(missing_ok=True)
+
+    def _change(self, end: Ended) -> str:
+        """How an input was changed."""
+        notes = self.input_path(end.index).with_suffix(".txt")
+        return notes.read_text() if notes.exists() else "something that failed"
+
     def _outcome(self, end: Ended) -> str:
-        """A name for how it ended; those with "!" count against lazyomics."""
+        """A name for how it ended; those with "!" count against lazyomics, or against this tool."""
+        if end.failed:
+            return "!failure of this program"
         if end.signal or end.hung:
             what = f"crash (signal {end.signal})" if end.signal else "hang"
             plain = run_alone(self.work_plain, end.index, self.folder)
             return f"{what} in HDF5" if plain.signal or plain.hung else f"!{what}"
-        found: Touching = end.result[1]
+        found: Touching = end.result
         if found.wrong:
             return "!wrong kind of error"
         if found.short_of_memory or end.peak > MOST_MEMORY:
             plain = run_alone(self.work_plain, end.index, self.folder)
-            own = plain.peak > MOST_MEMORY or plain.signal or plain.hung
+            own = plain.peak > HDF5_SHARE * max(end.peak, MOST_MEMORY) or plain.signal or plain.hung
             return "memory in HDF5" if own else "!too much memory"
         return "refused, wholly or in part" if found.refused else "read"
 
@@ -160,13 +174,12 @@ class Campaign:
         self.keep.mkdir(parents=True, exist_ok=True)
         path = self.input_path(end.index)
         target = self.keep / f"seed{self.seed}-{end.index}{path.suffix}"
-        if not path.exists():
-            return [f"input {end.index} was never made: {end.trace}"]
-        shutil.copy(path, target)
-        change = path.with_suffix(".txt").read_text()
-        notes = [outcome.lstrip("!"), f"peak {end.peak:,} bytes", change, end.trace]
+        if path.exists():
+            shutil.copy(path, target)
+        notes = [outcome.lstrip("!"), f"peak {end.peak:,} bytes", self._change(end), end.trace]
         if end.result:
-            notes += [*end.result[1].wrong, *end.result[1].short_of_memory]
+            notes += [*end.result.wrong, *end.result.short_of_memory]
         target.with_suffix(".txt").write_text("\n".join(notes))
-        last = "" if not (end.result and end.result[1].wrong) else end.result[1].wrong[0]
+        wrong = end.result.wrong if end.result else []
+        last = wrong[0] if wrong else end.trace if end.failed else ""
         return [f"{target}: {outcome.lstrip('!')} {last.strip().splitlines()[-1:]}"]

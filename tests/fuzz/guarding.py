@@ -10,13 +10,14 @@ import os
 import resource
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SECONDS", "Ended", "Guards", "run_alone"]
+__all__ = ["SECONDS", "Ended", "Guards", "Jobs", "run_alone"]
 
 SECONDS = 10.0  # of the processor: a busy machine makes nothing hang
 WAIT = 120.0  # seconds by the clock, for what waits without working
@@ -25,12 +26,33 @@ PR_SET_PDEATHSIG = 1  # a guard must not outlive the process that started it
 CONTEXT = multiprocessing.get_context("fork")
 
 
+def _nothing(index: int) -> None:
+    """No preparation."""
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What a guard does with the number of an input.
+
+    Parameters
+    ----------
+    work
+        Its result is sent back, with the memory that it took.
+    prepare
+        Called before; what it takes does not count.
+    """
+
+    work: Callable[[int], Any]
+    prepare: Callable[[int], object] = _nothing
+
+
 @dataclass
 class Ended:
-    """How the work on one input ended: with a result, by a signal, or not at all."""
+    """How the work on one input ended: with a result, an exception, by a signal, or not at all."""
 
     index: int
     result: Any = None
+    failed: bool = False
     signal: int = 0
     hung: bool = False
     trace: str = ""
@@ -60,28 +82,47 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _serve(work: Callable[[int], Any], pipe: Connection, log: Path) -> None:
-    """Work on the inputs that come through the pipe, until there are no more."""
+def _end_with(parent: int) -> None:
+    """Make this process end with the one that started it, also in the middle of a hang."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before
+        os._exit(1)
+
+
+def _serve(jobs: Jobs, pipe: Connection, log: Path, parent: int) -> None:
+    """Work on the inputs that come through the pipe, until there are no more."""
+    _end_with(parent)
     _limit_memory()
     with log.open("w") as file:
         faulthandler.enable(file)
         while True:
-            index = pipe.recv()
-            start = reset_peak()
+            try:
+                index = pipe.recv()
+            except EOFError:  # the parent has ended
+                return
             faulthandler.dump_traceback_later(SECONDS - 0.5, file=file)
-            result = work(index)
+            end = Ended(index)
+            try:
+                jobs.prepare(index)
+                start = reset_peak()
+                end.result = jobs.work(index)
+                end.peak = peak_growth(start)
+            except Exception:
+                end.failed, end.trace = True, traceback.format_exc()
             faulthandler.cancel_dump_traceback_later()
-            pipe.send((result, peak_growth(start)))
+            pipe.send(end)
 
 
 class _Guard:
     """One process, and what it is working on."""
 
-    def __init__(self, work: Callable[[int], Any], log: Path) -> None:
+    def __init__(self, jobs: Jobs, log: Path) -> None:
         self.log = log
         self.pipe, theirs = CONTEXT.Pipe()
-        self.process = CONTEXT.Process(target=_serve, args=(work, theirs, log), daemon=True)
+        arguments = (jobs, theirs, log, os.getpid())
+        self.process = CONTEXT.Process(target=_serve, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
         self.index: int | None = None
@@ -96,12 +137,14 @@ class _Guard:
         assert self.index is not None
         if self.pipe.poll():
             try:
-                result, peak = self.pipe.recv()
-                return Ended(self.index, result, peak=peak)
+                end: Ended = self.pipe.recv()
+                return end
             except (EOFError, ConnectionError):
                 self.process.join()
                 code = self.process.exitcode or 0
-                return Ended(self.index, signal=-code if code < 0 else 1, trace=self._trace())
+                if code >= 0:
+                    return Ended(self.index, failed=True, trace=self._trace())
+                return Ended(self.index, signal=-code, trace=self._trace())
         elapsed = time.monotonic() - self.since
         if (elapsed > SECONDS and self._cpu_seconds() - self.used > SECONDS) or elapsed > WAIT:
             self.stop()
@@ -131,43 +174,50 @@ class Guards:
 
     Parameters
     ----------
-    work
-        Called in a forked process with the number of an input.
+    jobs
+        Done in forked processes.
     count
         Number of processes.
     folder
         For their traces.
     """
 
-    def __init__(self, work: Callable[[int], Any], count: int, folder: Path) -> None:
-        self.work, self.count, self.folder = work, count, folder
-        self.name = work.__name__
+    def __init__(self, jobs: Jobs, count: int, folder: Path) -> None:
+        self.jobs, self.count, self.folder = jobs, count, folder
+        self.name = jobs.work.__name__
 
     def run(self, inputs: Iterable[int]) -> Iterator[Ended]:
-        """Work on all inputs; ends come in any order."""
+        """Work on all inputs; ends come in any order. No process is left when this is closed."""
         left = iter(inputs)
-        busy = []
-        for k, index in enumerate(itertools.islice(left, self.count)):
-            busy.append(_Guard(self.work, self.folder / f"{self.name}{k}.log"))
-            busy[-1].give(index)
-        while busy:
-            wait([g.pipe for g in busy], timeout=0.5)
-            for guard in list(busy):
-                end = guard.ended()
-                if end is None:
-                    continue
-                busy.remove(guard)
-                following = next(left, None)
-                if following is None:
-                    guard.stop()
-                else:
-                    if end.signal or end.hung:
-                        guard = _Guard(self.work, guard.log)
-                    guard.give(following)
-                    busy.append(guard)
-                yield end
+        busy: list[_Guard] = []
+        try:
+            for k, index in enumerate(itertools.islice(left, self.count)):
+                busy.append(_Guard(self.jobs, self.folder / f"{self.name}{k}.log"))
+                busy[-1].give(index)
+            while busy:
+                wait([g.pipe for g in busy], timeout=0.5)
+                for guard in tuple(busy):
+                    end = guard.ended()
+                    if end is not None:
+                        self._go_on(guard, end, next(left, None), busy)
+                        yield end
+        finally:
+            for guard in busy:
+                guard.stop()
+
+    def _go_on(self, guard: _Guard, end: Ended, following: int | None, busy: list[_Guard]) -> None:
+        """Give a guard, or a new one in its place, the next input."""
+        if following is None or end.signal or end.hung or not guard.process.is_alive():
+            busy.remove(guard)
+            guard.stop()
+            if following is None:
+                return
+            guard = _Guard(self.jobs, guard.log)
+            busy.append(guard)
+        guard.give(following)
 
 
 def run_alone(work: Callable[[int], Any], index: int, folder: Path) -> Ended:
     """Work on one input in a process of its own."""
-    return next(iter(Guards(work, 1, folder).run([index])))
+    (end,) = Guards(Jobs(work), 1, folder).run([index])
+    return end

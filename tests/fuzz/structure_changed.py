@@ -25,6 +25,8 @@ FAILURES = (
     AttributeError,
 )
 
+MOST_VALUES = 1 << 26  # bytes
+
 
 def change_structure(rng: random.Random, path: Path) -> str:
     """Change a file once or several times, in place; returns what was done."""
@@ -45,6 +47,13 @@ def members(file: h5py.File) -> list[str]:
     names: list[str] = []
     file.visit(names.append)
     return sorted(names)
+
+
+def values_of(dataset: h5py.Dataset) -> Any:
+    """All values, if there are few: another change may have made it huge."""
+    if dataset.nbytes > MOST_VALUES:
+        raise ValueError("too large to be changed")
+    return dataset[...]
 
 
 def one_of(rng: random.Random, file: h5py.File, kind: type = object) -> Any:
@@ -83,7 +92,7 @@ def set_values(rng: random.Random, file: h5py.File) -> None:
     found = [n for n in members(file) if isinstance(file[n], h5py.Dataset)]
     chosen = [n for n in found if n.rpartition("/")[2] in ("indices", "indptr", "codes", "mask")]
     dataset = file[rng.choice(chosen or found)]
-    values = dataset[...]
+    values = values_of(dataset)
     limits = np.iinfo(values.dtype) if values.dtype.kind in "iu" else None
     few = (-1, 0, 1, N_LARGE, *((limits.min, limits.max) if limits else (np.nan, np.inf)))
     for _ in range(rng.choice((1, 1, 3, values.size))):
@@ -110,7 +119,7 @@ def replace_dataset(rng: random.Random, file: h5py.File) -> None:
 
 def resize_dataset(rng: random.Random, file: h5py.File) -> None:
     dataset = one_of(rng, file, h5py.Dataset)
-    values, attributes = dataset[...], dict(dataset.attrs)
+    values, attributes = values_of(dataset), dict(dataset.attrs)
     size = rng.choice((0, 1, values.size - 1, values.size + 1, 2 * values.size))
     parent, key = dataset.parent, dataset.name.rpartition("/")[2]
     del parent[key]
@@ -187,7 +196,7 @@ def add_member(rng: random.Random, file: h5py.File) -> None:
 def own_filters(rng: random.Random, file: h5py.File) -> None:
     """Chunks whose stored bytes are not what their filters expect."""
     dataset = one_of(rng, file, h5py.Dataset)
-    values, attributes, name = dataset[...], dict(dataset.attrs), dataset.name
+    values, attributes, name = values_of(dataset), dict(dataset.attrs), dataset.name
     options = rng.choice(
         (
             {"compression": "gzip"},

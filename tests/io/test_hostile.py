@@ -18,6 +18,7 @@ import scipy.sparse as sp
 
 import lazyomics as lo
 from lazyomics.errors import FileFormatError, LazyomicsError, ShapeError
+from lazyomics.io.addresses import address_of
 from lazyomics.io.encodings import read_element
 from tests.peaks import PEAK
 
@@ -171,6 +172,54 @@ def test_a_page_of_zeros_where_texts_lie(path) -> None:
     path.write_bytes(content)
     with pytest.raises(FileFormatError, match="texts whose heap is damaged"):
         lo.read_h5ad(path).to_memory()
+
+
+def test_a_root_that_cannot_be_opened(path) -> None:
+    with h5py.File(path) as file:
+        _, address = address_of(file["/"])
+    content = bytearray(path.read_bytes())
+    content[address] = 99  # version of the header
+    path.write_bytes(content)
+    with pytest.raises((OSError, LazyomicsError), match=r"a\.h5ad"):
+        lo.read_h5ad(path)
+
+
+def test_an_attribute_that_is_neither_text_nor_sequence(path) -> None:
+    """HDF5 ends the process when it reads one of such a type."""
+    content = bytearray(path.read_bytes())
+    at = content.index(b"column-order\0\0\0\0") + 16
+    assert content[at : at + 2] == b"\x19\x01"
+    content[at + 1] = 5
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match="damaged"):
+        lo.read_h5ad(path).to_memory()
+
+
+@pytest.mark.parametrize("size", [2**64 - 1, 2**64 - 24])
+def test_a_text_whose_size_leads_back(path, size) -> None:
+    """HDF5 goes round in circles in such a heap."""
+    content = bytearray(path.read_bytes())
+    first = content.index(b"GCOL") + 16
+    step = 16 + -(-int.from_bytes(content[first + 8 : first + 16], "little") // 8) * 8
+    content[first + step + 8 : first + step + 16] = size.to_bytes(8, "little")
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match="texts whose heap is damaged"):
+        lo.read_h5ad(path).to_memory()
+
+
+def test_graphs_in_neighbors_of_another_encoding(path) -> None:
+    """They stay where they are, and what claims to be of that encoding is carried along."""
+    with h5py.File(path, "r+") as file:
+        neighbors = file.create_group("uns/neighbors")
+        neighbors.attrs.update({"encoding-type": "unknown", "encoding-version": "0.1.0"})
+        graph = neighbors.create_group("distances")
+        graph.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
+        graph.attrs["shape"] = (N, N)
+        for part, values in (("data", [1.0]), ("indices", [0]), ("indptr", [0] + [1] * N)):
+            graph[part] = values
+    adata = lo.read_h5ad(path)
+    assert list(adata.obsp) == []
+    assert "OpaqueElement" in repr(adata.uns["neighbors"])
 
 
 def test_a_text_that_is_longer_than_its_heap(path) -> None:

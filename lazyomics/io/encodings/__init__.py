@@ -11,16 +11,17 @@ from lazyomics.io.encodings import categoricals as _categoricals  # noqa: F401
 from lazyomics.io.encodings import nullable as _nullable  # noqa: F401
 from lazyomics.io.encodings import scalars as _scalars  # noqa: F401
 from lazyomics.io.encodings.categorise import strings_to_categoricals
-from lazyomics.io.encodings.filters import load_filters
+from lazyomics.io.encodings.damage import location
 from lazyomics.io.encodings.frame_writing import write_frame
 from lazyomics.io.encodings.frames import frame_columns, frame_index, frame_length, read_frame
-from lazyomics.io.encodings.integrity import check_storage, child, has_member, location
 from lazyomics.io.encodings.kinds import element_kind
 from lazyomics.io.encodings.legacy import categories_from_uns, read_compound_mapping
 from lazyomics.io.encodings.mappings import read_mapping
+from lazyomics.io.encodings.members import child, has_member
 from lazyomics.io.encodings.opaque import OpaqueElement
 from lazyomics.io.encodings.registry import read_element, write_element
 from lazyomics.io.encodings.sparse import sparse_info
+from lazyomics.io.encodings.storage_checks import check_storage
 
 __all__ = [
     "OpaqueElement",
@@ -32,7 +33,6 @@ __all__ = [
     "frame_index",
     "frame_length",
     "has_member",
-    "load_filters",
     "location",
     "read_compound_mapping",
     "read_element",

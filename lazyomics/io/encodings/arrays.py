@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from lazyomics.io.encodings.integrity import read_values
+from lazyomics.io.encodings.dataset_values import read_values
 from lazyomics.io.encodings.records import write_records
 from lazyomics.io.encodings.registry import (
     element_path,

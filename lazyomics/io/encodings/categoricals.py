@@ -9,7 +9,10 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from lazyomics.io.encodings.integrity import HDF5_ERRORS, child, damaged, read_values, text
+from lazyomics.io.encodings.attributes import text
+from lazyomics.io.encodings.damage import HDF5_ERRORS, damaged
+from lazyomics.io.encodings.dataset_values import read_values
+from lazyomics.io.encodings.members import child
 from lazyomics.io.encodings.registry import mark, read_element, reads, write_element, writes
 
 __all__ = ["categorical_from_codes", "read_categorical", "write_categorical"]

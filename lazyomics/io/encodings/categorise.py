@@ -8,7 +8,7 @@ from pandas.api.types import infer_dtype
 
 from lazyomics.kernels.natural_order import natural_key
 
-__all__ = ["natural_key", "strings_to_categoricals"]
+__all__ = ["strings_to_categoricals"]
 
 
 def strings_to_categoricals(frame: pd.DataFrame) -> pd.DataFrame:

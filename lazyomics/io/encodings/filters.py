@@ -7,27 +7,14 @@ import os
 import h5py
 
 from lazyomics.errors import MissingDependencyError, require
+from lazyomics.io.chunks.pipeline import FILTER_NAMES
 from lazyomics.io.remote.opened import path_of
 
 __all__ = ["load_filters", "missing_filters"]
 
-# https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md
-NAMES = {
-    1: "gzip",
-    2: "shuffle",
-    3: "fletcher32",
-    4: "szip",
-    5: "nbit",
-    6: "scaleoffset",
-    307: "bzip2",
-    32000: "lzf",
-    32001: "blosc",
-    32004: "lz4",
-    32008: "bitshuffle",
-    32013: "zfp",
-    32015: "zstd",
-    32026: "blosc2",
-}
+# Of https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md; the
+# first by the name that users know.
+NAMES = {**FILTER_NAMES, 1: "gzip"}
 
 
 def missing_filters(dataset: h5py.Dataset) -> list[str]:

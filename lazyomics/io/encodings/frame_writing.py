@@ -17,7 +17,7 @@ from lazyomics.io.encodings.registry import (
     writes,
 )
 
-__all__ = ["write_frame"]
+__all__ = ["column_names", "write_frame", "write_values"]
 
 # HDF5 keeps an attribute of up to 64 KiB in the object header, 16 bytes for each name; with
 # creation order tracked it stores larger ones elsewhere.
@@ -63,19 +63,19 @@ def write_columns(
     """Write index and columns, after checking all that can be checked before."""
     path = element_path(parent, name)
     index_name = _index_name(path, frame)
-    columns = _column_names(path, frame)
+    columns = column_names(path, frame)
     group = parent.create_group(name, track_order=len(columns) > MOST_NAMES_IN_HEADER)
     mark(group, "dataframe", "0.2.0")
     group.attrs["column-order"] = columns
     group.attrs["_index"] = index_name
     if index_name not in columns:
-        _write_values(group, index_name, frame.index, options, what="the index")
+        write_values(group, index_name, frame.index, options, what="the index")
     for position, column in enumerate(columns):
         series = frame.iloc[:, position]
-        _write_values(group, column, series, options, what=f"column {column!r}")
+        write_values(group, column, series, options, what=f"column {column!r}")
 
 
-def _write_values(
+def write_values(
     group: h5py.Group,
     name: str,
     values: pd.Series[Any] | pd.Index[Any],
@@ -83,6 +83,7 @@ def _write_values(
     *,
     what: str,
 ) -> None:
+    """Write the values of a column or of the index; errors say which one it is by ``what``."""
     array: Any = values.array
     if type(array) is pd.arrays.NumpyExtensionArray:  # not its subclasses: text is one of them
         array = values.to_numpy()
@@ -93,7 +94,8 @@ def _write_values(
         raise kind(f"data frame {group.name!r}, {what}: {error}") from error
 
 
-def _column_names(path: str, frame: pd.DataFrame) -> list[str]:
+def column_names(path: str, frame: pd.DataFrame) -> list[str]:
+    """Names of the columns, after checking that they can be stored; ``path`` is for messages."""
     labels: list[Any] = list(frame.columns)
     wrong = [label for label in labels if not isinstance(label, str)]
     if wrong:

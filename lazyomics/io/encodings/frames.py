@@ -10,22 +10,15 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.errors import UnsupportedError
-from lazyomics.io.encodings.integrity import (
-    check_storage,
-    child,
-    damaged,
-    guarded,
-    has_member,
-    location,
-    lost,
-    member_names,
-    text,
-)
+from lazyomics.io.encodings.attributes import text
+from lazyomics.io.encodings.damage import damaged, guarded, location, lost
 from lazyomics.io.encodings.kinds import holds_references, is_legacy
 from lazyomics.io.encodings.legacy import read_plain
+from lazyomics.io.encodings.members import child, has_member, member_names
 from lazyomics.io.encodings.opaque import OpaqueElement
 from lazyomics.io.encodings.records import read_fields
 from lazyomics.io.encodings.registry import read_element, reads
+from lazyomics.io.encodings.storage_checks import check_storage
 
 __all__ = ["frame_columns", "frame_index", "frame_length", "read_frame"]
 

@@ -2,14 +2,14 @@
 
 Texts of variable length, in datasets and in attributes, lie in collections of up to a few
 kilobytes ("global heap"). HDF5 walks from object to object by the sizes they state; at a free
-object of size zero, which is what a page of zeros looks like, it never gets any further, and
-nothing but killing the process ends that. It also believes the length of a text, up to 4 GiB, of
-which the heap holds less. So the collections that an object refers to are looked at here first.
-What is damaged in other ways is left to HDF5, which says so.
+object of size zero, which is what a page of zeros looks like, it never gets any further, sizes
+near 2**64 lead it back, and nothing but killing the process ends that. It also believes the length
+of a text, up to 4 GiB, of which the heap holds less. So the collections that an object refers to
+are looked at here first. What is damaged in other ways is left to HDF5, which says so.
 
-Looked at are attributes in object headers and datasets that are stored plainly, or in chunks that
-were deflated. Not looked at are attributes in dense storage (more than eight of them, or larger
-than 64 KiB, in files of newer format) and fields of compound types.
+Looked at are attributes in object headers and datasets that are stored plainly, or in chunks whose
+filters can be undone here. Not looked at are attributes in dense storage (more than eight of them,
+or larger than 64 KiB, in files of newer format), and compound types of attributes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 import os
 import struct
-import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
@@ -26,18 +25,21 @@ import h5py
 import numpy as np
 
 from lazyomics.io.addresses import address_of
+from lazyomics.io.chunks.layout import user_block_shift
+from lazyomics.io.encodings.chunk_values import decoded_chunks, is_decodable
+from lazyomics.io.encodings.stored_types import REFERENCE, reference_offsets, stored_size
 
-__all__ = ["has_broken_attributes", "has_broken_texts", "is_of_variable_length"]
+__all__ = ["can_look_into", "has_broken_attributes", "has_broken_texts", "is_of_variable_length"]
 
-ATTRIBUTE, CONTINUATION = 0x0C, 0x10
+LAYOUT, ATTRIBUTE, CONTINUATION = 0x08, 0x0C, 0x10
+COMPACT_VERSIONS = (b"\3", b"\4", b"\5")
 VARIABLE_LENGTH = 9  # class of datatype
-REFERENCE = 16  # bytes: length, address of the collection, number of the object
 OBJECT = 16  # bytes in front of each object
 COLLECTION = 4096  # bytes that most collections have
 LARGEST_HEADER = 1 << 20
 MOST_CONTINUATIONS = 64
+BACKWARDS = 1 << 63
 FILES_KEPT = 8
-SHUFFLE = 2
 
 
 class _Raw:
@@ -52,6 +54,8 @@ class _Raw:
     def read(self, address: int, size: int) -> bytes:
         """Bytes at an address; fewer at the end of the file, none outside of it."""
         position = self.base + address
+        if size > LARGEST_HEADER:
+            size = min(size, os.fstat(self.descriptor).st_size - position)
         if not 0 <= position < 2**62 or size <= 0:
             return b""
         return os.pread(self.descriptor, size, position)
@@ -81,15 +85,20 @@ def has_broken_attributes(obj: Any) -> bool:
     for kind, flags, body in _messages(raw, address):
         if kind == ATTRIBUTE and not flags & 2:  # others share a message that is elsewhere
             value = _references(body)
-            if value and _is_broken(raw, value):
+            if value is None or (value and _is_broken(raw, value)):
                 return True
     raw.looked_at.add(address)
     return False
 
 
+def can_look_into(dataset: h5py.Dataset) -> bool:
+    """Whether :func:`has_broken_texts` has a way to look at the values of a dataset."""
+    return is_of_variable_length(dataset) and _raw_of(dataset, address_of(dataset)[0]) is not None
+
+
 def has_broken_texts(dataset: h5py.Dataset) -> bool:
     """Whether a dataset of texts (or of anything of variable length) refers to a broken heap."""
-    if not is_of_variable_length(dataset):
+    if not is_of_variable_length(dataset) or dataset.shape is None:
         return False
     raw = _raw_of(dataset, address_of(dataset)[0])
     if raw is None:
@@ -115,52 +124,44 @@ def _is_broken(raw: _Raw, stored: bytes) -> bool:
 
 
 def is_of_variable_length(dataset: h5py.Dataset) -> bool:
-    """Whether the values of a dataset lie in heaps."""
-    kind = dataset.id.get_type()
-    is_text = isinstance(kind, h5py.h5t.TypeStringID) and bool(kind.is_variable_str())
-    return is_text or kind.get_class() == VARIABLE_LENGTH
+    """Whether values of a dataset, or fields of them, lie in heaps."""
+    return bool(reference_offsets(dataset.id.get_type()))
 
 
 def _stored_references(raw: _Raw, dataset: h5py.Dataset) -> Iterator[bytes]:
+    """The references that a dataset stores, some at a time."""
+    kind = dataset.id.get_type()
+    size = stored_size(kind)
+    for content in _stored_bytes(raw, dataset, size):
+        if size == REFERENCE:
+            yield content
+            continue
+        values = np.frombuffer(content[: len(content) // size * size], "u1").reshape(-1, size)
+        for at in reference_offsets(kind):
+            yield values[:, at : at + REFERENCE].tobytes()
+
+
+def _stored_bytes(raw: _Raw, dataset: h5py.Dataset, size: int) -> Iterator[bytes]:
     """Stored bytes of a dataset, piece by piece."""
-    size = math.prod(dataset.shape or (0,)) * REFERENCE
-    properties = dataset.id.get_create_plist()
-    if properties.get_layout() == h5py.h5d.CONTIGUOUS:
+    layout = dataset.id.get_create_plist().get_layout()
+    if layout == h5py.h5d.CONTIGUOUS:
         offset = dataset.id.get_offset()
         if offset is not None:
-            yield raw.read(int(offset) - _counted_twice(raw, dataset), size)
-    elif properties.get_layout() == h5py.h5d.CHUNKED:
-        filters = [properties.get_filter(k)[0] for k in range(properties.get_nfilters())]
-        if set(filters) <= {h5py.h5z.FILTER_DEFLATE, SHUFFLE}:
-            yield from _chunks(dataset, filters)
+            start = int(offset) - _counted_twice(raw, dataset)
+            yield raw.read(start, math.prod(dataset.shape) * size)
+    elif layout == h5py.h5d.COMPACT:
+        for kind, _, body in _messages(raw, address_of(dataset)[1]):
+            if kind == LAYOUT and body[:1] in COMPACT_VERSIONS and body[1:2] == b"\0":
+                yield body[4 : 4 + int.from_bytes(body[2:4], "little")]
+    elif is_decodable(dataset):
+        for _, decoded in decoded_chunks(dataset):
+            if decoded is not None:
+                yield decoded.tobytes()
 
 
 def _counted_twice(raw: _Raw, dataset: h5py.Dataset) -> int:
     """What HDF5 has added to offsets for the user block already."""
-    from lazyomics.io.chunks.layout import user_block_shift
-
     return raw.base - user_block_shift(dataset.file)
-
-
-def _chunks(dataset: h5py.Dataset, filters: list[int]) -> Iterator[bytes]:
-    """Decoded chunks; those that do not decode are left to HDF5."""
-    found: list[tuple[int, ...]] = []
-    dataset.id.chunk_iter(lambda chunk: found.append(tuple(chunk.chunk_offset)))
-    expected = math.prod(dataset.chunks) * REFERENCE
-    for offset in found:
-        mask, stored = dataset.id.read_direct_chunk(offset)
-        try:
-            for k, code in reversed(list(enumerate(filters))):
-                if mask >> k & 1:
-                    continue
-                if code == SHUFFLE:
-                    planes = np.frombuffer(stored, "u1").reshape(REFERENCE, -1)
-                    stored = planes.T.tobytes()
-                else:
-                    stored = zlib.decompressobj().decompress(stored, expected)
-        except (zlib.error, ValueError):
-            continue
-        yield stored
 
 
 def _is_endless(raw: _Raw, address: int) -> bool:
@@ -189,9 +190,10 @@ def _size(raw: _Raw, address: int) -> int:
 
 
 def _may_be_endless(content: bytes) -> bool:
-    """Whether there is a word that looks like the front of a free object of no size."""
+    """Whether there are words like a free object of no size, or one that goes backwards."""
     words = np.frombuffer(content[: len(content) // 8 * 8], "<u8")
-    return bool(((words[2:-1] & 0xFFFF == 0) & (words[3:] == 0)).any())
+    sizes = words[3:]
+    return bool(((words[2:-1] & 0xFFFF == 0) & (sizes == 0)).any() or (sizes >= BACKWARDS).any())
 
 
 def _walk_stops(content: bytes) -> bool:
@@ -199,7 +201,7 @@ def _walk_stops(content: bytes) -> bool:
     while position + OBJECT <= len(content):
         number, _, size = struct.unpack_from("<HHxxxxQ", content, position)
         step = OBJECT + -(-size // 8) * 8 if number else size
-        if step == 0:
+        if step == 0 or size >= BACKWARDS:
             return True
         position += step
     return False
@@ -239,8 +241,11 @@ def _first_block(start: bytes) -> tuple[bool, int, int]:
     return True, skip + width, int.from_bytes(start[skip : skip + width], "little")
 
 
-def _references(message: bytes) -> bytes:
-    """The value of an attribute of variable length; nothing for other types."""
+def _references(message: bytes) -> bytes | None:
+    """The value of an attribute of variable length; nothing for other types.
+
+    None for one that is neither text nor a sequence, which HDF5 does not survive.
+    """
     if len(message) < 9:
         return b""
     version, flags, name, kind, space = struct.unpack_from("<BBHHH", message)
@@ -248,6 +253,7 @@ def _references(message: bytes) -> bytes:
         return b""
     sizes = [-(-n // 8) * 8 for n in (name, kind, space)] if version == 1 else [name, kind, space]
     front = 9 if version == 3 else 8
-    if len(message) <= front + sum(sizes) or message[front + sizes[0]] & 15 != VARIABLE_LENGTH:
+    at = front + sizes[0]
+    if len(message) <= front + sum(sizes) or message[at] & 15 != VARIABLE_LENGTH:
         return b""
-    return message[front + sum(sizes) :]
+    return message[front + sum(sizes) :] if message[at + 1] & 15 <= 1 else None

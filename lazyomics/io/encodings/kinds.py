@@ -7,7 +7,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lazyomics.io.encodings.integrity import guarded, text
+from lazyomics.io.encodings.attributes import text
+from lazyomics.io.encodings.damage import guarded
 
 __all__ = ["element_kind", "encoding", "holds_references", "is_legacy"]
 

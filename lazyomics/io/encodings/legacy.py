@@ -11,7 +11,8 @@ import pandas as pd
 
 from lazyomics.errors import FileFormatError
 from lazyomics.io.encodings.arrays import read_array
-from lazyomics.io.encodings.integrity import damaged, read_values
+from lazyomics.io.encodings.damage import damaged
+from lazyomics.io.encodings.dataset_values import read_values
 from lazyomics.io.encodings.records import read_fields, read_records
 from lazyomics.io.encodings.registry import reads
 

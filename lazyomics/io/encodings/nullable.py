@@ -9,7 +9,10 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from lazyomics.io.encodings.integrity import child, damaged, read_values, text
+from lazyomics.io.encodings.attributes import text
+from lazyomics.io.encodings.damage import damaged
+from lazyomics.io.encodings.dataset_values import read_values
+from lazyomics.io.encodings.members import child
 from lazyomics.io.encodings.registry import mark, reads, refuses, write_element, writes
 from lazyomics.io.encodings.strings import read_strings
 

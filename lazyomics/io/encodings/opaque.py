@@ -9,15 +9,10 @@ from typing import Any, NoReturn
 import h5py
 
 from lazyomics.errors import UnsupportedError
-from lazyomics.io.encodings.integrity import (
-    check_texts,
-    child,
-    guarded,
-    has_member,
-    location,
-    lost,
-)
+from lazyomics.io.encodings.damage import guarded, location, lost
+from lazyomics.io.encodings.dataset_values import check_texts
 from lazyomics.io.encodings.kinds import encoding
+from lazyomics.io.encodings.members import child, has_member
 from lazyomics.io.files import open_for_reading
 
 __all__ = ["OpaqueElement"]

@@ -8,7 +8,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lazyomics.io.encodings.integrity import damaged, read_values
+from lazyomics.io.encodings.damage import damaged
+from lazyomics.io.encodings.dataset_values import read_values
 from lazyomics.io.encodings.registry import mark, reads, refusal, writes
 from lazyomics.io.encodings.strings import text_options
 

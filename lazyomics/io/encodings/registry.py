@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 
-from lazyomics.io.encodings.integrity import guarded
+from lazyomics.io.encodings.damage import guarded
 from lazyomics.io.encodings.kinds import element_kind, is_legacy
 from lazyomics.io.encodings.opaque import OpaqueElement
 

@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from lazyomics.io.encodings.integrity import damaged, read_values
+from lazyomics.io.encodings.damage import damaged
+from lazyomics.io.encodings.dataset_values import read_values
 from lazyomics.io.encodings.registry import mark, reads, refusal, refuses, writes
 
 __all__ = ["read_null", "read_scalar", "scalar_options", "write_scalar"]

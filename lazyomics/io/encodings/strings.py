@@ -8,8 +8,16 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lazyomics.io.encodings.integrity import damaged, read_values
-from lazyomics.io.encodings.registry import element_path, mark, reads, refusal, writes
+from lazyomics.io.encodings.damage import damaged
+from lazyomics.io.encodings.dataset_values import read_values
+from lazyomics.io.encodings.registry import (
+    element_path,
+    has_surrogates,
+    mark,
+    reads,
+    refusal,
+    writes,
+)
 from lazyomics.io.encodings.scalars import scalar_options
 
 __all__ = ["read_string", "read_strings", "text_options", "write_string", "write_strings"]
@@ -81,7 +89,7 @@ def text_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def _check_characters(parent: h5py.Group, name: str, texts: Any) -> None:
     for item in texts:
         shown = item if isinstance(item, str) else item.decode("utf-8", errors="surrogateescape")
-        if "\0" in shown or any("\ud800" <= character <= "\udfff" for character in shown):
+        if "\0" in shown or has_surrogates(shown):
             raise ValueError(
                 f"{element_path(parent, name)}: {shown!r} cannot be stored, because text in HDF5 "
                 "holds neither NUL characters nor lone surrogates. Replace them."

@@ -12,9 +12,10 @@ import h5py
 import numpy as np
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.container.annotated_object import AxisName
 from lazyomics.container.frames import FrameSlot, as_frame
 from lazyomics.container.mudata import MuData
-from lazyomics.container.mudata.axis import Axis, AxisName, empty_mapping, is_shared
+from lazyomics.container.mudata.axis import Axis, empty_mapping, is_shared
 from lazyomics.container.mudata.modalities import Modalities
 from lazyomics.container.mudata.position_maps import PositionMaps
 from lazyomics.container.uns import Uns
@@ -22,13 +23,9 @@ from lazyomics.container.urls import is_url, local_name
 from lazyomics.errors import FileFormatError
 from lazyomics.io.backing import FileBacking, backing_name
 from lazyomics.io.encodings import child, element_kind, has_member
-from lazyomics.io.encodings.integrity import (
-    damage_named,
-    guarded,
-    is_text,
-    member_names,
-    text,
-)
+from lazyomics.io.encodings.attributes import text
+from lazyomics.io.encodings.damage import damage_named, guarded
+from lazyomics.io.encodings.members import is_text, member_names
 from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.mudata.backing import MuDataBacking
 from lazyomics.io.opening import _plan, open_group, read_h5ad

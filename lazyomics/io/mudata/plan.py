@@ -155,7 +155,7 @@ def _root_changes(mdata: MuData, backing: MuDataBacking, file: h5py.File) -> Cha
         if axis.table.is_loaded:
             frame = axis.table.frame
             changes.frames[name] = frame_change(file, name, frame, backing.names[name])
-        held = axis.maps.held()
+        held = axis.maps.stored()
         arrays = axis.arrays.stored()
         for mod in axis.maps:
             place = f"{axis.arrays.name}/{mod}"

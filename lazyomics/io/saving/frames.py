@@ -17,7 +17,7 @@ from lazyomics.io.encodings import (
     strings_to_categoricals,
     write_frame,
 )
-from lazyomics.io.encodings.frame_writing import _column_names, _write_values
+from lazyomics.io.encodings.frame_writing import column_names, write_values
 from lazyomics.io.encodings.registry import NO_OPTIONS, check_name
 from lazyomics.io.saving.discarding import makes_room
 from lazyomics.io.saving.equality import same_value
@@ -108,7 +108,7 @@ def write_frame_change(group: h5py.Group, name: str, change: FrameChange) -> Non
 def _write_columns(table: h5py.Group, change: FrameChange) -> None:
     """Write the changed columns; small ones are deleted first, for the new to take their space."""
     frame = change.frame[list(change.columns)]
-    _column_names(str(table.name), frame)
+    column_names(str(table.name), frame)
     large = [
         column
         for column in (*change.columns, *change.removed)
@@ -120,7 +120,7 @@ def _write_columns(table: h5py.Group, change: FrameChange) -> None:
     fresh = f"{uuid4().hex[:8]}.new"
     for position, column in enumerate(change.columns):
         name = f"{column}.{fresh}" if column in large else column
-        _write_values(table, name, frame.iloc[:, position], NO_OPTIONS, what=f"column {column!r}")
+        write_values(table, name, frame.iloc[:, position], NO_OPTIONS, what=f"column {column!r}")
     for column in large:
         del table[column]
         if column in change.columns:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lazyomics.io.encodings import strings_to_categoricals
-from lazyomics.io.encodings.categorise import natural_key
+from lazyomics.kernels.natural_order import natural_key
 
 FRAME = pd.DataFrame(
     {

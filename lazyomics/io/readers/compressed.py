@@ -1,0 +1,180 @@
+"""The reader of a compressed sparse matrix, by rows (CSR) or by columns (CSC)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from lazyomics import config
+from lazyomics.errors import FileFormatError
+from lazyomics.graph.plan import bounds_by_bytes
+from lazyomics.graph.selection import Selector, compose, is_whole, length
+from lazyomics.io.chunks import StoredArray
+from lazyomics.io.chunks.together import read_together
+from lazyomics.io.readers.line_pointers import line_pointers
+from lazyomics.io.readers.line_ranges import LineRanges
+from lazyomics.kernels.block import CSCBlock, CSRBlock
+from lazyomics.kernels.canonical import index_state, positions_of
+
+__all__ = ["CompressedReader"]
+
+SHARE_OF_MEMORY_PER_SCAN = 16  # which each worker may be doing
+COLUMN_WINDOW_BYTES = 64 << 20  # of a column-major matrix that is scanned for rows
+
+
+@dataclass(frozen=True)
+class CompressedReader:
+    """A CSR or CSC group: data, indices and indptr.
+
+    Lines are its rows (CSR) or columns (CSC).
+    """
+
+    data: StoredArray
+    indices: StoredArray
+    indptr: StoredArray
+    shape: tuple[int, int]
+    format: Literal["csr", "csc"]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.data.dtype)
+
+    @property
+    def element(self) -> tuple[str, str]:
+        """File and name of the stored matrix."""
+        return self.data.path, self.data.name.strip("/").removesuffix("/data")
+
+    @property
+    def n_lines(self) -> int:
+        """Rows (CSR) or columns (CSC)."""
+        return self.shape[0] if self.format == "csr" else self.shape[1]
+
+    @property
+    def _line_length(self) -> int:
+        return self.shape[1] if self.format == "csr" else self.shape[0]
+
+    def stored_per_line(self) -> NDArray[np.int64]:
+        return np.diff(line_pointers(self))
+
+    @property
+    def grain_bytes(self) -> int:
+        """Decoded bytes of what is decoded at least: a chunk of values and one of positions."""
+        return self.data.grain_bytes + self.indices.grain_bytes
+
+    def count_inside(self, first: int, last: int) -> NDArray[np.int64]:
+        """Stored values at each position inside the lines, of the values ``first`` to ``last``.
+
+        Reads indices only. Returns int64 of shape (n_cols,) for CSR, (n_rows,) for CSC.
+        """
+        indices = _signed(self.indices.read(first, last))
+        if len(indices) and (indices.min() < 0 or indices.max() >= self._line_length):
+            raise self._outside(indices)
+        return np.bincount(indices, minlength=self._line_length).astype(np.int64, copy=False)
+
+    def _outside(self, indices: NDArray[Any]) -> FileFormatError:
+        return FileFormatError.at(
+            self.indices.path,
+            self.indices.name,
+            expected=f"positions from 0 to {self._line_length - 1}",
+            found=f"{indices.min()} to {indices.max()}",
+            hint="The matrix is damaged; write it again from its source.",
+        )
+
+    def read(self, rows: Selector, cols: Selector) -> Any:
+        if self.format == "csr":
+            return CSRBlock.from_arrays(*self._lines(rows, cols), (length(rows), length(cols)))
+        return self._scan_for_rows(rows, cols)
+
+    def read_values(self, rows: Selector) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Values of some rows of a row-major matrix in stored order, and pointers to their ends.
+
+        Positions are not read.
+        """
+        ranges = LineRanges.of(line_pointers(self), rows)
+        return ranges.read(self.data), ranges.indptr
+
+    def read_columns(self, rows: Selector, cols: Selector) -> Any:
+        return CSCBlock.from_arrays(*self._lines(cols, rows), (length(rows), length(cols)))
+
+    def cost(self, lines: Selector, cols: Selector) -> tuple[int, int]:
+        """Chunks and stored bytes of data and indices of these lines, at most."""
+        ranges = LineRanges.of(line_pointers(self), lines)
+        parts = [part.cost(ranges.starts, ranges.stops) for part in (self.data, self.indices)]
+        return sum(c for c, _ in parts), sum(b for _, b in parts)
+
+    def _lines(self, lines: Selector, inside: Selector) -> tuple[Any, Any, Any]:
+        """Read some lines, and inside them some positions, as canonical compressed arrays."""
+        ranges = LineRanges.of(line_pointers(self), lines)
+        whole = is_whole(inside, self._line_length)
+        parts = (self.indices, self.data) if whole else (self.indices,)
+        with read_together(parts, ranges.starts, ranges.stops):
+            return self._read_lines(ranges, inside, whole=whole)
+
+    def _read_lines(
+        self, ranges: LineRanges, inside: Selector, *, whole: bool
+    ) -> tuple[Any, Any, Any]:
+        indices, indptr = _signed(ranges.read(self.indices)), ranges.indptr
+        state = index_state(indices, indptr, self._line_length)
+        if state == "outside":
+            raise self._outside(indices)
+        if not whole:
+            return self._chosen(ranges, indices, inside, ordered=state == "canonical")
+        data = ranges.read(self.data)
+        if state == "unsorted":
+            return _canonical(data, indices, indptr, self._line_length)
+        return data, indices, indptr
+
+    def _chosen(
+        self, ranges: LineRanges, indices: NDArray[Any], inside: Selector, *, ordered: bool
+    ) -> tuple[Any, Any, Any]:
+        """Keep some positions of each line; values are read where there are some of these."""
+        wanted = np.arange(inside.start, inside.stop) if isinstance(inside, slice) else inside
+        columns, back = np.unique(wanted, return_inverse=True)
+        kept = positions_of(indices, columns, self._line_length)
+        data = ranges.read_some(self.data, kept)
+        place = np.zeros(self._line_length, indices.dtype)
+        place[columns] = np.arange(len(columns))
+        found = place[indices[kept]]
+        indptr = np.searchsorted(kept, ranges.indptr).astype(ranges.indptr.dtype)
+        n_lines = len(indptr) - 1
+        if not ordered:
+            data, found, indptr = _canonical(data, found, indptr, len(columns))
+        if np.array_equal(columns, wanted):
+            return data, found, indptr
+        block = CSRBlock.from_arrays(data, found, indptr, (n_lines, len(columns)))[:, back]
+        return _canonical(block.data, block.indices, block.indptr, len(back))
+
+    def _scan_for_rows(self, rows: Selector, cols: Selector) -> CSRBlock:
+        """Collect rows of a column-major matrix, a window of its columns at a time."""
+        windows = _column_windows(line_pointers(self), cols, self.dtype.itemsize)
+        pieces = [self.read_columns(rows, window) for window in windows]
+        joined: Any = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
+        made: CSRBlock = joined.tocsr()
+        return made
+
+
+def _column_windows(pointers: Any, cols: Selector, itemsize: int) -> list[Selector]:
+    stored = np.diff(pointers)[cols]
+    target = max(1, min(COLUMN_WINDOW_BYTES, config.memory() // SHARE_OF_MEMORY_PER_SCAN))
+    bounds = bounds_by_bytes(stored * (itemsize + 4) + 8, target)
+    cuts = [slice(a, b, 1) for a, b in pairwise(bounds)]
+    return [compose(cols, cut) for cut in cuts]
+
+
+def _signed(indices: NDArray[Any]) -> NDArray[Any]:
+    """Index types that scipy takes: int32 where every value fits, else int64."""
+    if indices.dtype in (np.int32, np.int64):
+        return indices
+    return indices.astype(np.int32 if indices.dtype.itemsize < 4 else np.int64)
+
+
+def _canonical(data: Any, indices: Any, indptr: Any, size: int) -> tuple[Any, Any, Any]:
+    """Sort each line and add up what is stored twice, as reading with scipy would."""
+    lines = sp.csr_array((data, indices, indptr), shape=(len(indptr) - 1, size), copy=True)
+    lines.sum_duplicates()
+    return lines.data, lines.indices, lines.indptr

@@ -15,6 +15,7 @@ BASE = {"errors", "config"}
 MAY_IMPORT = {
     "errors": set(),
     "config": set(),
+    "forks": set(),
     "progress": set(),
     "kernels": {"errors", "config", "kernels"},
     "graph": BASE | {"kernels", "progress", "graph"},

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.container import sizes
+from lazyomics.container.anndata_collection import LazyParts
 from lazyomics.container.anndata_files import StoredAnnData
-from lazyomics.container.collection import LazyParts
+from lazyomics.container.anndata_parts import AlignedParts
+from lazyomics.container.annotated_object import AxisName
 from lazyomics.container.deferred import cut_value
 from lazyomics.container.frames import FrameSlot, as_frame
 from lazyomics.container.index import axis_selector, split_key
@@ -28,7 +30,7 @@ from lazyomics.graph.selection import Selector, is_whole
 __all__ = ["AnnData"]
 
 
-class AnnData(StoredAnnData, LazyParts):
+class AnnData(AlignedParts, StoredAnnData, LazyParts):
     """Annotated matrix of cells × genes.
 
     ``X``, ``layers``, ``raw.X``, ``obsp`` and ``varp`` of an opened file are dask arrays; ``obs``
@@ -124,10 +126,10 @@ class AnnData(StoredAnnData, LazyParts):
         """Return the same cells with another matrix and other genes."""
         shape = (self.n_obs, len(var))
         mappings: dict[MappingName, AlignedMapping] = {"varm": varm}
-        for name, source in (("obsm", self._obsm), ("obsp", self._obsp)):
-            copied = AlignedMapping(name, shape)  # type: ignore[arg-type]
+        for source in (self._obsm, self._obsp):
+            copied = AlignedMapping(source.name, shape)
             copied._values = source.copy().stored()
-            mappings[name] = copied  # type: ignore[index]
+            mappings[source.name] = copied
         return type(self)._assemble(
             x=x,
             obs=self._obs.copy(),
@@ -137,45 +139,16 @@ class AnnData(StoredAnnData, LazyParts):
             backing=None,
         )
 
-    # -- shape and names ------------------------------------------------------------------
+    # -- names ----------------------------------------------------------------------------
 
-    @property
-    def n_obs(self) -> int:
-        """Number of cells."""
-        return len(self._obs)
-
-    @property
-    def n_vars(self) -> int:
-        """Number of genes."""
-        return len(self._var)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Cells and genes."""
-        return self.n_obs, self.n_vars
-
-    def __len__(self) -> int:
-        return self.n_obs
-
-    @property
-    def obs_names(self) -> pd.Index:
-        """Names of the cells; reading them from a file reads no other column."""
-        return self._obs.index
-
-    @obs_names.setter
-    def obs_names(self, names: Any) -> None:
-        self._obs.index = names
-        self._obsm.rename(0, self._obs.index)
-
-    @property
-    def var_names(self) -> pd.Index:
-        """Names of the genes; reading them from a file reads no other column."""
-        return self._var.index
-
-    @var_names.setter
-    def var_names(self, names: Any) -> None:
-        self._var.index = names
-        self._varm.rename(1, self._var.index)
+    def _rename(self, axis: AxisName, names: Any) -> None:
+        """Give new names to the cells or genes, also in tables of obsm or varm."""
+        if axis == "obs":
+            self._obs.index = names
+            self._obsm.rename(0, self._obs.index)
+        else:
+            self._var.index = names
+            self._varm.rename(1, self._var.index)
 
     def obs_names_make_unique(self, join: str = "-") -> None:
         """Append numbers to repeated names of cells."""
@@ -185,95 +158,7 @@ class AnnData(StoredAnnData, LazyParts):
         """Append numbers to repeated names of genes."""
         self.var_names = make_index_unique(self.var_names, join)
 
-    # -- parts ----------------------------------------------------------------------------
-
-    @property
-    def X(self) -> Any:
-        """Matrix of shape (n_obs, n_vars): a dask array when lazy, else ndarray or scipy."""
-        return self._x.value
-
-    @X.setter
-    def X(self, value: Any) -> None:
-        matrix = as_matrix(value)
-        if matrix is not None and tuple(matrix.shape) != self.shape:
-            raise ShapeError(f"X has shape {tuple(matrix.shape)}, expected {self.shape}")
-        self._x = MatrixSlot(matrix)
-
-    @X.deleter
-    def X(self) -> None:
-        self._x = MatrixSlot(None)
-
-    @property
-    def obs(self) -> pd.DataFrame:
-        """Table of the cells, read on first access."""
-        return self._obs.frame
-
-    @obs.setter
-    def obs(self, value: Any) -> None:
-        self._obs = FrameSlot(as_frame(value, self.n_obs, "obs"))
-
-    @property
-    def var(self) -> pd.DataFrame:
-        """Table of the genes, read on first access."""
-        return self._var.frame
-
-    @var.setter
-    def var(self, value: Any) -> None:
-        self._var = FrameSlot(as_frame(value, self.n_vars, "var"))
-
-    @property
-    def uns(self) -> Uns:
-        """Unstructured annotation, read entry by entry."""
-        return self._uns
-
-    @uns.setter
-    def uns(self, value: Mapping[str, Any]) -> None:
-        self._uns = value.copy() if isinstance(value, Uns) else Uns(value)
-
-    @property
-    def layers(self) -> AlignedMapping:
-        """Matrices of the shape of X, each lazy when it is in a file."""
-        return self._layers
-
-    @layers.setter
-    def layers(self, value: Mapping[str, Any]) -> None:
-        self._layers = AlignedMapping("layers", self.shape, value)
-
-    @property
-    def obsm(self) -> AlignedMapping:
-        """Arrays of the cells, read entry by entry."""
-        return self._obsm
-
-    @obsm.setter
-    def obsm(self, value: Mapping[str, Any]) -> None:
-        self._obsm = AlignedMapping("obsm", self.shape, value)
-
-    @property
-    def varm(self) -> AlignedMapping:
-        """Arrays of the genes, read entry by entry."""
-        return self._varm
-
-    @varm.setter
-    def varm(self, value: Mapping[str, Any]) -> None:
-        self._varm = AlignedMapping("varm", self.shape, value)
-
-    @property
-    def obsp(self) -> AlignedMapping:
-        """Square matrices of the cells, lazy when they are in a file."""
-        return self._obsp
-
-    @obsp.setter
-    def obsp(self, value: Mapping[str, Any]) -> None:
-        self._obsp = AlignedMapping("obsp", self.shape, value)
-
-    @property
-    def varp(self) -> AlignedMapping:
-        """Square matrices of the genes, lazy when they are in a file."""
-        return self._varp
-
-    @varp.setter
-    def varp(self, value: Mapping[str, Any]) -> None:
-        self._varp = AlignedMapping("varp", self.shape, value)
+    # -- raw ------------------------------------------------------------------------------
 
     @property
     def raw(self) -> Raw | None:
@@ -314,9 +199,8 @@ class AnnData(StoredAnnData, LazyParts):
         obs, var = self._obs.take(rows), self._var.take(cols)
         shape = (len(obs), len(var))
         selectors = (rows, cols)
-        whole = slice(0, self._raw_n_vars(), 1)
         everything = is_whole(rows, self.n_obs) and is_whole(cols, self.n_vars)
-        backing = self._backing
+        raw, backing = self._raw, self._backing
         if backing is not None and not everything:
             backing = backing.selected()
         return type(self)._assemble(
@@ -325,19 +209,9 @@ class AnnData(StoredAnnData, LazyParts):
             var=var,
             uns=self._uns.take(self._obs, obs),
             mappings={m.name: m.take(selectors, shape) for m in self._mappings()},
-            raw=None if self._raw is None else self._raw.take(rows, whole, self.n_obs),
+            raw=None if raw is None else raw.take(rows, slice(0, len(raw.var), 1), self.n_obs),
             backing=backing,
         )
-
-    def _raw_n_vars(self) -> int:
-        return 0 if self._raw is None else len(self._raw.var)
-
-    def _mappings(self) -> tuple[AlignedMapping, ...]:
-        return self._layers, self._obsm, self._varm, self._obsp, self._varp
-
-    def _become(self, other: AnnData) -> None:
-        """Take over the parts of another object."""
-        self.__dict__.update(other.__dict__)
 
     def _inplace_subset_obs(self, key: Any) -> None:
         """Keep only some cells of this object."""

@@ -1,9 +1,9 @@
-"""An AnnData and its file: copies, writing and saving."""
+"""An AnnData and its file: writing and saving."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Any, Self
 
 from lazyomics.container import ports
 from lazyomics.container.file_object import FileObject
@@ -15,32 +15,7 @@ __all__ = ["StoredAnnData"]
 class StoredAnnData(FileObject):
     """The file side of AnnData."""
 
-    @FileObject.filename.setter  # type: ignore[attr-defined]
-    def filename(self: Any, path: str | Path | None) -> None:  # noqa: D102 (see the getter)
-        if path is None:
-            self._become(self.to_memory())
-        elif not self._is_own_file(path):
-            self._become(self.copy(filename=path))
-
-    def copy(
-        self: Any, filename: str | Path | None = None, **options: Unpack[ports.WriteOptions]
-    ) -> Any:
-        """Return an independent object.
-
-        Parameters
-        ----------
-        filename
-            Stream the object to this new file (bounded memory) and return it opened from there.
-            Without it a lazy object stays lazy: its blocks are shared, as nothing changes them.
-        options
-            ``compression``, ``compression_opts``, ``shuffle``, ``chunk_bytes`` and ``storage`` of
-            the new file: see :meth:`write_h5ad`.
-        """
-        if filename is not None:
-            self.write_h5ad(filename, **options)
-            return ports.storage().open(writable_path(filename))
-        if options:
-            raise TypeError(f"{list(options)} are for a new file: give its filename")
+    def _twin(self: Any) -> Any:
         return type(self)._assemble(
             x=self._x.copy(),
             obs=self._obs.copy(),
@@ -50,6 +25,9 @@ class StoredAnnData(FileObject):
             raw=None if self._raw is None else self._raw.copy(),
             backing=self._backing,
         )
+
+    def _open(self, path: Path) -> Any:
+        return ports.storage().open(path)
 
     def write_h5ad(
         self: Any,
@@ -100,6 +78,9 @@ class StoredAnnData(FileObject):
             saving into the opened file; for an unknown filter or level.
         MissingDependencyError
             If the filter is a plugin of HDF5 and hdf5plugin is not installed.
+        BlockingIOError
+            If another process saves or writes the file for longer than ``lazyomics.lock-timeout``
+            (30 seconds), or has it open for writing; names it. Nothing is changed then.
 
         Warns
         -----
@@ -112,6 +93,23 @@ class StoredAnnData(FileObject):
         ``storage`` transposes, also where row-wise steps are recorded on one that is stored by
         columns (``transpose_storage`` has the details). Peak memory: a window of blocks, or
         ``lazyomics.memory`` while transposing.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import dask
+        >>> import lazyomics as lo
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> lo.AnnData(obs={"n": [1, 2]}).write_h5ad(f"{folder.name}/a.h5ad", compression="gzip")
+        >>> adata = lo.read_h5ad(f"{folder.name}/a.h5ad")
+        >>> adata.obs["n"] = [3, 4]
+        >>> adata.write()
+
+        An error at once, where another process is saving the file just now:
+
+        >>> with dask.config.set({"lazyomics.lock-timeout": 0}):
+        ...     adata.write()
+        >>> folder.cleanup()
         """
         filters: ports.Filters = {
             "compression": compression,
@@ -119,9 +117,7 @@ class StoredAnnData(FileObject):
             "shuffle": shuffle,
             "chunk_bytes": chunk_bytes,
         }
-        if self._saves_in_place(filename):
-            if storage is not None:
-                raise ValueError("storage is chosen for a new file: give another filename")
+        if self._saves_in_place(filename, storage):
             ports.storage().save(self, overwrite_x=overwrite_x, **filters)
         else:
             ports.storage().write(self, writable_path(str(filename)), storage=storage, **filters)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import dask.array as da
-import numpy as np
 
 from lazyomics.container.anndata import AnnData
-from lazyomics.container.index import axis_selector
 from lazyomics.graph import is_in_memory, lazy, materialize
 
-__all__ = ["get_matrix", "set_matrix", "var_positions"]
+__all__ = ["get_matrix", "set_matrix"]
 
 
 def get_matrix(adata: AnnData, *, layer: str | None = None, use_raw: bool = False) -> da.Array:
@@ -49,18 +47,3 @@ def set_matrix(adata: AnnData, x: Any, *, layer: str | None = None) -> None:
         adata.layers[layer] = x
     else:
         adata.X = x
-
-
-def var_positions(adata: AnnData, names: Any, *, use_raw: bool = False) -> Any:
-    """Positions of genes by name, int64 of shape (len(names),), in the order asked for.
-
-    Raises
-    ------
-    KeyError
-        If genes are unknown; some are named.
-    """
-    index = adata.raw.var_names if use_raw and adata.raw is not None else adata.var_names
-    found = axis_selector(list(names), len(index), lambda: index, "var")
-    if isinstance(found, slice):
-        return np.arange(found.start, found.stop, dtype=np.int64)
-    return found

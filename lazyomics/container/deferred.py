@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import dask.array as da
 import numpy as np
@@ -13,10 +13,18 @@ import scipy.sparse as sp
 from lazyomics.graph import take
 from lazyomics.graph.selection import Selector, compose, is_whole, length
 
-__all__ = ["Cut", "CutFrame", "Deferred", "DeferredFrame", "cut_value"]
+__all__ = [
+    "Cut",
+    "CutFrame",
+    "Deferred",
+    "DeferredFrame",
+    "cut_frame",
+    "cut_value",
+    "defer_cut",
+    "is_deferred",
+]
 
 
-@runtime_checkable
 class Deferred(Protocol):
     """A stored element that is read when asked for."""
 
@@ -28,7 +36,6 @@ class Deferred(Protocol):
         """Bytes it would take in memory."""
 
 
-@runtime_checkable
 class DeferredFrame(Protocol):
     """A stored table; its column names and length are known without reading it."""
 
@@ -91,6 +98,14 @@ class CutFrame:
     @property
     def nbytes(self) -> int:
         return int(self.base.nbytes * self.length / max(1, self.base.length))
+
+
+def is_deferred(value: Any) -> bool:
+    """Whether a value is still in the file."""
+    if isinstance(value, da.Array | np.ndarray | pd.DataFrame):
+        return False
+    kind = type(value)  # isinstance would ask for nbytes, which opens the file
+    return hasattr(kind, "load") and hasattr(kind, "nbytes")
 
 
 def defer_cut(base: Deferred, selectors: tuple[Selector, ...], sizes: tuple[int, ...]) -> Deferred:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lazyomics.container.collection import lazy_parts
 from lazyomics.graph.explain import Plan, plan_of
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def explain(adata: AnnData) -> Plan:
     nothing is lazy: all matrices are in memory
     """
     matrices = {}
-    for (place, key), x in lazy_parts(adata).items():
+    for (place, key), x in adata._lazy_parts().items():
         name = {"X": "X", "raw": "raw.X"}.get(place, f"{place}[{key!r}]")
         if x.ndim <= 2:
             matrices[name] = x

@@ -1,17 +1,21 @@
-"""What every object that may come from a file says about it."""
+"""What every object that may come from a file says about it, and how it is copied to another."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Self, Unpack
 
-from lazyomics.container.ports import Backing
+from lazyomics.container.ports import Backing, WriteOptions
 from lazyomics.container.urls import writable_path
 
 __all__ = ["FileObject"]
 
 
 class FileObject:
-    """An object that is opened from a file, or lives in memory."""
+    """An object that is opened from a file, or lives in memory.
+
+    A subclass makes an independent object in ``_twin``, and opens one from a file in ``_open``.
+    """
 
     _backing: Backing | None
 
@@ -34,14 +38,50 @@ class FileObject:
         """
         return None if self._backing is None else self._backing.path
 
+    @filename.setter
+    def filename(self: Any, path: str | Path | None) -> None:
+        if path is None:
+            self._take_over(self.to_memory())
+        elif not self._is_own_file(path):
+            self._take_over(self.copy(filename=path))
+
+    def _take_over(self: Any, made: Any) -> None:
+        """Go on with what was loaded or written."""
+        self._become(made)
+
+    def copy(self, filename: str | Path | None = None, **options: Unpack[WriteOptions]) -> Self:
+        """Return an independent object.
+
+        Parameters
+        ----------
+        filename
+            Stream the object, a MuData with all modalities, to this new file (bounded memory) and
+            return it opened from there. Without it a lazy object stays lazy: its blocks are
+            shared, as nothing changes them.
+        options
+            ``compression``, ``compression_opts``, ``shuffle``, ``chunk_bytes`` and ``storage`` of
+            the new file: see :meth:`AnnData.write_h5ad`.
+        """
+        original: Any = self
+        if filename is not None:
+            original.write(filename, **options)
+            return original._open(writable_path(filename))
+        if options:
+            raise TypeError(f"{list(options)} are for a new file: give its filename")
+        return original._twin()
+
     def _is_own_file(self, path: str | Path | None) -> bool:
         """Whether a path, however it is spelled, leads to the file behind this object."""
         if path is None or self._backing is None:
             return False
         return self._backing.is_at(writable_path(path))
 
-    def _saves_in_place(self, filename: str | Path | None) -> bool:
+    def _saves_in_place(self, filename: str | Path | None, storage: str | None) -> bool:
         """Whether writing to ``filename`` is a save into the opened file."""
         if filename is None and self._backing is None:
             raise ValueError("the object is not opened from a file: give a filename")
-        return filename is None or self._is_own_file(filename)
+        if filename is not None and not self._is_own_file(filename):
+            return False
+        if storage is not None:
+            raise ValueError("storage is chosen for a new file: give another filename")
+        return True

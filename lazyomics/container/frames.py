@@ -11,7 +11,10 @@ from lazyomics.container.deferred import CutFrame, DeferredFrame, cut_frame
 from lazyomics.errors import ShapeError
 from lazyomics.graph.selection import Selector, compose
 
-__all__ = ["FrameSlot", "as_frame"]
+__all__ = ["FrameSlot", "as_frame", "string_index"]
+
+# As in anndata, row names may be given among the columns under one of these keys.
+KEYS_OF_NAMES = ("row_names", "obs_names", "var_names", "index")
 
 
 class FrameSlot:
@@ -118,8 +121,8 @@ def as_frame(value: Any, length: int | None, axis: str) -> pd.DataFrame:
 
 
 def _names(value: Any, length: int | None) -> Any:
-    """Row names of a mapping: as in anndata one of these keys may hold them."""
-    for key in ("row_names", "obs_names", "var_names", "index"):
+    """Row names of a mapping, if one of its keys holds them."""
+    for key in KEYS_OF_NAMES:
         if key in value:
             return pd.Index(np.asarray(value[key]))
     if length is None:
@@ -128,8 +131,7 @@ def _names(value: Any, length: int | None) -> Any:
 
 
 def _columns(value: Any) -> dict[str, Any]:
-    names = ("row_names", "obs_names", "var_names", "index")
-    return {k: v for k, v in value.items() if k not in names}
+    return {k: v for k, v in value.items() if k not in KEYS_OF_NAMES}
 
 
 def string_index(index: pd.Index) -> pd.Index:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal
 
 import dask.array as da
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
-from lazyomics.container.deferred import cut_value, defer_cut
+from lazyomics.container.deferred import cut_value, defer_cut, is_deferred
 from lazyomics.container.frames import string_index
+from lazyomics.container.normal_form import normal_form
 from lazyomics.container.ragged import is_ragged
+from lazyomics.container.stored_values import StoredValues
 from lazyomics.errors import ShapeError
 from lazyomics.graph.selection import Selector
-from lazyomics.kernels.block import SparseBlock
 
 __all__ = ["AXES", "AlignedMapping", "MappingName"]
 
@@ -31,15 +31,15 @@ AXES: dict[str, tuple[int, ...]] = {
 """Which axes of the object (0 obs, 1 var) the axes of a mapping's values follow."""
 
 
-class AlignedMapping(MutableMapping[str, Any]):
+class AlignedMapping(StoredValues, MutableMapping[str, Any]):
     """Values whose leading axes follow those of the object; stored ones are read on access."""
 
     def __init__(
         self, name: MappingName, shape: tuple[int, int], values: Mapping[str, Any] | None = None
     ) -> None:
+        super().__init__({})
         self.name = name
         self._shape = shape
-        self._values: dict[str, Any] = {}
         for key, value in (values or {}).items():
             self[key] = value
 
@@ -49,15 +49,10 @@ class AlignedMapping(MutableMapping[str, Any]):
         return tuple(self._shape[axis] for axis in AXES[self.name])
 
     def __getitem__(self, key: str) -> Any:
-        try:
-            value = self._values[key]
-        except KeyError:
+        if key not in self._values:
             known = ", ".join(repr(k) for k in self._values) or "nothing"
-            raise KeyError(f"{self.name} has no {key!r}; it holds {known}") from None
-        if is_deferred(value):
-            value = self._checked(key, value.load())
-            self._values[key] = value
-        return value
+            raise KeyError(f"{self.name} has no {key!r}; it holds {known}")
+        return super().__getitem__(key)
 
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
@@ -69,21 +64,8 @@ class AlignedMapping(MutableMapping[str, Any]):
             raise KeyError(f"{self.name} has no {key!r}")
         del self._values[key]
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
     def __repr__(self) -> str:
         return f"{self.name} with keys: {', '.join(self._values)}"
-
-    def stored(self) -> dict[str, Any]:
-        """Values as they are held: those that were not read yet stay deferred."""
-        return dict(self._values)
 
     def take(self, selectors: tuple[Selector, Selector], shape: tuple[int, int]) -> AlignedMapping:
         """Return the mapping of a selection of the object."""
@@ -113,8 +95,7 @@ class AlignedMapping(MutableMapping[str, Any]):
         return twin
 
     def _checked(self, key: str, value: Any) -> Any:
-        """Bring a value to a form that the mapping may hold, or say what is wrong with it."""
-        value = _normal(value, f"{self.name}[{key!r}]")
+        value = normal_form(value, f"{self.name}[{key!r}]")
         if is_ragged(value):
             shape: tuple[int, ...] = (len(value),)
         else:
@@ -132,31 +113,3 @@ class AlignedMapping(MutableMapping[str, Any]):
 def _is_stored_table(value: Any) -> bool:
     base = getattr(value, "base", value)
     return is_deferred(value) and getattr(base, "kind", "") == "dataframe"
-
-
-def is_deferred(value: Any) -> bool:
-    """Whether a value is still in the file."""
-    if isinstance(value, da.Array | np.ndarray | pd.DataFrame):
-        return False
-    kind = type(value)  # isinstance would ask for nbytes, which opens the file
-    return hasattr(kind, "load") and hasattr(kind, "nbytes")
-
-
-def _normal(value: Any, where: str) -> Any:
-    if isinstance(value, da.Array | pd.DataFrame):
-        return value
-    if isinstance(value, np.ndarray):
-        return np.asarray(value) if type(value) is np.matrix else value
-    if isinstance(value, SparseBlock):
-        from lazyomics.graph import to_memory_format
-
-        return to_memory_format(value)
-    if sp.issparse(value):
-        return value if value.format in ("csr", "csc") else value.tocsr()
-    if is_ragged(value):
-        return value
-    if isinstance(value, list | tuple):
-        return np.asarray(value)
-    if hasattr(value, "__array__"):
-        return np.asarray(value)
-    raise TypeError(f"{where}: cannot hold {type(value).__name__}")

@@ -13,6 +13,7 @@ from lazyomics.container.frames import FrameSlot
 from lazyomics.container.index import axis_selector, split_key
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.slots import MatrixSlot
+from lazyomics.graph import materialize
 from lazyomics.graph.selection import Selector, length
 
 if TYPE_CHECKING:
@@ -134,8 +135,6 @@ class Raw:
 
 def gene_values(x: Any, names: pd.Index, k: str) -> np.ndarray[Any, Any]:
     """Values of one column of a matrix as a vector, read now."""
-    from lazyomics.graph import materialize
-
     col = axis_selector(k, len(names), lambda: names, "var")
     whole = slice(0, x.shape[0], 1)
     column = materialize(cut_value(x, (whole, col)))

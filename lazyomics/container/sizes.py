@@ -8,14 +8,15 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 
+from lazyomics.container.deferred import is_deferred
 from lazyomics.container.frames import FrameSlot
-from lazyomics.container.mappings import AlignedMapping, is_deferred
+from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.slots import MatrixSlot, matrix_bytes
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
 
-__all__ = ["held_bytes", "loaded_bytes"]
+__all__ = ["frame_bytes", "held_bytes", "loaded_bytes", "mapping_bytes", "value_bytes"]
 
 
 def held_bytes(adata: AnnData) -> int:
@@ -31,38 +32,41 @@ def loaded_bytes(adata: AnnData) -> int:
 def _total(adata: AnnData, *, loaded: bool) -> int:
     frames = [adata._obs, adata._var]
     slots = [adata._x]
-    mappings = [adata._layers, adata._obsm, adata._varm, adata._obsp, adata._varp]
+    mappings = [*adata._mappings()]
     if adata._raw is not None:
         frames.append(adata._raw.var)
         slots.append(adata._raw.x)
         mappings.append(adata._raw.varm)
     return (
-        sum(_frame(f, loaded) for f in frames)
-        + sum(_slot(s, loaded) for s in slots)
-        + sum(_mapping(m, loaded) for m in mappings)
-        + sum(_value(v, loaded) for v in adata._uns.stored().values())
+        sum(frame_bytes(f, loaded) for f in frames)
+        + sum(_slot_bytes(s, loaded) for s in slots)
+        + sum(mapping_bytes(m, loaded) for m in mappings)
+        + sum(value_bytes(v, loaded) for v in adata._uns.stored().values())
     )
 
 
-def _frame(slot: FrameSlot, loaded: bool) -> int:
+def frame_bytes(slot: FrameSlot, loaded: bool) -> int:
+    """Bytes of a table now, or once it is loaded."""
     return slot.nbytes if loaded or slot.is_loaded else 0
 
 
-def _slot(slot: MatrixSlot, loaded: bool) -> int:
+def _slot_bytes(slot: MatrixSlot, loaded: bool) -> int:
     return slot.nbytes if loaded or slot.is_in_memory else 0
 
 
-def _mapping(mapping: AlignedMapping, loaded: bool) -> int:
-    return sum(_value(v, loaded) for v in mapping.stored().values())
+def mapping_bytes(mapping: AlignedMapping, loaded: bool) -> int:
+    """Bytes of all values of a mapping now, or once they are loaded."""
+    return sum(value_bytes(v, loaded) for v in mapping.stored().values())
 
 
-def _value(value: Any, loaded: bool) -> int:
+def value_bytes(value: Any, loaded: bool) -> int:
+    """Bytes of one value now, or once it is loaded."""
     if isinstance(value, da.Array) or is_deferred(value):
         return matrix_bytes(value) if loaded else 0
     if isinstance(value, pd.DataFrame):
         return int(value.memory_usage(deep=True).sum())
     if isinstance(value, dict):
-        return sum(_value(v, loaded) for v in value.values())
+        return sum(value_bytes(v, loaded) for v in value.values())
     if hasattr(value, "indptr"):
         return matrix_bytes(value)
     if isinstance(value, np.ndarray) and value.dtype == object:

@@ -8,13 +8,13 @@ import dask.array as da
 import numpy as np
 import scipy.sparse as sp
 
-from lazyomics.container.deferred import cut_value, defer_cut
-from lazyomics.container.mappings import _normal, is_deferred
+from lazyomics.container.deferred import cut_value, defer_cut, is_deferred
+from lazyomics.container.normal_form import normal_form
 from lazyomics.errors import ShapeError
 from lazyomics.graph import is_in_memory, recipe_of
 from lazyomics.graph.selection import Selector
 
-__all__ = ["MatrixSlot", "matrix_bytes"]
+__all__ = ["MatrixSlot", "as_matrix", "matrix_bytes"]
 
 
 class MatrixSlot:
@@ -69,7 +69,7 @@ def as_matrix(value: Any, where: str = "X") -> Any:
     """Bring what a user assigns to X to a two-dimensional matrix (or None)."""
     if value is None or is_deferred(value):
         return value
-    matrix = _normal(value, where)
+    matrix = normal_form(value, where)
     if hasattr(matrix, "to_numpy"):
         matrix = matrix.to_numpy()
     if matrix.ndim == 1:

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from lazyomics.container.deferred import is_deferred
 from lazyomics.container.frames import FrameSlot
-from lazyomics.container.mappings import is_deferred
+from lazyomics.container.stored_values import StoredValues
 
 __all__ = ["Uns"]
 
 
-class Uns(MutableMapping[str, Any]):
+class Uns(StoredValues, MutableMapping[str, Any]):
     """A dict whose stored entries are loaded on access."""
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
-        self._values: dict[str, Any] = dict(values or {})
-
-    def __getitem__(self, key: str) -> Any:
-        value = self._values[key]
-        if is_deferred(value):
-            value = value.load()
-            self._values[key] = value
-        return value
+        super().__init__(values or {})
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._values[key] = value
@@ -34,21 +28,8 @@ class Uns(MutableMapping[str, Any]):
     def __delitem__(self, key: str) -> None:
         del self._values[key]
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
     def __repr__(self) -> str:
         return repr(dict(self))
-
-    def stored(self) -> dict[str, Any]:
-        """Entries as they are held: those that were not read yet stay deferred."""
-        return dict(self._values)
 
     def copy(self) -> Uns:
         """Return an independent copy; stored entries stay in the file."""

@@ -14,9 +14,9 @@ from matplotlib.colors import to_rgba_array
 from lazyomics.container import AnnData
 from lazyomics.pl.colors import Palette, category_colors
 from lazyomics.pl.legend import LegendStyle, legend_width
-from lazyomics.pl.values import Values, as_categories
+from lazyomics.pl.values import Values, as_categories, choose_raw, plot_values
 
-__all__ = ["Coloring", "check_groups", "color_values"]
+__all__ = ["Coloring", "colorings"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,61 @@ class Coloring:
         )
 
 
-def color_values(
+def colorings(
+    adata: AnnData,
+    keys: Sequence[str | None],
+    *,
+    layer: str | None,
+    use_raw: bool | None,
+    gene_symbols: str | None,
+    groups: str | Sequence[str] | None,
+    mask_obs: npt.NDArray[np.bool_] | str | None,
+    palette: Palette | None,
+) -> list[Coloring]:
+    """Colouring by each key; genes are read in one pass.
+
+    Parameters
+    ----------
+    adata
+        Where the keys are looked up. Its ``uns`` keeps the colours of categories.
+    keys
+        Columns of obs, genes, or None for no colouring.
+    layer, use_raw, gene_symbols, groups, mask_obs, palette
+        As :func:`lazyomics.pl.embedding` takes them.
+    """
+    values = plot_values(
+        adata,
+        [key for key in keys if key is not None],
+        layer=layer,
+        use_raw=choose_raw(adata, use_raw, layer),
+        gene_symbols=gene_symbols,
+    )
+    if groups is not None:
+        if mask_obs is not None:
+            raise ValueError("give either groups or mask_obs, not both")
+        groups = [groups] if isinstance(groups, str) else list(groups)
+        _check_groups(adata, keys, groups)
+    mask = _mask(adata, mask_obs)
+    return [
+        _color_values(adata, key, values.get(key or ""), groups=groups, mask=mask, palette=palette)
+        for key in keys
+    ]
+
+
+def _mask(
+    adata: AnnData, mask_obs: npt.NDArray[np.bool_] | str | None
+) -> npt.NDArray[np.bool_] | None:
+    if mask_obs is None:
+        return None
+    mask = np.asarray(adata.obs[mask_obs] if isinstance(mask_obs, str) else mask_obs)
+    if mask.dtype != bool or mask.shape != (adata.n_obs,):
+        raise ValueError(
+            f"mask_obs: expected bool of shape ({adata.n_obs},), found {mask.dtype} {mask.shape}"
+        )
+    return mask
+
+
+def _color_values(
     adata: AnnData,
     key: str | None,
     values: Values | None,
@@ -106,7 +160,7 @@ def color_values(
     return Coloring(groups=shown, palette={c: colors[c] for c in shown.categories})
 
 
-def check_groups(adata: AnnData, keys: Sequence[str | None], groups: Sequence[str]) -> None:
+def _check_groups(adata: AnnData, keys: Sequence[str | None], groups: Sequence[str]) -> None:
     """Raise KeyError if a group is a category of none of the keys."""
     known: list[Any] = []
     for key in keys:

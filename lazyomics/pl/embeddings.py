@@ -15,7 +15,7 @@ from matplotlib.typing import ColorType
 from lazyomics.container import AnnData
 from lazyomics.container.mudata import MuData
 from lazyomics.pl.bounds import Bound, Bounds, colormap
-from lazyomics.pl.coloring import Coloring, check_groups, color_values
+from lazyomics.pl.coloring import colorings
 from lazyomics.pl.colors import Palette
 from lazyomics.pl.dimensions import axis_names, panel_dimensions
 from lazyomics.pl.edges import Edges
@@ -25,7 +25,7 @@ from lazyomics.pl.panels import panel_axes
 from lazyomics.pl.saving import Save, finish
 from lazyomics.pl.scatter import Outline, PanelStyle, draw_panel
 from lazyomics.pl.theme import settings
-from lazyomics.pl.values import choose_raw, coordinates, plot_values
+from lazyomics.pl.values import coordinates
 
 __all__ = ["embedding"]
 
@@ -191,15 +191,15 @@ def embedding(
         layer, use_raw = None, False
     points = coordinates(adata, basis)
     panels = panel_dimensions(color, components, dimensions, marker, points.shape[1])
-    colorings = _colorings(
+    colored = colorings(
         adata,
         [key for key, _, _ in panels],
-        gene_symbols,
-        use_raw,
-        layer,
-        groups,
-        mask_obs,
-        palette,
+        layer=layer,
+        use_raw=use_raw,
+        gene_symbols=gene_symbols,
+        groups=groups,
+        mask_obs=mask_obs,
+        palette=palette,
     )
     na_hex = to_hex(na_color, keep_alpha=True)
     font = (legend_fontsize, legend_fontweight, legend_fontoutline)
@@ -219,10 +219,10 @@ def embedding(
     )
     if mdata is not None:
         keep_palettes(mdata, adata)
-    widths = [c.legend_width(legend) for c in colorings]
+    widths = [c.legend_width(legend) for c in colored]
     figure, axes = panel_axes(widths, ax, ncols=ncols, hspace=hspace, wspace=wspace)
     for index, (key, dims, mark) in enumerate(panels):
-        draw_panel(axes[index], points[:, dims], colorings[index], style, panel=index, marker=mark)
+        draw_panel(axes[index], points[:, dims], colored[index], style, panel=index, marker=mark)
         axes[index].set_title(_title(title, index, key))
         xlabel, ylabel = axis_names(basis, dims)
         axes[index].set(xlabel=xlabel, ylabel=ylabel)
@@ -235,48 +235,6 @@ def embedding(
 def _title(title: str | Sequence[str] | None, panel: int, key: str | None) -> str:
     titles = [title] if isinstance(title, str) else list(title or ())
     return titles[panel] if panel < len(titles) else key or ""
-
-
-def _colorings(
-    adata: AnnData,
-    keys: list[str | None],
-    gene_symbols: str | None,
-    use_raw: bool | None,
-    layer: str | None,
-    groups: str | Sequence[str] | None,
-    mask_obs: npt.NDArray[np.bool_] | str | None,
-    palette: Palette | None,
-) -> list[Coloring]:
-    values = plot_values(
-        adata,
-        [key for key in keys if key is not None],
-        layer=layer,
-        use_raw=choose_raw(adata, use_raw, layer),
-        gene_symbols=gene_symbols,
-    )
-    if groups is not None:
-        if mask_obs is not None:
-            raise ValueError("give either groups or mask_obs, not both")
-        groups = [groups] if isinstance(groups, str) else list(groups)
-        check_groups(adata, keys, groups)
-    mask = _mask(adata, mask_obs)
-    return [
-        color_values(adata, key, values.get(key or ""), groups=groups, mask=mask, palette=palette)
-        for key in keys
-    ]
-
-
-def _mask(
-    adata: AnnData, mask_obs: npt.NDArray[np.bool_] | str | None
-) -> npt.NDArray[np.bool_] | None:
-    if mask_obs is None:
-        return None
-    mask = np.asarray(adata.obs[mask_obs] if isinstance(mask_obs, str) else mask_obs)
-    if mask.dtype != bool or mask.shape != (adata.n_obs,):
-        raise ValueError(
-            f"mask_obs: expected bool of shape ({adata.n_obs},), found {mask.dtype} {mask.shape}"
-        )
-    return mask
 
 
 def _point_size(

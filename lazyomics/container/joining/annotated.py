@@ -12,6 +12,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.container.annotated_object import AxisName
 from lazyomics.container.frames import FrameSlot
 from lazyomics.container.joining.arrays import realigned, stacked_values
 from lazyomics.container.joining.frames import (
@@ -29,7 +30,7 @@ from lazyomics.graph.selection import Positions
 
 __all__ = ["NAMES", "JoinOptions", "OtherAxis", "join_annotated"]
 
-NAMES = ("obs", "var")
+NAMES: tuple[AxisName, AxisName] = ("obs", "var")
 
 
 @dataclass(frozen=True)

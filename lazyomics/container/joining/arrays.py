@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
+from lazyomics.container.gaps import take_with_gaps
 from lazyomics.container.joining.frames import on_rows, stacked_frame
 from lazyomics.container.ragged import is_ragged
 from lazyomics.errors import UnsupportedError, require
@@ -119,26 +119,5 @@ def realigned(value: Any, here: Positions | None, names: pd.Index, *, axes: int)
         return on_rows(value, here, names)
     loaded = materialize(value)
     for axis in range(axes):
-        loaded = _taken(loaded, here, axis)
+        loaded = take_with_gaps(loaded, here, axis)
     return loaded
-
-
-def _taken(value: Any, here: Positions, axis: int) -> Any:
-    gaps = here < 0
-    if sp.issparse(value):
-        present = np.flatnonzero(~gaps)
-        ones = np.ones(len(present), dtype=value.dtype)
-        pick = sp.csr_matrix((ones, (present, here[present])), (len(here), value.shape[axis]))
-        return (pick @ value if axis == 0 else value @ pick.T).asformat(value.format)
-    if is_ragged(value):
-        if gaps.any():
-            raise UnsupportedError("an awkward array has no values for names that it lacks")
-        return value[here]
-    taken = np.take(value, np.where(gaps, 0, here), axis=axis) if value.shape[axis] else None
-    if taken is None:
-        shape = (*value.shape[:axis], len(here), *value.shape[axis + 1 :])
-        return np.full(shape, np.nan)
-    if gaps.any():
-        taken = taken.astype(np.result_type(taken.dtype, np.nan))
-        taken[(slice(None),) * axis + (gaps,)] = np.nan
-    return taken

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.joining.annotated import JoinOptions, join_annotated
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["concat"]
 
 Axis: TypeAlias = Literal["obs", "var", 0, 1]
+AnnDataOrMuData = TypeVar("AnnDataOrMuData", AnnData, "MuData")
 
 
-@overload
 def concat(
-    adatas: Collection[AnnData] | Mapping[str, AnnData],
+    adatas: Collection[AnnDataOrMuData] | Mapping[str, AnnDataOrMuData],
     *,
     axis: Axis | None = None,
     join: Literal["inner", "outer"] = "inner",
@@ -30,34 +30,7 @@ def concat(
     index_unique: str | None = None,
     fill_value: Any = None,
     pairwise: bool = False,
-) -> AnnData: ...
-@overload
-def concat(
-    adatas: Collection[MuData] | Mapping[str, MuData],
-    *,
-    axis: Axis | None = None,
-    join: Literal["inner", "outer"] = "inner",
-    merge: Merge = None,
-    uns_merge: Merge = None,
-    label: str | None = None,
-    keys: Collection[Any] | None = None,
-    index_unique: str | None = None,
-    fill_value: Any = None,
-    pairwise: bool = False,
-) -> MuData: ...
-def concat(
-    adatas: Any,
-    *,
-    axis: Axis | None = None,
-    join: Literal["inner", "outer"] = "inner",
-    merge: Merge = None,
-    uns_merge: Merge = None,
-    label: str | None = None,
-    keys: Collection[Any] | None = None,
-    index_unique: str | None = None,
-    fill_value: Any = None,
-    pairwise: bool = False,
-) -> AnnData | MuData:
+) -> AnnDataOrMuData:
     """Join objects along an axis, lazily where they are lazy.
 
     Parameters
@@ -143,7 +116,7 @@ def concat(
         fill_value=fill_value,
         pairwise=pairwise,
     )
-    made: AnnData | MuData = join_objects(objects, options)
+    made: AnnDataOrMuData = join_objects(objects, options)
     return made
 
 

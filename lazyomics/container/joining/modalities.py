@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.container.annotated_object import AxisName
 from lazyomics.container.joining.annotated import (
     NAMES,
     JoinOptions,
@@ -19,7 +20,7 @@ from lazyomics.container.joining.annotated import (
 )
 from lazyomics.container.joining.frames import positions_in
 from lazyomics.container.mappings import AlignedMapping
-from lazyomics.container.mudata.axis import Axis, AxisName, is_shared, modality_slot
+from lazyomics.container.mudata.axis import Axis, is_shared, modality_slot
 from lazyomics.container.mudata.modalities import Modalities
 from lazyomics.container.mudata.object import MuData
 from lazyomics.container.mudata.position_maps import PositionMaps
@@ -59,7 +60,7 @@ def join_modalities(objects: Sequence[MuData], options: JoinOptions) -> MuData:
         for axis in mdata._axes.values():
             axis.check_lengths(mdata.mod)
     made = Modalities({m: join_annotated([o.mod[m] for o in objects], options) for m in mods})
-    along, other = _axis_name(options.along), _axis_name(1 - options.along)
+    along, other = NAMES[options.along], NAMES[1 - options.along]
     kept = [_rows_in_any(o._axes[along], mods) for o in objects]
     parts = [_annotation(o, along, rows) for o, rows in zip(objects, kept, strict=True)]
     maps = _joined_maps([o._axes[along] for o in objects], kept, mods)
@@ -76,10 +77,6 @@ def join_modalities(objects: Sequence[MuData], options: JoinOptions) -> MuData:
         axes={along: _axis_of(whole, along, maps), other: side},
         uns=whole.uns,
     )
-
-
-def _axis_name(axis: int) -> AxisName:
-    return "obs" if axis == 0 else "var"
 
 
 def _modalities_of_all(objects: Sequence[MuData]) -> list[str]:

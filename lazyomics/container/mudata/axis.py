@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lazyomics.container.annotated_object import AxisName
 from lazyomics.container.deferred import DeferredFrame
 from lazyomics.container.frames import FrameSlot
-from lazyomics.container.joining.joined_frame import JoinedFrame
 from lazyomics.container.mappings import AlignedMapping, MappingName
 from lazyomics.container.mudata.axis_union import Union, concatenated, shared
+from lazyomics.container.mudata.joined_frame import JoinedFrame
 from lazyomics.container.mudata.modalities import Modalities
 from lazyomics.container.mudata.position_maps import Membership, PositionMaps
 from lazyomics.container.mudata.spread import spread_frame, spread_pairs, spread_rows
 from lazyomics.errors import ShapeError
 from lazyomics.graph.selection import Selector
 
-__all__ = ["Axis", "AxisName", "is_shared", "modality_slot"]
-
-AxisName = Literal["obs", "var"]
+__all__ = ["Axis", "is_shared", "modality_slot"]
 
 
 @dataclass
@@ -146,7 +145,7 @@ class Axis:
         except ShapeError:  # the stored positions do not fit: the names decide
             return None
         now = self._renamed(mods)
-        values, counts = self.maps.held(), self.maps.counts
+        values, counts = self.maps.stored(), self.maps.counts
         return PositionMaps(
             self.maps.name,
             self.maps.size,

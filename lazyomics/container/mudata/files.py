@@ -1,9 +1,9 @@
-"""A MuData and its file: where it was opened from, copies, writing and saving."""
+"""A MuData and its file: writing and saving."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Any, Self
 
 from lazyomics.container import ports
 from lazyomics.container.file_object import FileObject
@@ -15,41 +15,17 @@ __all__ = ["StoredModalities"]
 class StoredModalities(FileObject):
     """The file side of MuData."""
 
-    @FileObject.filename.setter  # type: ignore[attr-defined]
-    def filename(self: Any, path: str | Path | None) -> None:  # noqa: D102 (see the getter)
-        if path is None:
-            made = self.to_memory()
-        elif not self._is_own_file(path):
-            made = self.copy(filename=path)
-        else:
-            return
+    def _take_over(self: Any, made: Any) -> None:
         for mod, adata in self.mod.items():  # whoever holds a modality goes on using this object
             adata._become(made.mod[mod])
             made.mod[mod] = adata
         self._become(made)
 
-    def copy(
-        self, filename: str | Path | None = None, **options: Unpack[ports.WriteOptions]
-    ) -> Self:
-        """Return an independent object.
+    def _twin(self: Any) -> Any:
+        return self._with_modalities({name: a.copy() for name, a in self.mod.items()})
 
-        Parameters
-        ----------
-        filename
-            Stream all modalities to this new file (bounded memory) and return the object opened
-            from there. Without it a lazy object stays lazy: its blocks are shared, as nothing
-            changes them.
-        options
-            ``compression``, ``compression_opts``, ``shuffle``, ``chunk_bytes`` and ``storage`` of
-            the new file: see :meth:`write_h5mu`.
-        """
-        mdata: Any = self
-        if filename is not None:
-            mdata.write_h5mu(filename, **options)
-            return ports.storage().open_mudata(writable_path(filename))  # type: ignore[return-value]
-        if options:
-            raise TypeError(f"{list(options)} are for a new file: give its filename")
-        return mdata._with_modalities({name: a.copy() for name, a in mdata.mod.items()})
+    def _open(self, path: Path) -> Any:
+        return ports.storage().open_mudata(path)
 
     def write_h5mu(
         self: Any,
@@ -91,6 +67,10 @@ class StoredModalities(FileObject):
             saving into the opened file; for an unknown filter or level.
         MissingDependencyError
             If the filter is a plugin of HDF5 and hdf5plugin is not installed.
+        BlockingIOError
+            If another process saves or writes the file for longer than ``lazyomics.lock-timeout``
+            (30 seconds), or has it open for writing; names it. Nothing is changed then. For an
+            error at once: ``with dask.config.set({"lazyomics.lock-timeout": 0}): mdata.write()``.
 
         Warns
         -----
@@ -112,9 +92,7 @@ class StoredModalities(FileObject):
         for name, axis in self._axes.items():
             if not axis.is_current(self.mod):
                 self._update_axis(name)
-        if self._saves_in_place(filename):
-            if storage is not None:
-                raise ValueError("storage is chosen for a new file: give another filename")
+        if self._saves_in_place(filename, storage):
             ports.storage().save_mudata(
                 self, overwrite_x=overwrite_x, remove_modalities=remove_modalities, **filters
             )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-__all__ = ["ModalityColumn", "modality_columns", "split_prefix"]
+if TYPE_CHECKING:
+    from lazyomics.container.mudata.object import MuData
+
+__all__ = ["ModalityColumn", "asked_mods", "modality_columns", "split_prefix"]
 
 Kind = Literal["common", "unique", "nonunique"]
 
@@ -63,3 +66,13 @@ def split_prefix(name: str, mods: Iterable[str]) -> tuple[str | None, str]:
     """
     prefix, colon, rest = name.partition(":")
     return (prefix, rest) if colon and prefix in set(mods) else (None, name)
+
+
+def asked_mods(mdata: MuData, mods: Sequence[str] | str | None) -> list[str]:
+    """Names of the modalities that an argument asks for."""
+    if mods is None:
+        return list(mdata.mod)
+    wanted = [mods] if isinstance(mods, str) else list(mods)
+    for mod in wanted:
+        mdata.mod[mod]  # for its message
+    return wanted

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lazyomics.container.mudata.axis import AxisName, modality_slot
+from lazyomics.container.annotated_object import AxisName
+from lazyomics.container.mudata.axis import modality_slot
 from lazyomics.errors import ShapeError, warn_user
 
 if TYPE_CHECKING:

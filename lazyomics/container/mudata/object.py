@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self, overload
 
-import pandas as pd
-
 from lazyomics.container.anndata import AnnData
+from lazyomics.container.annotated_object import AxisName
 from lazyomics.container.frames import FrameSlot, as_frame
 from lazyomics.container.index import axis_selector, split_key
 from lazyomics.container.mappings import AlignedMapping
-from lazyomics.container.mudata.axis import Axis, AxisName, is_shared
+from lazyomics.container.mudata.axis import Axis, is_shared
 from lazyomics.container.mudata.collection import LazyModalities
 from lazyomics.container.mudata.files import StoredModalities
 from lazyomics.container.mudata.modalities import Modalities
@@ -163,43 +162,10 @@ class MuData(GlobalTables, StoredModalities, LazyModalities):
     def _var(self) -> FrameSlot:
         return self._axes["var"].table
 
-    @property
-    def n_obs(self) -> int:
-        """Number of observations in all modalities together."""
-        return len(self._obs)
+    n_var = GlobalTables.n_vars
 
-    @property
-    def n_vars(self) -> int:
-        """Number of variables in all modalities together."""
-        return len(self._var)
-
-    n_var = n_vars
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Observations and variables."""
-        return self.n_obs, self.n_vars
-
-    def __len__(self) -> int:
-        return self.n_obs
-
-    @property
-    def obs_names(self) -> pd.Index:
-        """Names of the observations; assigning renames them in every modality."""
-        return self._obs.index
-
-    @obs_names.setter
-    def obs_names(self, names: Any) -> None:
-        set_names(self, "obs", names)
-
-    @property
-    def var_names(self) -> pd.Index:
-        """Names of the variables; assigning renames them in every modality."""
-        return self._var.index
-
-    @var_names.setter
-    def var_names(self, names: Any) -> None:
-        set_names(self, "var", names)
+    def _rename(self, axis: AxisName, names: Any) -> None:
+        set_names(self, axis, names)
 
     def obs_names_make_unique(self) -> None:
         """Make names of observations unique in and across modalities (``axis=1`` only)."""
@@ -210,15 +176,6 @@ class MuData(GlobalTables, StoredModalities, LazyModalities):
         make_names_unique(self, "var")
 
     # -- parts of the whole ---------------------------------------------------------------
-
-    @property
-    def uns(self) -> Uns:
-        """Unstructured annotation, read entry by entry."""
-        return self._uns
-
-    @uns.setter
-    def uns(self, value: Mapping[str, Any]) -> None:
-        self._uns = value.copy() if isinstance(value, Uns) else Uns(value)
 
     @property
     def obsmap(self) -> PositionMaps:
@@ -304,7 +261,3 @@ class MuData(GlobalTables, StoredModalities, LazyModalities):
     def _mappings(self) -> tuple[AlignedMapping, ...]:
         obs, var = self._axes["obs"], self._axes["var"]
         return obs.arrays, var.arrays, obs.pairs, var.pairs
-
-    def _become(self, other: MuData) -> None:
-        """Take over the parts of another object."""
-        self.__dict__.update(other.__dict__)

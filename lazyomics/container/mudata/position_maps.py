@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lazyomics.container.mappings import is_deferred
+from lazyomics.container.deferred import is_deferred
+from lazyomics.container.stored_values import StoredValues
 from lazyomics.errors import ShapeError
-from lazyomics.graph.selection import Selector, is_whole, length, tighten
+from lazyomics.graph.selection import Selector, length, tighten
 
 __all__ = ["Membership", "PositionMaps"]
 
 Positions = NDArray[np.uint32]
 
 
-class PositionMaps(Mapping[str, Positions]):
+class PositionMaps(StoredValues):
     """One-based positions in each modality, 0 where an entry is absent from it.
 
     Parameters
@@ -36,35 +37,19 @@ class PositionMaps(Mapping[str, Positions]):
     def __init__(
         self, name: str, size: int, values: Mapping[str, Any], counts: Mapping[str, int]
     ) -> None:
+        super().__init__(values)
         self.name = name
         self.size = size
         self.counts = dict(counts)
-        self._values = dict(values)
 
     def __getitem__(self, mod: str) -> Positions:
         if mod not in self._values:
             raise KeyError(f"{self.name} has no {mod!r}; call update() after adding a modality")
-        value = self._values[mod]
-        if is_deferred(value):
-            value = self._checked(mod, value.load())
-            self._values[mod] = value
-        return value
-
-    def __contains__(self, mod: object) -> bool:
-        return mod in self._values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
+        positions: Positions = super().__getitem__(mod)
+        return positions
 
     def __repr__(self) -> str:
         return f"{self.name} with keys: {', '.join(self._values)}"
-
-    def held(self) -> dict[str, Any]:
-        """Values as they are held: those that were not read yet stay stored."""
-        return dict(self._values)
 
     def checked(self) -> PositionMaps:
         """Return the maps, with those in memory brought to their type, or say what is wrong."""
@@ -96,13 +81,7 @@ class PositionMaps(Mapping[str, Positions]):
         """Zero-based positions in a modality, −1 where an entry is absent from it."""
         return self[mod].astype(np.int64) - 1
 
-    def is_identity(self, mod: str) -> bool:
-        """Whether a modality holds every entry, in the same order."""
-        found = tighten(self.rows_in(mod))
-        return is_whole(found, self.counts[mod]) and length(found) == self.size
-
     def _checked(self, mod: str, stored: Any) -> Positions:
-        """Bring what a file holds to one-based positions, or say what is wrong with it."""
         values = np.ravel(np.asarray(stored))
         if values.dtype.kind not in "biuf":
             raise ShapeError(

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.container.mudata.axis import Axis, modality_slot
-from lazyomics.container.mudata.metadata_columns import split_prefix
-from lazyomics.container.mudata.pull import asked_mods, update_column
+from lazyomics.container.mudata.joined_columns import update_column
+from lazyomics.container.mudata.metadata_columns import asked_mods, split_prefix
 from lazyomics.container.mudata.spread import without_nullable
 from lazyomics.errors import warn_user
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from lazyomics.container.repr import part_keys
+
 if TYPE_CHECKING:
+    from lazyomics.container.anndata import AnnData
     from lazyomics.container.mudata.object import MuData
 
 __all__ = ["describe_mudata"]
@@ -39,20 +42,12 @@ def describe_mudata(mdata: MuData) -> str:
     return "\n".join(lines)
 
 
-def _modality(name: str, adata: Any) -> list[str]:
-    lines = [f"    {name}:\t{adata.n_obs} × {adata.n_vars}"]
-    parts = {
-        "obs": adata._obs.columns,
-        "var": adata._var.columns,
-        "uns": adata._uns,
-        "obsm": adata._obsm,
-        "varm": adata._varm,
-        "layers": adata._layers,
-        "obsp": adata._obsp,
-        "varp": adata._varp,
-    }
-    lines += [f"      {part}:\t{_listed(keys)}" for part, keys in parts.items() if len(keys)]
-    return lines
+def _modality(name: str, adata: AnnData) -> list[str]:
+    parts = part_keys(adata).items()
+    return [
+        f"    {name}:\t{adata.n_obs} × {adata.n_vars}",
+        *(f"      {part}:\t{_listed(keys)}" for part, keys in parts if keys),
+    ]
 
 
 def _listed(keys: Iterable[Any]) -> str:

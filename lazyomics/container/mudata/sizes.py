@@ -24,8 +24,8 @@ def loaded_bytes(mdata: MuData) -> int:
 
 def _whole(mdata: MuData, *, loaded: bool) -> int:
     """Bytes of what does not belong to a modality."""
-    tables = sum(sizes._frame(axis.table, loaded) for axis in mdata._axes.values())
-    arrays = sum(sizes._mapping(mapping, loaded) for mapping in mdata._mappings())
-    maps = [m for axis in mdata._axes.values() for m in axis.maps.held().values()]
+    tables = sum(sizes.frame_bytes(axis.table, loaded) for axis in mdata._axes.values())
+    arrays = sum(sizes.mapping_bytes(mapping, loaded) for mapping in mdata._mappings())
+    maps = [m for axis in mdata._axes.values() for m in axis.maps.stored().values()]
     other = [*maps, *mdata.uns.stored().values()]
-    return tables + arrays + sum(sizes._value(value, loaded) for value in other)
+    return tables + arrays + sum(sizes.value_bytes(value, loaded) for value in other)

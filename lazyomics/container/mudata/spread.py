@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from lazyomics.container.gaps import take_with_gaps
 from lazyomics.graph import materialize
 
 __all__ = ["spread_column", "spread_frame", "spread_pairs", "spread_rows", "without_nullable"]
@@ -43,37 +43,12 @@ def spread_rows(value: Any, positions: NDArray[np.int64], index: Any = None) -> 
     """Take rows of an array, table or sparse matrix of obsm; −1 gives NaN (sparse: zeros)."""
     if isinstance(value, pd.DataFrame):
         return spread_frame(value, positions, index)
-    value = materialize(value)
-    gaps = positions < 0
-    if sp.issparse(value):
-        return (_picker(positions, value) @ value).asformat(value.format)
-    taken = np.asarray(value)[np.where(gaps, 0, positions)] if len(value) else None
-    if taken is None:
-        taken = np.zeros((len(positions), *np.shape(value)[1:]), dtype=np.float64)
-    if not gaps.any():
-        return taken
-    if taken.dtype.kind in "iub":
-        taken = taken.astype(np.float64)
-    taken[gaps] = np.nan
-    return taken
+    return take_with_gaps(materialize(value), positions)
 
 
 def spread_pairs(value: Any, positions: NDArray[np.int64]) -> Any:
     """Take rows and columns of a square matrix; −1 gives NaN (sparse: no connection)."""
-    value = materialize(value)
-    if sp.issparse(value):
-        pick = _picker(positions, value)
-        return (pick @ value @ pick.T).asformat(value.format)
-    taken = spread_rows(spread_rows(value, positions).T, positions).T
-    return np.ascontiguousarray(taken)
-
-
-def _picker(positions: NDArray[np.int64], value: Any) -> Any:
-    """Sparse matrix that takes rows by position, leaving gaps empty."""
-    present = np.flatnonzero(positions >= 0)
-    ones = np.ones(len(present), dtype=value.dtype)
-    shape = (len(positions), value.shape[0])
-    return sp.csr_matrix((ones, (present, positions[present])), shape=shape)
+    return take_with_gaps(take_with_gaps(materialize(value), positions, axis=0), positions, axis=1)
 
 
 def without_nullable(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from lazyomics.container.annotated_object import AnnotatedObject, AxisName
 from lazyomics.container.frames import FrameSlot, as_frame
-from lazyomics.container.joining.joined_frame import JoinedFrame
 from lazyomics.container.mappings import AlignedMapping
-from lazyomics.container.mudata.axis import Axis, AxisName
-from lazyomics.container.mudata.pull import PullOptions, joined_column, pull
+from lazyomics.container.mudata.axis import Axis
+from lazyomics.container.mudata.joined_columns import joined_column
+from lazyomics.container.mudata.joined_frame import JoinedFrame
+from lazyomics.container.mudata.pull import PullOptions, pull
 from lazyomics.container.mudata.push import PushOptions, push
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["GlobalTables"]
 
 
-class GlobalTables:
+class GlobalTables(AnnotatedObject):
     """The annotation of a MuData as a whole."""
 
     _axes: dict[AxisName, Axis]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lazyomics.container.gaps import take_with_gaps
 from lazyomics.container.mudata.metadata_columns import split_prefix
 from lazyomics.container.mudata.spread import spread_column
 from lazyomics.container.raw import gene_values
@@ -93,10 +94,7 @@ def cell_coordinates(mdata: MuData, basis: str) -> NDArray[np.float64]:
         for key in (name, f"X_{name}"):
             if key in mdata.mod[mod].obsm:
                 values = np.asarray(mdata.mod[mod].obsm[key], dtype=np.float64)
-                rows = mdata.obsmap.rows_in(mod)
-                out = np.full((len(rows), *values.shape[1:]), np.nan)
-                out[rows >= 0] = values[rows[rows >= 0]]
-                return out
+                return np.asarray(take_with_gaps(values, mdata.obsmap.rows_in(mod)))
     known = [*mdata.obsm, *(f"{m}:{key}" for m, a in mdata.mod.items() for key in a.obsm)]
     raise KeyError(f"no embedding {basis!r}; there are {', '.join(map(repr, known)) or 'none'}")
 

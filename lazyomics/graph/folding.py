@@ -18,7 +18,7 @@ from lazyomics import config
 from lazyomics.graph.cluster import active_client, slots
 from lazyomics.graph.compact import CompactArray
 from lazyomics.graph.matrix import Piece, Shared, pieces, recipe_of
-from lazyomics.graph.plan import run_bounds
+from lazyomics.graph.plan import RUNS_AT_LEAST, run_bounds
 from lazyomics.graph.recipe import Recipe
 from lazyomics.graph.rows import Boxed, block_tasks, row_vectors
 from lazyomics.graph.source import holds_values, is_scanned_for_rows
@@ -54,7 +54,12 @@ def fold_rows(
 
 
 def fold_runs(
-    x: da.Array, kernel: Callable[..., Any], *, rows: Sequence[Any] = (), **kwargs: Any
+    x: da.Array,
+    kernel: Callable[..., Any],
+    *,
+    rows: Sequence[Any] = (),
+    runs: int = RUNS_AT_LEAST,
+    **kwargs: Any,
 ) -> Delayed:
     """Reduce runs of consecutive blocks to a state each, and these to one, in one pass.
 
@@ -67,6 +72,8 @@ def fold_runs(
         *row_slices)`` it iterates over once; there is at least one. States support ``a + b``.
     rows
         Arrays of length n that are cut like the blocks.
+    runs
+        At least so many, if there are as many blocks: fewer where finishing a state costs much.
     kwargs
         Passed to each call; must be picklable.
 
@@ -88,7 +95,7 @@ def fold_runs(
         )
         depends = [x]
     else:
-        layer, count = _tasks_on_runs(name, recipe, call, vectors)
+        layer, count = _tasks_on_runs(name, recipe, call, vectors, runs)
         depends = []
     layer[name] = _merge_in_tree(name, layer, count)
     return Delayed(name, HighLevelGraph.from_collections(name, layer, dependencies=depends))
@@ -108,13 +115,13 @@ class _Run:
 
 
 def _tasks_on_runs(
-    name: str, recipe: Recipe, call: Callable[..., Any], vectors: list[Any]
+    name: str, recipe: Recipe, call: Callable[..., Any], vectors: list[Any], runs: int
 ) -> tuple[dict[Any, Any], int]:
     bounds = _fine(recipe).bounds()
     shared, cut = pieces(recipe, bounds)
     shares = [tuple(CompactArray(v[a:b]) for v in vectors) for a, b in pairwise(bounds)]
     client = active_client()
-    ends = run_bounds(len(cut), 1 if client is None else slots(client))
+    ends = run_bounds(len(cut), 1 if client is None else slots(client), runs)
     layer: dict[Any, Any] = {f"recipe-{name}": shared, f"kernel-{name}": Boxed(call)}
     for k, (a, b) in enumerate(pairwise(ends)):
         run = _Run(tuple(cut[a:b]), tuple(shares[a:b]))

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLOCKS_AT_LEAST", "SMALLEST_BLOCK", "bounds_by_bytes", "run_bounds", "uniform_bounds"]
+__all__ = [
+    "BLOCKS_AT_LEAST",
+    "RUNS_AT_LEAST",
+    "SMALLEST_BLOCK",
+    "bounds_by_bytes",
+    "run_bounds",
+    "uniform_bounds",
+]
 
 BLOCKS_AT_LEAST = 16  # so that a matrix of a few blocks still keeps several workers busy
 SMALLEST_BLOCK = 1 << 20  # below it a task costs more than its work
@@ -54,7 +61,7 @@ def uniform_bounds(n: int, step: int) -> tuple[int, ...]:
     return (*range(0, n, max(1, step)), n)
 
 
-def run_bounds(n_blocks: int, workers: int = 1) -> tuple[int, ...]:
+def run_bounds(n_blocks: int, workers: int = 1, runs: int = RUNS_AT_LEAST) -> tuple[int, ...]:
     """Boundaries of runs of blocks that one task works off: as long as workers stay busy."""
-    length = min(LONGEST_RUN, -(-n_blocks // max(RUNS_AT_LEAST, RUNS_FOR_EACH * workers)))
+    length = min(LONGEST_RUN, -(-n_blocks // max(runs, RUNS_FOR_EACH * workers)))
     return uniform_bounds(n_blocks, length)

@@ -12,8 +12,8 @@ from lazyomics.kernels.compiled import compiled
 
 __all__ = ["SparseRows", "multiplications"]
 
-# A tile of dense rows, 1 MiB at most, stays in a core's own cache while it is used.
-TILE_ROWS, COLUMN_BITS = 512, 8
+# A tile of dense rows stays in a core's own cache while it is used.
+TILE_BYTES, COLUMN_BITS = 1 << 20, 8
 TILE_COLUMNS = 1 << COLUMN_BITS
 
 
@@ -47,29 +47,52 @@ class SparseRows:
         self.rank[self.order] = np.arange(p, dtype=np.int32)
         self.n, self.sums, self.packed = 0, np.zeros(p), np.zeros(p * (p + 1) // 2)
         # float32 is multiplied and added in float64 all the same
-        narrow = np.float32 if block.dtype == np.float32 else np.float64
-        self._tiles = np.empty((-(-p // TILE_COLUMNS), TILE_ROWS, TILE_COLUMNS), narrow)
+        narrow = np.dtype(np.float32 if block.dtype == np.float32 else np.float64)
+        self.room = TILE_BYTES // (TILE_COLUMNS * narrow.itemsize)
+        self._tiles = np.empty((-(-p // TILE_COLUMNS), self.room, TILE_COLUMNS), narrow)
         self._starts = np.empty(p + 1, np.int64)
+        self._waiting: list[CSRBlock] = []
 
     def add(self, block: CSRBlock) -> None:
         """Add the rows of a block; values stored twice count as their sum."""
         self.n += block.shape[0]
-        for start in range(0, block.shape[0], TILE_ROWS):
-            indptr = block.indptr[start : start + TILE_ROWS + 1]
-            low, high = int(indptr[0]), int(indptr[-1])
-            data, indices = block.data[low:high], block.indices[low:high]
-            rows, values = np.empty(high - low, np.int32), np.empty(high - low)
-            within = (indptr - low).astype(np.int64)
-            _turn(data, indices, within, self.rank, self._starts, rows, values, self._tiles)
-            _multiply(values, rows, self._starts, self._tiles, self.sums, self.packed)
+        self._waiting.append(block)
+        # the more rows at a time, the less often the result goes through the cache
+        if sum(part.shape[0] for part in self._waiting) >= self.room:
+            self._multiply()
+
+    def _multiply(self) -> None:
+        data, indices, indptr = _joined(self._waiting)
+        self._waiting.clear()
+        for start in range(0, len(indptr) - 1, self.room):
+            within = indptr[start : start + self.room + 1]
+            part = slice(int(within[0]), int(within[-1]))
+            count = part.stop - part.start
+            rows, values = np.empty(count, np.int32), np.empty(count)
+            turned = self._starts, rows, values, self._tiles
+            _turn(data[part], indices[part], within - part.start, self.rank, *turned)
+            _multiply(*turned, self.sums, self.packed)
 
     def finish(self) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
         """Rows, mean of each column, and the packed scatter matrix around it."""
+        if self._waiting:
+            self._multiply()
         mean = np.empty_like(self.sums)
         mean[self.order] = self.sums / max(self.n, 1)
         packed = np.empty_like(self.packed)
         _centred(self.packed, self.order, mean, float(self.n), packed)
         return self.n, mean, packed
+
+
+def _joined(blocks: list[CSRBlock]) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
+    """Values, columns and pointers of blocks one below the other."""
+    spans = [slice(int(block.indptr[0]), int(block.indptr[-1])) for block in blocks]
+    data = np.concatenate([b.data[span] for b, span in zip(blocks, spans, strict=True)])
+    indices = np.concatenate([b.indices[span] for b, span in zip(blocks, spans, strict=True)])
+    counts = np.concatenate([np.diff(block.indptr) for block in blocks])
+    indptr = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=indptr[1:])
+    return data, indices, indptr
 
 
 @compiled
@@ -105,9 +128,9 @@ def _turn(
 
 @compiled
 def _multiply(
-    values: NDArray[np.float64],
-    rows: NDArray[np.int32],
     starts: NDArray[np.int64],
+    rows: NDArray[np.int32],
+    values: NDArray[np.float64],
     tiles: NDArray[Any],
     sums: NDArray[np.float64],
     packed: NDArray[np.float64],

@@ -13,6 +13,7 @@ from lazyomics.pp.pca_components import Components, keep_budget
 __all__ = ["GENES_FOR_EXACT", "exact_components", "exact_fits"]
 
 GENES_FOR_EXACT = 6000
+RUNS = 32  # to finish and merge a matrix takes as long as to add a block of rows to it
 
 
 def exact_bytes(n_vars: int) -> int:
@@ -38,7 +39,8 @@ def exact_components(x: RowBlocks, k: int, *, zero_center: bool) -> Components:
         PCA if True, truncated SVD if False.
     """
     keep = keep_budget(x, exact_bytes(x.shape[1]))
-    (state,) = graph.compute(graph.fold_runs(x, scatter_of_run, keep_bytes_per_row=keep))
+    fold = graph.fold_runs(x, scatter_of_run, runs=RUNS, keep_bytes_per_row=keep)
+    (state,) = graph.compute(fold)
     if not np.isfinite(state.packed).all():
         raise ValueError("PCA needs finite values, but the data contains NaN or infinity.")
     return (_centred if zero_center else _uncentred)(state, k).with_fixed_signs()

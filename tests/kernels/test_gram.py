@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lazyomics.kernels import gram, gram_dense, gram_sparse
 from lazyomics.kernels.block import CSRBlock, as_block
-from lazyomics.kernels.gram import scatter
+from lazyomics.kernels.gram import scatter, scatter_of_run
 
 
 def csr(x):
@@ -55,12 +55,13 @@ def test_either_way_of_multiplying(dtype, unsorted, monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_more_rows_and_columns_than_a_tile_has(dtype):
-    shape = 2 * gram_sparse.TILE_ROWS + 70, 2 * gram_sparse.TILE_COLUMNS + 30
+    shape = 2300, 2 * gram_sparse.TILE_COLUMNS + 30
     rng = np.random.default_rng(0)
     filled = rng.random(shape[1]) ** 4  # some columns are filled much more than others
     x = (rng.poisson(3, shape) * (rng.random(shape) < filled)).astype(dtype)
     assert gram_sparse.multiplications(csr(x)) < gram.SPARSE_BELOW
-    state = scatter(csr(x[:600])) + scatter(csr(x[600:]))
+    parts = [(csr(part),) for part in np.array_split(x[600:], 7)]  # some wait for others
+    state = scatter(csr(x[:600])) + scatter_of_run(iter(parts))
     np.testing.assert_allclose(state.matrix(), expected(x), rtol=1e-12, atol=1e-9)
     np.testing.assert_allclose(state.mean, x.mean(axis=0, dtype=np.float64), rtol=1e-13)
 

@@ -22,7 +22,7 @@ import lazyomics as lo
 import lazyomics.pp, lazyomics.tl, scipy.sparse.linalg, sklearn.utils.extmath
 dask.config.set({"lazyomics.chunk-bytes": "4 MiB", "lazyomics.memory": "16 MiB", "num_workers": 2})
 from lazyomics.io.chunks import ranges
-ranges.WORTH_A_LOOP = 0  # the compiler is loaded with the small file
+ranges.WORTH_A_LOOP = ranges.LARGE_DATASET = 0  # the compiler is loaded with the small file
 small, large, folder = sys.argv[1:]
 """
 )

@@ -310,7 +310,7 @@ import lazyomics as lo
 path, target, to = sys.argv[1:]
 dask.config.set({"lazyomics.memory": "48 MiB"})
 from lazyomics.io.chunks import ranges
-ranges.WORTH_A_LOOP = 0  # the compiler is loaded, too
+ranges.WORTH_A_LOOP = ranges.LARGE_DATASET = 0  # the compiler is loaded, too
 lo.read_h5ad(path)[:10].write_h5ad(target, storage=to)  # everything is imported
 before = peak()
 lo.transpose_storage(lo.read_h5ad(path), target, to=to)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +22,10 @@ __all__ = ["Pieces", "read_pieces"]
 # Small pieces of unfiltered data closer than this are read together.
 _GAP_BYTES, _SMALL_BYTES, _WINDOW_BYTES = 4096, 1 << 16, 1 << 20
 
-# Chunks for which a compiled loop is called, and how many times as many numba is loaded for.
+# Parts for which a compiled loop is called, and how many times as many numba is loaded for. The
+# first process has to compile the loop, which does not pay for a small dataset.
 WORTH_A_LOOP, COMPILER_WEIGHS = 16, 4
+LARGE_DATASET = 64 << 20
 
 # More pieces than this, shorter than that, are copied by an index instead of one by one.
 _MANY, _SHORT = 8, 64
@@ -117,7 +120,9 @@ def read_pieces(source: Source, pieces: Pieces, out: np.ndarray[Any, Any]) -> No
 
 def _is_worth_a_loop(source: Source, parts: int) -> bool:
     many = WORTH_A_LOOP * (1 if compiler_is_up() else COMPILER_WEIGHS)
-    return source.file.is_local and parts >= many
+    known = source.known.fingerprint
+    size = math.prod(known.shape) * np.dtype(known.dtype).itemsize
+    return source.file.is_local and parts >= many and size >= LARGE_DATASET
 
 
 def _left_by_compiled_loop(
@@ -125,15 +130,14 @@ def _left_by_compiled_loop(
 ) -> Positions:
     """Read chunks of a local file, which are many; return those that this way cannot read."""
     every = np.arange(len(wanted.numbers))
-    fingerprint = source.known.fingerprint
-    if not _is_worth_a_loop(source, len(every)) or fingerprint.kind != "chunked":
+    fingerprint, table = source.known.fingerprint, source.known.table
+    if fingerprint.kind != "chunked" or not _is_worth_a_loop(source, len(every)):
         return every
     pipeline = pipeline_of(fingerprint)
     from lazyomics.io.chunks import compiled_runs
 
     if not compiled_runs.is_supported(pipeline):
         return every
-    table = source.known.table
     rows = table.rows(wanted.numbers)
     here = np.flatnonzero(rows >= 0)
     here = here[table.mask[rows[here]] == 0]  # with all filters

@@ -11,5 +11,6 @@ from lazyomics.io.chunks import ranges
 def way_of_reading(request: pytest.FixtureRequest) -> Iterator[None]:
     """All that is said of reading holds for both ways, for any number of chunks."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranges, "LARGE_DATASET", 0)
         patch.setattr(ranges, "WORTH_A_LOOP", 0 if "many" in request.param else 1 << 62)
         yield

@@ -192,6 +192,7 @@ def test_neighbours_are_read_together_by_the_compiled_loop(
         return original(descriptor, pipeline, extents, *places)
 
     monkeypatch.setattr("lazyomics.io.chunks.ranges.WORTH_A_LOOP", 0)
+    monkeypatch.setattr("lazyomics.io.chunks.ranges.LARGE_DATASET", 0)
     monkeypatch.setattr(compiled_runs, "decode_runs", counted)
     np.testing.assert_array_equal(array.read(0, 200_000), DATA)
     assert len(calls) == 1

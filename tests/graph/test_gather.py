@@ -17,6 +17,7 @@ from lazyomics.graph.growing import GrowingLines
 from lazyomics.kernels.block import CSRBlock
 from lazyomics.kernels.steps import AsType, Log1p, NormalizeRows
 from tests.graph.conftest import random_csr
+from tests.peaks import COMPILER, PEAK
 
 
 def dense_of(value) -> np.ndarray:
@@ -112,13 +113,12 @@ def test_other_arrays_are_left_to_dask() -> None:
         np.testing.assert_array_equal(materialize(x), np.ones(x.shape))
 
 
-PROGRAM = """
-import sys, dask, lazyomics as lo, numpy as np
-from pathlib import Path
+PROGRAM = (
+    PEAK
+    + COMPILER
+    + """
+import dask, lazyomics as lo
 dask.config.set({"lazyomics.chunk-bytes": "4 MiB", "num_workers": 2})
-def peak():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(l.split()[1]) * 1024 for l in lines if l.startswith("VmHWM"))
 small, large, job = sys.argv[1:]
 def run(path):
     adata = lo.read_h5ad(path)
@@ -128,6 +128,7 @@ before = peak()
 x = run(large).X
 print(peak() - before, x.data.nbytes + x.indices.nbytes + x.indptr.nbytes)
 """
+)
 
 
 @pytest.fixture(scope="module")

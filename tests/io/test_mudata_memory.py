@@ -9,20 +9,19 @@ from pathlib import Path
 import pytest
 
 import lazyomics as lo
-from tests.peaks import PEAK
+from tests.peaks import COMPILER, PEAK
 
 MB = 1 << 20
 
 START = (
     PEAK
+    + COMPILER
     + """
 import dask
 import numpy as np
 import lazyomics as lo
 import lazyomics.pp, lazyomics.tl, scipy.sparse.linalg, sklearn.utils.extmath
 dask.config.set({"lazyomics.chunk-bytes": "4 MiB", "lazyomics.memory": "16 MiB", "num_workers": 2})
-from lazyomics.io.chunks import ranges
-ranges.WORTH_A_LOOP = ranges.LARGE_DATASET = 0  # the compiler is loaded with the small file
 small, large, folder = sys.argv[1:]
 """
 )

@@ -18,7 +18,7 @@ from lazyomics.io.chunks import count_reads
 from lazyomics.io.transposition import transposing
 from tests.comparing import assert_same_anndata, assert_same_value
 from tests.container.reference import reference
-from tests.peaks import PEAK
+from tests.peaks import COMPILER, PEAK
 
 ad = pytest.importorskip("anndata", reason="anndata is the reference of these tests")
 
@@ -304,13 +304,12 @@ def test_a_scan_for_rows_decodes_each_chunk_once_per_window(wide, count_passes) 
 
 MEASURE = (
     PEAK
+    + COMPILER
     + """
 import dask
 import lazyomics as lo
 path, target, to = sys.argv[1:]
 dask.config.set({"lazyomics.memory": "48 MiB"})
-from lazyomics.io.chunks import ranges
-ranges.WORTH_A_LOOP = ranges.LARGE_DATASET = 0  # the compiler is loaded, too
 lo.read_h5ad(path)[:10].write_h5ad(target, storage=to)  # everything is imported
 before = peak()
 lo.transpose_storage(lo.read_h5ad(path), target, to=to)

@@ -195,10 +195,11 @@ def test_damaged_positions_are_named(data_file: Callable[[str], Path], tmp_path:
         mdata[:5]
     mdata.update()
     assert mdata[:5]["rna"].n_obs == 5
-    with h5py.File(path, "r+") as file:
-        file.attrs["axis"] = 7
-    with pytest.raises(lo.errors.FileFormatError, match="axis 0, 1 or -1"):
-        lo.read_h5mu(path)
+    for damaged in (7, "0", np.zeros(1, [("a", "i4")])):
+        with h5py.File(path, "r+") as file:
+            file.attrs["axis"] = damaged
+        with pytest.raises(lo.errors.FileFormatError, match="axis 0, 1 or -1"):
+            lo.read_h5mu(path)
 
 
 def test_blocks_as_asked_for(data_file: Callable[[str], Path]) -> None:

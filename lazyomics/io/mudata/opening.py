@@ -224,7 +224,7 @@ def _modality(
 
 def _assembled(file: h5py.File, path: str, mods: Modalities) -> MuData:
     stated = _attribute(file, "axis", 0)
-    if stated.size != 1 or stated[0] not in (0, 1, -1):
+    if stated.size != 1 or stated.dtype.kind not in "iuf" or stated[0] not in (0, 1, -1):
         raise FileFormatError.at(path, "/", expected="axis 0, 1 or -1", found=str(stated[:5]))
     axis = int(stated[0])
     axes: dict[AxisName, Axis] = {}

@@ -22,10 +22,10 @@ __all__ = ["Pieces", "read_pieces"]
 # Small pieces of unfiltered data closer than this are read together.
 _GAP_BYTES, _SMALL_BYTES, _WINDOW_BYTES = 4096, 1 << 16, 1 << 20
 
-# Parts for which a compiled loop is called, and how many times as many numba is loaded for. The
-# first process has to compile the loop, which does not pay for a small dataset.
-WORTH_A_LOOP, COMPILER_WEIGHS = 16, 4
-LARGE_DATASET = 64 << 20
+# Parts for which a compiled loop is called, of a dataset for which the first process compiles it.
+WORTH_A_LOOP, LARGE_DATASET = 16, 64 << 20
+# Times as many and as large for numba to be loaded, if it is not yet: 0.3 s and 65 MB.
+COMPILER_WEIGHS = 8
 
 # More pieces than this, shorter than that, are copied by an index instead of one by one.
 _MANY, _SHORT = 8, 64
@@ -119,10 +119,11 @@ def read_pieces(source: Source, pieces: Pieces, out: np.ndarray[Any, Any]) -> No
 
 
 def _is_worth_a_loop(source: Source, parts: int) -> bool:
-    many = WORTH_A_LOOP * (1 if compiler_is_up() else COMPILER_WEIGHS)
+    weight = 1 if compiler_is_up() else COMPILER_WEIGHS
     known = source.known.fingerprint
     size = math.prod(known.shape) * np.dtype(known.dtype).itemsize
-    return source.file.is_local and parts >= many and size >= LARGE_DATASET
+    is_large = parts >= WORTH_A_LOOP * weight and size >= LARGE_DATASET * weight
+    return source.file.is_local and is_large
 
 
 def _left_by_compiled_loop(

@@ -15,12 +15,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from lazyomics.io.chunks.codecs import DEFLATE, LZF, ZSTD
 from lazyomics.io.chunks.native import CState, find_function
 
-__all__ = ["DEFLATE", "LZF", "ZSTD", "DecoderCall", "call", "decoder_call", "system_calls"]
-
-#: Numbers in HDF5's registry: order and meaning of a decoder's arguments follow from them.
-DEFLATE, LZF, ZSTD = 1, 32000, 32015
+__all__ = ["DecoderCall", "call", "decoder_call", "system_calls"]
 
 _ADDRESS, _SIZE = ctypes.c_void_p, ctypes.c_size_t
 

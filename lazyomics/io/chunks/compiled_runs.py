@@ -14,14 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.extending import register_jitable
 
-from lazyomics.io.chunks.c_calls import (
-    DEFLATE,
-    LZF,
-    DecoderCall,
-    call,
-    decoder_call,
-    system_calls,
-)
+from lazyomics.io.chunks.c_calls import DecoderCall, call, decoder_call, system_calls
+from lazyomics.io.chunks.codecs import DEFLATE, LZF
 from lazyomics.io.chunks.pipeline import SHUFFLE, Pipeline
 from lazyomics.io.chunks.selection import Positions
 from lazyomics.kernels.compiled import compiled

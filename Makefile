@@ -43,6 +43,7 @@ bench: $(VENV)/.installed  ## run the benchmarks in tests/bench
 faults: $(VENV)/.installed  ## kill and interrupt processes, cut the power at every step of a save, many times
 	@$(BIN)/python -m tests.faults.kill_saves $(FAULTS_ARGS)
 	@$(BIN)/python -m tests.faults.interrupt_work
+	@$(BIN)/python -m tests.faults.interrupt_everywhere --every 10
 	@$(BIN)/python -m tests.faults.read_while_saving
 	@$(BIN)/python -m tests.faults.rewrite_x
 	@LAZYOMICS_TORN_CRASHES=40 LAZYOMICS_OPENS=1000 $(BIN)/python -m pytest -qs tests/io/transaction tests/processes

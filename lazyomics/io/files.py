@@ -20,6 +20,7 @@ from lazyomics.io.remote.opened import open_remote
 from lazyomics.io.rewriting.unused import LEAST_GROWTH, warn_if_mostly_unused
 from lazyomics.io.transaction import Shared, saving, share
 from lazyomics.io.transaction.inherited import closed_in_forks
+from lazyomics.io.transaction.interrupts import interrupts
 from lazyomics.io.transaction.locks import PAUSE
 from lazyomics.io.transaction.superblock import SIGNATURE
 
@@ -94,8 +95,9 @@ class _SharedFile(h5py.File):
 
     def close(self) -> None:
         """Close the file, then let saves go on."""
-        super().close()
-        self._shared.close()
+        with interrupts(held=True):
+            super().close()
+            self._shared.close()
 
 
 def open_for_reading(path: str | os.PathLike[str]) -> h5py.File:

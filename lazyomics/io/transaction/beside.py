@@ -110,8 +110,6 @@ def beside(path: str, *, replace: bool, user_block: bytes = b"") -> Iterator[h5p
             if opened is not None:
                 opened.close()
                 disk.remove(temporary)
-        if isinstance(opened.error, KeyboardInterrupt):
-            raise opened.error
 
 
 def _filled(opened: Beside, handler: Interrupts) -> Iterator[h5py.File]:

@@ -7,10 +7,9 @@ import io
 import os
 import threading
 import weakref
-from types import FrameType
 from typing import Any
 
-__all__ = ["FileObject", "is_inside_hdf5", "leave_to_parent", "raise_failures"]
+__all__ = ["FileObject", "leave_to_parent", "raise_failures"]
 
 
 class FileObject(io.RawIOBase):
@@ -130,29 +129,6 @@ def leave_to_parent() -> None:
     for opened in list(_everywhere):
         opened.fail(OSError(errno.EBADF, f"{opened.path} is written by the process that forked"))
     _here.opened.clear()
-
-
-_CALLED_BY_HDF5 = {
-    method.__code__
-    for method in (
-        FileObject.readinto,
-        FileObject.write,
-        FileObject.seek,
-        FileObject.tell,
-        FileObject.truncate,
-        FileObject.flush,
-        FileObject.__repr__,
-    )
-}
-
-
-def is_inside_hdf5(frame: FrameType | None) -> bool:
-    """Whether a frame runs in a call that HDF5 made to a file object."""
-    while frame is not None:
-        if frame.f_code in _CALLED_BY_HDF5:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def raise_failures() -> None:

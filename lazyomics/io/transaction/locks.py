@@ -15,6 +15,7 @@ from datetime import datetime
 from types import TracebackType
 
 from lazyomics.io.transaction.inherited import close_locked, locked_here
+from lazyomics.io.transaction.interrupts import raise_if_interrupted
 from lazyomics.io.transaction.names import Names
 
 HAS_FLOCK = importlib.util.find_spec("fcntl") is not None
@@ -71,6 +72,7 @@ def wait_for(attempt: Callable[[], bool], timeout: float) -> bool:
     while not attempt():
         if time.monotonic() > deadline:
             return False
+        raise_if_interrupted()
         time.sleep(PAUSE)
     return True
 

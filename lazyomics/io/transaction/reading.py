@@ -7,6 +7,7 @@ import time
 
 from lazyomics.io.transaction import disk
 from lazyomics.io.transaction.inherited import close_locked
+from lazyomics.io.transaction.interrupts import interrupts, raise_if_interrupted
 from lazyomics.io.transaction.locks import PAUSE, lock_shared
 from lazyomics.io.transaction.names import Names
 from lazyomics.io.transaction.recovery import is_whole, settle_for_reading
@@ -24,12 +25,16 @@ class Shared:
 
     def close(self) -> None:
         """Let saves go on."""
-        if self._descriptor is not None:
-            close_locked(self._descriptor)
-            self._descriptor = None
+        with interrupts():
+            self._close()
 
     def __del__(self) -> None:
-        self.close()
+        self._close()
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            close_locked(descriptor)
 
 
 def share(path: str | os.PathLike[str]) -> Shared | None:
@@ -46,7 +51,11 @@ def share(path: str | os.PathLike[str]) -> Shared | None:
     OSError
         If a save was interrupted while being put in place and cannot be finished here.
     """
-    names = Names.of(path)
+    with interrupts():
+        return _shared(Names.of(path))
+
+
+def _shared(names: Names) -> Shared | None:
     deadline = time.monotonic() + _SECONDS_TO_WAIT_FOR_A_SAVE
     while True:
         stuck = names.left_over() and settle_for_reading(names, deadline)
@@ -64,4 +73,5 @@ def share(path: str | os.PathLike[str]) -> Shared | None:
                 shared.close()
         if time.monotonic() > deadline:
             raise BlockingIOError(11, f"{names.file} is being saved; try again when it is done")
+        raise_if_interrupted()
         time.sleep(PAUSE)

@@ -12,6 +12,7 @@ from lazyomics.errors import FileFormatError, warn_user
 from lazyomics.io.transaction import disk
 from lazyomics.io.transaction.copying import NoRoomError, replace_by_copy, seconds_for_a_copy
 from lazyomics.io.transaction.inherited import close_locked
+from lazyomics.io.transaction.interrupts import raise_if_interrupted
 from lazyomics.io.transaction.journal import (
     DamagedJournalError,
     Journal,
@@ -224,6 +225,7 @@ def settle_for_reading(names: Names, deadline: float) -> bool:
             with lock, suppress(PermissionError, OSError):
                 return not recover(names, copy_if=_NEEDED_FOR_READING)
             return True
+        raise_if_interrupted()
         now = time.monotonic()
         if now > begun and not os.path.lexists(names.journal):
             return False

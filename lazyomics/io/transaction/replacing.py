@@ -11,6 +11,7 @@ import h5py
 
 from lazyomics.io.transaction.beside import beside, remove_left_over
 from lazyomics.io.transaction.claim import locked, seconds_to_wait
+from lazyomics.io.transaction.interrupts import interrupts
 from lazyomics.io.transaction.locks import is_claimed_here
 from lazyomics.io.transaction.names import Names
 from lazyomics.io.transaction.recovery import recover
@@ -52,7 +53,7 @@ def replacing(
         with beside(names.file, replace=True, user_block=user_block) as file:
             yield file
         return
-    with locked(names, seconds_to_wait(timeout)):
+    with interrupts(), locked(names, seconds_to_wait(timeout)):
         # Parts may come from the file itself: they should be those of a whole state.
         with suppress(OSError):
             recover(names)

@@ -80,7 +80,7 @@ def claimed(
     names = Names.of(path)
     timeout = seconds_to_wait(timeout)
     deadline = time.monotonic() + timeout
-    with locked(names, timeout):
+    with interrupts(), locked(names, timeout):
         if not recover(names, timeout=max(0.0, deadline - time.monotonic())):
             raise kept_open(names, timeout)
         remove_left_over(names.file)
@@ -112,8 +112,6 @@ def _session(names: Names, descriptor: int, timeout: float) -> Iterator[h5py.Fil
                 _raise_as_it_was(names, overlay.error or error)
                 raise
             commit.put_in_place()
-        if isinstance(overlay.error, KeyboardInterrupt):
-            raise overlay.error
     finally:
         overlay.close()
 

@@ -38,6 +38,7 @@ docs: $(VENV)/.installed  ## run every docstring and README example, check every
 	@$(LIMITS) $(BIN)/python -m pytest lazyomics tests/test_readme.py tests/test_links.py
 
 bench: $(VENV)/.installed  ## run the benchmarks in tests/bench
+	@$(BIN)/python -m compileall -q lazyomics  # as pip does with the packages of the peers
 	@set -e; for script in tests/bench/bench_*.py; do $(BIN)/python $$script $(BENCH_ARGS); done
 
 faults: $(VENV)/.installed  ## kill and interrupt processes, cut the power at every step of a save, many times

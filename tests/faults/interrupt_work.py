@@ -155,7 +155,7 @@ def _interrupt_one(
         if again:
             time.sleep(chance.uniform(0.0, 0.1))
             process.send_signal(signal.SIGINT)
-        repeated = threading.Timer(20, _send_again, (process, result))
+        repeated = threading.Timer(3, _send_again, (process, result))
         repeated.start()
         caught = process.stdout.readline()
         repeated.cancel()

@@ -6,8 +6,9 @@ import errno
 import io
 import os
 import threading
-import weakref
 from typing import Any
+
+from lazyomics.io.transaction.remembered import Remembered
 
 __all__ = ["FileObject", "leave_to_parent", "raise_failures"]
 
@@ -117,16 +118,16 @@ class _Here(threading.local):
     """What this thread has opened."""
 
     def __init__(self) -> None:
-        self.opened: weakref.WeakSet[FileObject] = weakref.WeakSet()
+        self.opened: Remembered[FileObject] = Remembered()
 
 
 _here = _Here()
-_everywhere: weakref.WeakSet[FileObject] = weakref.WeakSet()
+_everywhere: Remembered[FileObject] = Remembered()
 
 
 def leave_to_parent() -> None:
     """After a fork: HDF5 shall not write what it kept over what the parent has written since."""
-    for opened in list(_everywhere):
+    for opened in _everywhere:
         opened.fail(OSError(errno.EBADF, f"{opened.path} is written by the process that forked"))
     _here.opened.clear()
 

@@ -7,19 +7,18 @@ on with what it once read of an open file, also after others saved it.
 from __future__ import annotations
 
 import os
-import weakref
 from contextlib import suppress
 from typing import TypeVar
 
 import h5py
 
 from lazyomics.io.transaction.file_object import leave_to_parent
+from lazyomics.io.transaction.remembered import Remembered
 
 __all__ = ["close_locked", "closed_in_forks", "locked_here"]
 
 _locked: set[int] = set()
-# By number, not in a set: h5py cannot tell a hash of a file whose root is damaged.
-_files: weakref.WeakValueDictionary[int, h5py.File] = weakref.WeakValueDictionary()
+_files: Remembered[h5py.File] = Remembered()
 
 File = TypeVar("File", bound=h5py.File)
 
@@ -37,7 +36,7 @@ def close_locked(descriptor: int) -> None:
 
 def closed_in_forks(file: File) -> File:
     """Return the file, which a forked process will close."""
-    _files[id(file)] = file
+    _files.add(file)
     return file
 
 
@@ -46,7 +45,7 @@ def _after_fork() -> None:
         _replace(descriptor)
     _locked.clear()
     leave_to_parent()
-    for file in list(_files.values()):
+    for file in _files:
         with suppress(Exception):
             file.close()
     _files.clear()

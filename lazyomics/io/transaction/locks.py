@@ -9,7 +9,6 @@ import os
 import socket
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
@@ -17,6 +16,7 @@ from types import TracebackType
 from lazyomics.io.transaction.inherited import close_locked, locked_here
 from lazyomics.io.transaction.interrupts import raise_if_interrupted
 from lazyomics.io.transaction.names import Names
+from lazyomics.io.transaction.remembered import Remembered
 
 HAS_FLOCK = importlib.util.find_spec("fcntl") is not None
 if HAS_FLOCK:
@@ -154,7 +154,7 @@ class WriterLock:
         self.release()
 
 
-_held: weakref.WeakSet[WriterLock] = weakref.WeakSet()
+_held: Remembered[WriterLock] = Remembered()
 
 
 _claims: set[tuple[str, int]] = set()
@@ -166,7 +166,7 @@ def is_claimed_here(names: Names) -> bool:
 
 
 def _after_fork() -> None:
-    for lock in list(_held):
+    for lock in _held:
         lock.forget()
     _claims.clear()
 

@@ -17,24 +17,36 @@ __all__ = ["Shared", "share"]
 _SECONDS_TO_WAIT_FOR_A_SAVE = 10.0
 
 
-class Shared:
-    """A file that is not changed by a save before ``close``."""
+class _Held:
+    """A descriptor that may hold a lock, closed at the latest when nobody knows it."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor: int | None = descriptor
+        self.descriptor: int | None = descriptor
+
+    def close(self) -> None:
+        descriptor, self.descriptor = self.descriptor, None
+        if descriptor is not None:
+            close_locked(descriptor)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class Shared:
+    """A file that is not changed by a save before ``close``.
+
+    No code runs when a closed one is finalised: Python would ignore Ctrl-C in it.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._held: _Held | None = _Held(descriptor)
 
     def close(self) -> None:
         """Let saves go on."""
         with interrupts():
-            self._close()
-
-    def __del__(self) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            close_locked(descriptor)
+            if self._held is not None:
+                self._held.close()
+                self._held = None
 
 
 def share(path: str | os.PathLike[str]) -> Shared | None:

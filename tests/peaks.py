@@ -18,6 +18,7 @@ def peak():
 
 # What is measured is what the data take: the compiler, 65 MB, is loaded with the first file.
 COMPILER = """
-from lazyomics.io.chunks import ranges
-ranges.WORTH_A_LOOP = ranges.LARGE_DATASET = 0
+from lazyomics.io.chunks import loop_choice
+loop_choice.WORTH_A_LOOP = loop_choice.LARGE_DATASET = 0
+loop_choice.PARTS_LIKE_LOADING = -1
 """

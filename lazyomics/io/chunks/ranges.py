@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,21 +10,16 @@ import numpy as np
 
 from lazyomics.io.chunks.decoding import runs
 from lazyomics.io.chunks.layout import pipeline_of
+from lazyomics.io.chunks.loop_choice import is_worth_a_loop
 from lazyomics.io.chunks.memory import Memory
 from lazyomics.io.chunks.selection import Positions
 from lazyomics.io.chunks.source import RUN_BYTES, Source, Wanted
 from lazyomics.io.chunks.table import ChunkTable
-from lazyomics.kernels.compiled import compiler_is_up
 
 __all__ = ["Pieces", "read_pieces"]
 
 # Small pieces of unfiltered data closer than this are read together.
 _GAP_BYTES, _SMALL_BYTES, _WINDOW_BYTES = 4096, 1 << 16, 1 << 20
-
-# Parts for which a compiled loop is called, of a dataset for which the first process compiles it.
-WORTH_A_LOOP, LARGE_DATASET = 16, 64 << 20
-# Times as many and as large for numba to be loaded, if it is not yet: 0.3 s and 65 MB.
-COMPILER_WEIGHS = 8
 
 # More pieces than this, shorter than that, are copied by an index instead of one by one.
 _MANY, _SHORT = 8, 64
@@ -118,21 +112,14 @@ def read_pieces(source: Source, pieces: Pieces, out: np.ndarray[Any, Any]) -> No
         source.fetch(wanted.only(left), out, place)
 
 
-def _is_worth_a_loop(source: Source, parts: int) -> bool:
-    weight = 1 if compiler_is_up() else COMPILER_WEIGHS
-    known = source.known.fingerprint
-    size = math.prod(known.shape) * np.dtype(known.dtype).itemsize
-    is_large = parts >= WORTH_A_LOOP * weight and size >= LARGE_DATASET * weight
-    return source.file.is_local and is_large
-
-
 def _left_by_compiled_loop(
     source: Source, pieces: Pieces, wanted: Wanted, out: np.ndarray[Any, Any]
 ) -> Positions:
     """Read chunks of a local file, which are many; return those that this way cannot read."""
     every = np.arange(len(wanted.numbers))
     fingerprint, table = source.known.fingerprint, source.known.table
-    if fingerprint.kind != "chunked" or not _is_worth_a_loop(source, len(every)):
+    share = len(every) / (wanted.numbers[-1] - wanted.numbers[0] + 1) if len(every) else 0.0
+    if fingerprint.kind != "chunked" or not is_worth_a_loop(source, len(every), share):
         return every
     pipeline = pipeline_of(fingerprint)
     from lazyomics.io.chunks import compiled_runs
@@ -231,7 +218,8 @@ def _read_by_compiled_loop(
     out: np.ndarray[Any, Any],
 ) -> bool:
     """Read extents of a local file, which are many; whether that was possible."""
-    if not _is_worth_a_loop(source, len(position)):
+    between = position[-1] + length[-1] - position[0] if len(position) else 1
+    if not is_worth_a_loop(source, len(position), length.sum() / between):
         return False
     from lazyomics.io.chunks import compiled_runs
 

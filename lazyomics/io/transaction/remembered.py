@@ -26,9 +26,8 @@ class Remembered(Generic[T]):
     def add(self, item: T) -> None:
         """Remember an object."""
         if len(self._references) >= self._room:
-            living = {n: known for n, known in list(self._references.items()) if known() is not None}
-            self._references = living
-            self._room = 16 + 2 * len(living)
+            self._references = {id(known): weakref.ref(known) for known in self}
+            self._room = 16 + 2 * len(self._references)
         self._references[id(item)] = weakref.ref(item)
 
     def discard(self, item: T) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from lazyomics.io.chunks import ranges
+from lazyomics.io.chunks import loop_choice
 
 
 @pytest.fixture(scope="module", params=["many chunks in a call", "chunk by chunk"])
 def way_of_reading(request: pytest.FixtureRequest) -> Iterator[None]:
     """All that is said of reading holds for both ways, for any number of chunks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ranges, "LARGE_DATASET", 0)
-        patch.setattr(ranges, "WORTH_A_LOOP", 0 if "many" in request.param else 1 << 62)
+        patch.setattr(loop_choice, "LARGE_DATASET", 0)
+        patch.setattr(loop_choice, "PARTS_LIKE_LOADING", -1)
+        patch.setattr(loop_choice, "WORTH_A_LOOP", 0 if "many" in request.param else 1 << 62)
         yield

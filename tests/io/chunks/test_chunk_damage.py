@@ -185,7 +185,7 @@ def test_cut_file(tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.M
     path = tmp_path / "a.h5"
     make(path, **options)
     array = reopened(path)
-    monkeypatch.setattr("lazyomics.io.chunks.ranges.WORTH_A_LOOP", 1 << 62)
+    monkeypatch.setattr("lazyomics.io.chunks.loop_choice.WORTH_A_LOOP", 1 << 62)
     monkeypatch.setattr("lazyomics.io.chunks.files.RawFile._read", lambda self, view, position: 0)
     with pytest.raises(FileFormatError, match="cut short"):
         array.read(0, 5)
@@ -195,7 +195,7 @@ def test_missing_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     path = tmp_path / "a.h5"
     make(path, chunks=(CHUNK,), **hdf5plugin.Zstd())
     array = reopened(path)
-    monkeypatch.setattr("lazyomics.io.chunks.ranges.WORTH_A_LOOP", 1 << 62)
+    monkeypatch.setattr("lazyomics.io.chunks.loop_choice.WORTH_A_LOOP", 1 << 62)
     monkeypatch.setattr("lazyomics.io.chunks.codecs.native_decoder", lambda codec: None)
     monkeypatch.setattr("lazyomics.io.chunks.library._is_available", lambda code: False)
     text = r"a\.h5: element 'X/data'.*zstd.*pip install 'lazyomics\[codecs\]'"

@@ -173,7 +173,7 @@ def test_neighbours_are_read_together(array: StoredArray, monkeypatch: pytest.Mo
         calls.append(len(view))
         return original(self, view, position)
 
-    monkeypatch.setattr("lazyomics.io.chunks.ranges.WORTH_A_LOOP", 1 << 62)
+    monkeypatch.setattr("lazyomics.io.chunks.loop_choice.WORTH_A_LOOP", 1 << 62)
     monkeypatch.setattr(RawFile, "_read", counted)
     np.testing.assert_array_equal(array.read(0, 200_000), DATA)
     assert 1 <= len([n for n in calls if n > 64]) <= 5
@@ -191,8 +191,9 @@ def test_neighbours_are_read_together_by_the_compiled_loop(
         calls.append(extents)
         return original(descriptor, pipeline, extents, *places)
 
-    monkeypatch.setattr("lazyomics.io.chunks.ranges.WORTH_A_LOOP", 0)
-    monkeypatch.setattr("lazyomics.io.chunks.ranges.LARGE_DATASET", 0)
+    monkeypatch.setattr("lazyomics.io.chunks.loop_choice.WORTH_A_LOOP", 0)
+    monkeypatch.setattr("lazyomics.io.chunks.loop_choice.LARGE_DATASET", 0)
+    monkeypatch.setattr("lazyomics.io.chunks.loop_choice.PARTS_LIKE_LOADING", -1)
     monkeypatch.setattr(compiled_runs, "decode_runs", counted)
     np.testing.assert_array_equal(array.read(0, 200_000), DATA)
     assert len(calls) == 1

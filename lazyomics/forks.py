@@ -1,4 +1,4 @@
-"""Locks of other libraries that a thread may hold while ``os.fork`` is called in another one.
+"""Threads and locks of other libraries when ``os.fork`` is called beside working threads.
 
 The child has no such thread, and would wait for it for ever. Locks that guard what is complete at
 any time are made anew in the child; a fork waits for what is not: loops that are being compiled.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
 import dask.config
+import dask.threaded
 import dask.tokenize
 
 __all__: list[str] = []
@@ -43,6 +45,10 @@ def _after_fork_in_child() -> None:
     for lock in (dask.config.config_lock, dask.tokenize.tokenize_lock, *_locks_of_properties()):
         lock._at_fork_reinit()
     dask.tokenize._SEEN = {}  # what the other thread was just looking at
+    # It would wait for the threads of the parent for ever.
+    dask.threaded.default_pool = None
+    dask.threaded.pools.clear()
+    dask.threaded.pools_lock = threading.Lock()
 
 
 def _locks_of_properties() -> Iterator[Any]:

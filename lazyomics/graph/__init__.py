@@ -1,6 +1,5 @@
 """Lazy matrices and the few shapes of work on them; the only package that calls dask.array."""
 
-from lazyomics.graph import forking  # noqa: F401 (makes forked processes compute)
 from lazyomics.graph.execute import (
     compute,
     materialize,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import h5py
 
@@ -19,6 +19,7 @@ from lazyomics.io.remote.connection import find
 from lazyomics.io.remote.opened import open_remote
 from lazyomics.io.rewriting.unused import LEAST_GROWTH, warn_if_mostly_unused
 from lazyomics.io.transaction import Shared, saving, share
+from lazyomics.io.transaction.any_locking import Locking, is_mismatch, open_with_any_locking
 from lazyomics.io.transaction.inherited import closed_in_forks
 from lazyomics.io.transaction.interrupts import interrupts
 from lazyomics.io.transaction.locks import PAUSE
@@ -27,10 +28,8 @@ from lazyomics.io.transaction.superblock import SIGNATURE
 __all__ = ["checked_path", "open_for_reading", "open_for_saving"]
 
 SECONDS_TO_WAIT_FOR_A_WRITER = 2.0
-Locking = bool | Literal["best-effort"] | None
 # HDF5's default first, as other code in this process is likely to open the file with it.
 LOCKINGS: tuple[Locking, ...] = (None, False, True, "best-effort")
-_MISMATCH = "flag values don't match"
 
 
 def checked_path(
@@ -113,42 +112,23 @@ def open_for_reading(path: str | os.PathLike[str]) -> h5py.File:
     while True:
         shared = share(path)
         try:
-            if shared is not None:
-                return closed_in_forks(_opened(partial(_SharedFile, path, shared)))
-            if time.monotonic() > deadline:
-                opened = _opened(partial(h5py.File, path, "r"), (False, *LOCKINGS))
-                return closed_in_forks(opened)
-            # The program may be this one; if not, HDF5's own locks say so.
-            opened = _opened(partial(h5py.File, path, "r"), (None, True, "best-effort"))
-            return closed_in_forks(opened)
+            return closed_in_forks(_opened(path, shared, late=time.monotonic() > deadline))
         except BlockingIOError:
             if time.monotonic() > deadline + SECONDS_TO_WAIT_FOR_A_WRITER:
                 raise
             time.sleep(0.05)
         except OSError as error:
-            if _MISMATCH not in str(error) or time.monotonic() > deadline:
+            if not is_mismatch(error) or time.monotonic() > deadline:
                 raise _unreadable(path, error) from error
-            time.sleep(PAUSE)  # other threads open and close it, each with a setting of its own
+            time.sleep(PAUSE)
 
 
-def _opened(
-    attempt: Callable[..., h5py.File], lockings: tuple[Locking, ...] = LOCKINGS
-) -> h5py.File:
-    """Open with the first setting that HDF5 takes.
-
-    It refuses a second handle in one process whose locking differs from the first one's, which
-    may be that of other code.
-    """
-    first: OSError | None = None
-    for locking in lockings:
-        try:
-            return attempt(locking=locking)
-        except OSError as error:
-            first = first or error
-            if _MISMATCH not in str(error):
-                raise
-    assert first is not None
-    raise first
+def _opened(path: str | os.PathLike[str], shared: Shared | None, *, late: bool) -> h5py.File:
+    if shared is not None:
+        return open_with_any_locking(partial(_SharedFile, path, shared), LOCKINGS)
+    # The program that writes may be this one; if not, HDF5's own locks say so.
+    lockings = (False, *LOCKINGS) if late else (None, True, "best-effort")
+    return open_with_any_locking(partial(h5py.File, path, "r"), lockings)
 
 
 @contextmanager

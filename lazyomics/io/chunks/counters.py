@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -87,3 +88,12 @@ def record(path: str, name: str, *, chunks: int, bytes_read: int, bytes_decoded:
         for counter in _active:
             counter.add(chunks, bytes_read, bytes_decoded)
             counter.by_dataset[path, name].add(chunks, bytes_read, bytes_decoded)
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -6,7 +6,8 @@ import importlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import h5py
 
@@ -16,13 +17,13 @@ from lazyomics.io.chunks.pipeline import FILTER_NAMES
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.remote.opened import open_remote
 from lazyomics.io.transaction import share
+from lazyomics.io.transaction.any_locking import Locking, is_mismatch, open_with_any_locking
 from lazyomics.io.transaction.inherited import closed_in_forks
 from lazyomics.io.transaction.locks import PAUSE
 
 __all__ = ["open_readonly", "open_steady", "require_filters"]
 
-_LOCKING: tuple[bool | Literal["best-effort"] | None, ...]
-_LOCKING = (False, None, True, "best-effort")
+_LOCKINGS: tuple[Locking, ...] = (False, None, True, "best-effort")
 _SECONDS_OF_OTHERS = 2.0
 
 
@@ -48,29 +49,21 @@ def open_steady(path: str) -> Iterator[tuple[h5py.File, bool]]:
 
 @contextmanager
 def open_readonly(path: str) -> Iterator[h5py.File]:
-    """Open a file with h5py for a moment, also while others hold it open.
-
-    HDF5 refuses a second handle in one process whose locking differs from the first one's, so
-    the other settings are tried where the first does not match.
-    """
+    """Open a file with h5py for a moment, also while others hold it open."""
     with open_steady(path) as (file, _):
         yield file
 
 
 def _open(path: str) -> h5py.File:
     deadline = time.monotonic() + _SECONDS_OF_OTHERS
+    attempt = partial(h5py.File, path, "r")
     while True:
-        first: OSError | None = None
-        for locking in _LOCKING:
-            try:
-                return closed_in_forks(h5py.File(path, "r", locking=locking))
-            except OSError as error:
-                first = first or error
-                if "locking" not in str(error):
-                    raise first from error
-        if time.monotonic() > deadline and first is not None:
-            raise first
-        time.sleep(PAUSE)  # other threads open and close it, each with a setting of its own
+        try:
+            return closed_in_forks(open_with_any_locking(attempt, _LOCKINGS))
+        except OSError as error:
+            if not is_mismatch(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE)
 
 
 def require_filters(path: str, name: str, fingerprint: Fingerprint) -> None:

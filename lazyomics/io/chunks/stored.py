@@ -131,79 +131,6 @@ class StoredArray:
             return 0
         return self.chunk_rows * math.prod(self.shape[1:]) * np.dtype(self.dtype).itemsize
 
-    def chunks_for(self, starts: npt.ArrayLike, stops: npt.ArrayLike) -> int:
-        """Chunks that `read_ranges` would decode; reads nothing.
-
-        Parameters
-        ----------
-        starts, stops
-            (n,), int64: ranges of a one-dimensional array.
-        """
-        low, high = self._ranges(starts, stops)
-        return len(Pieces.of(low, high, Grid.of(self.fingerprint).chunk[0]).numbers)
-
-    def cost(self, starts: npt.ArrayLike, stops: npt.ArrayLike) -> tuple[int, int]:
-        """Chunks that `read_ranges` would decode, and stored bytes; reads only their positions.
-
-        Parameters
-        ----------
-        starts, stops
-            (n,), int64: ranges of a one-dimensional array.
-        """
-        low, high = self._ranges(starts, stops)
-        numbers = Pieces.of(low, high, Grid.of(self.fingerprint).chunk[0]).numbers
-        return self._stored(numbers, int((high - low).sum()))
-
-    def extents(
-        self, starts: npt.ArrayLike, stops: npt.ArrayLike
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Positions and lengths in the file of what `read_ranges` would read there.
-
-        Parameters
-        ----------
-        starts, stops
-            (n,), int64: ranges of a one-dimensional array.
-        """
-        low, high = self._ranges(starts, stops)
-        if self.fingerprint.kind == "contiguous":
-            itemsize = np.dtype(self.dtype).itemsize
-            first = self.fingerprint.offset or 0
-            return first + low * itemsize, (high - low) * itemsize
-        if self.fingerprint.kind == "other":
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        pieces = Pieces.of(low, high, Grid.of(self.fingerprint).chunk[0])
-        with open_raw(self.path) as file:
-            table = known(file, self.name, self.fingerprint, self.opened_ns).table
-        rows = table.rows(pieces.numbers)
-        rows = rows[rows >= 0]
-        return table.offset[rows], table.size[rows]
-
-    def cost_2d(self, rows: Selection, cols: Selection | None = None) -> tuple[int, int]:
-        """Chunks that `read_2d` would decode, and stored bytes; reads only their positions."""
-        picks = [selector(rows, self.shape[0]), *(slice(0, n) for n in self.shape[1:])]
-        if cols is not None:
-            picks[1] = selector(cols, self.shape[1])
-        if self.fingerprint.kind == "contiguous":
-            plan = RowRanges.of(self.shape, picks[0], None if cols is None else picks[1])
-            starts = plan.starts
-            page = Grid.of(self.fingerprint).chunk[0]
-            hit = Pieces.of(starts, starts + plan.span, page).numbers
-            return self._stored(hit, len(starts) * plan.span)
-        grid = Grid.of(self.fingerprint)
-        axes = [Axis.of(pick, c) for pick, c in zip(picks, grid.chunk, strict=True)]
-        coordinates = np.meshgrid(*(axis.chunks for axis in axes), indexing="ij")
-        numbers = np.ravel_multi_index(tuple(coordinates), grid.counts).reshape(-1)
-        return self._stored(numbers, math.prod(axis.length for axis in axes))
-
-    def _stored(self, numbers: npt.NDArray[np.int64], elements: int) -> tuple[int, int]:
-        """How many chunks these are, and their stored bytes (unfiltered ones are read in part)."""
-        if self.fingerprint.kind != "chunked" or not self.fingerprint.filters:
-            return len(numbers), elements * np.dtype(self.dtype).itemsize
-        with open_raw(self.path) as file:
-            table = known(file, self.name, self.fingerprint, self.opened_ns).table
-        rows = table.rows(numbers)
-        return len(numbers), int(table.size[rows[rows >= 0]].sum())
-
     def read(self, start: int, stop: int) -> Array:
         """One range of a one-dimensional array.
 
@@ -235,7 +162,7 @@ class StoredArray:
         Each chunk that is hit is read and decoded once; chunks that follow each other on disk are
         read together. Peak memory: the result, about 1 MiB of stored chunks, one decoded chunk.
         """
-        low, high = self._ranges(starts, stops)
+        low, high = self.checked_ranges(starts, stops)
         return self._read_flat(low, high)
 
     def read_rows(self, start: int, stop: int) -> Array:
@@ -319,9 +246,16 @@ class StoredArray:
             out[a : a + step] = window[:, plan.picked]
         return out
 
-    def _ranges(
+    def checked_ranges(
         self, starts: npt.ArrayLike, stops: npt.ArrayLike
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Ranges of a one-dimensional array as int64, shape (n,).
+
+        Raises
+        ------
+        ValueError, IndexError
+            If they are none, or not inside the array.
+        """
         if self.ndim != 1:
             raise ValueError(f"{self.name}: ranges need one axis, found shape {self.shape}")
         low, high = np.asarray(starts, np.int64), np.asarray(stops, np.int64)

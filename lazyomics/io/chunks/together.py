@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
+from lazyomics.io.chunks.costs import extents_of_ranges
 from lazyomics.io.chunks.stored import StoredArray
 from lazyomics.io.remote.address import RemotePath
 
@@ -28,4 +29,4 @@ def read_together(
         return nullcontext()
     from lazyomics.io.remote.batch import fetched_together
 
-    return fetched_together(path, [array.extents(starts, stops) for array in arrays])
+    return fetched_together(path, [extents_of_ranges(array, starts, stops) for array in arrays])

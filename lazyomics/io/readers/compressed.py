@@ -15,6 +15,7 @@ from lazyomics.errors import FileFormatError
 from lazyomics.graph.plan import bounds_by_bytes
 from lazyomics.graph.selection import Selector, compose, is_whole, length
 from lazyomics.io.chunks import StoredArray
+from lazyomics.io.chunks.costs import cost_of_ranges
 from lazyomics.io.chunks.together import read_together
 from lazyomics.io.readers.line_pointers import line_pointers
 from lazyomics.io.readers.line_ranges import LineRanges
@@ -104,7 +105,9 @@ class CompressedReader:
     def cost(self, lines: Selector, cols: Selector) -> tuple[int, int]:
         """Chunks and stored bytes of data and indices of these lines, at most."""
         ranges = LineRanges.of(line_pointers(self), lines)
-        parts = [part.cost(ranges.starts, ranges.stops) for part in (self.data, self.indices)]
+        parts = [
+            cost_of_ranges(part, ranges.starts, ranges.stops) for part in (self.data, self.indices)
+        ]
         return sum(c for c, _ in parts), sum(b for _, b in parts)
 
     def _lines(self, lines: Selector, inside: Selector) -> tuple[Any, Any, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from lazyomics.graph.selection import Selector, is_whole
 from lazyomics.io.chunks import StoredArray
+from lazyomics.io.chunks.costs import cost_of_box
 
 __all__ = ["DenseReader"]
 
@@ -51,4 +52,4 @@ class DenseReader:
 
     def cost(self, lines: Selector, cols: Selector) -> tuple[int, int]:
         """Chunks and stored bytes that reading these rows and columns touches."""
-        return self.values.cost_2d(lines, None if is_whole(cols, self.shape[1]) else cols)
+        return cost_of_box(self.values, lines, None if is_whole(cols, self.shape[1]) else cols)

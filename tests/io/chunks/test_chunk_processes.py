@@ -16,6 +16,7 @@ import pytest
 
 from lazyomics.io.chunks import StoredArray, count_reads
 from lazyomics.io.chunks import cache as cache_module
+from lazyomics.io.chunks.costs import cost_of_ranges
 
 DATA = np.random.default_rng(0).poisson(2, 200_000).astype(np.float32)
 
@@ -159,7 +160,7 @@ def test_counters(array: StoredArray) -> None:
         pass
     array.read(0, 1)
     assert counter.chunks == 0
-    assert array.chunks_for([0, 9000], [6001, 9001]) == 4
+    assert cost_of_ranges(array, [0, 9000], [6001, 9001])[0] == 4
 
 
 def test_neighbours_are_read_together(array: StoredArray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ import numpy as np
 import scipy.sparse as sp
 
 import lazyomics as lo
+from tests.open_files import open_files
 
 _CODE = (os.path.dirname(lo.__file__) + os.sep, contextlib.__file__)
 _HANDLES_SIGNALS = {"RESUME", "CALL", "CALL_KW", "CALL_FUNCTION_EX", "JUMP_BACKWARD"}
@@ -114,7 +115,7 @@ def interrupt_everywhere(
     while True:
         kept = None
         adata = lo.read_h5ad(path)
-        open_before = _open_files()
+        open_before = open_files(folder)
         with Interrupter(place) as interrupter:
             try:
                 work(adata, path, place)
@@ -126,8 +127,8 @@ def interrupt_everywhere(
         problems += _problems(folder)
         kept = None
         gc.collect()
-        if len(_open_files()) > len(open_before):
-            problems.append(f"left open {sorted(_open_files() - open_before)}")
+        if left_open := open_files(folder) - open_before:
+            problems.append(f"left open {sorted(left_open)}")
         wrong += [f"{place}, {interrupter.where}: {problem}" for problem in problems]
         place += every
 
@@ -152,15 +153,6 @@ def _problems(folder: Path) -> list[str]:
         except BlockingIOError as error:
             problems.append(str(error))
     return problems
-
-
-def _open_files() -> set[str]:
-    """What is open now, by number and name."""
-    found = set()
-    for number in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            found.add(f"{number}: " + os.readlink(f"/proc/self/fd/{number}"))
-    return found
 
 
 def main() -> None:

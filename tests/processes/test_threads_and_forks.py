@@ -18,6 +18,7 @@ import scipy.sparse as sp
 import lazyomics as lo
 from lazyomics.io import files
 from lazyomics.io.transaction.any_locking import is_mismatch
+from tests.open_files import OPEN, open_files
 
 ROOT = Path(lo.__file__).parent.parent
 SECONDS = 60
@@ -164,12 +165,12 @@ def test_objects_pickle_by_path(path, tmp_path) -> None:
     assert list(map(float, ran.stdout.split())) == pytest.approx(expected)
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts handles in /proc")
+@pytest.mark.skipif(not OPEN.exists(), reason="counts handles in /proc")
 def test_handles_do_not_leak(path) -> None:
     def held() -> tuple[int, int]:
         with open("/proc/self/maps") as maps:
             mapped = sum(path.name in line for line in maps)
-        return len(os.listdir("/proc/self/fd")), mapped
+        return len(open_files(path.parent)), mapped
 
     def work(times: int) -> None:
         for _ in range(times):

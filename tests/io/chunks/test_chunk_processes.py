@@ -17,6 +17,7 @@ import pytest
 from lazyomics.io.chunks import StoredArray, count_reads
 from lazyomics.io.chunks import cache as cache_module
 from lazyomics.io.chunks.costs import cost_of_ranges
+from tests.open_files import OPEN, open_files
 
 DATA = np.random.default_rng(0).poisson(2, 200_000).astype(np.float32)
 
@@ -97,9 +98,10 @@ def test_spawned_processes(array: StoredArray) -> None:
     assert sum(sums) == DATA.sum()
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to count descriptors")
+@pytest.mark.skipif(not OPEN.exists(), reason="needs /proc to see open files")
 def test_no_descriptor_leaks(array: StoredArray, tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    cache_module.forget_all()
+    before = open_files(tmp_path)
     for k in range(1000):
         array.read(k, k + 5)
         if k % 50 == 0:
@@ -109,7 +111,8 @@ def test_no_descriptor_leaks(array: StoredArray, tmp_path: Path) -> None:
                 StoredArray(
                     str(tmp_path / "none.h5"), "X/data", array.shape, array.dtype, array.fingerprint
                 ).read(0, 1)
-    assert len(os.listdir("/proc/self/fd")) == before
+    cache_module.forget_all()
+    assert open_files(tmp_path) == before == set()
 
 
 def test_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,53 +1,24 @@
-"""C functions by address, to be called from compiled loops."""
+"""C functions by address, to be called from loops that are machine code."""
 
 from __future__ import annotations
 
 import ctypes
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numba
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
-
 from lazyomics.io.chunks.codecs import DEFLATE, LZF, ZSTD
 from lazyomics.io.chunks.native import CState, find_function
 
-__all__ = ["DecoderCall", "call", "decoder_call", "system_calls"]
+__all__ = ["DecoderCall", "decoder_call", "system_calls"]
 
 _ADDRESS, _SIZE = ctypes.c_void_p, ctypes.c_size_t
 
 
-def _call(typing: Any, function: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any) -> Any:
-    """Call a C function with up to six words, only from a compiled loop.
-
-    All are passed in registers, so a function that takes fewer does not see the others.
-    """
-    word = types.int64
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = ir.FunctionType(ir.IntType(64), [ir.IntType(64)] * 6)
-        return builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
-
-    return word(word, word, word, word, word, word, word), generate
-
-
-#: ``call(function, a, b, c, d, e, f)``: what the function returns, as a word.
-call: Any = intrinsic(_call)
-
-
 @cache
 def system_calls() -> tuple[int, int] | None:
-    """Addresses of ``pread`` and ``memcpy``, or None where they cannot be called like this."""
-    if os.name != "posix" or sys.maxsize < 1 << 32 or sys.byteorder != "little":
-        return None
-    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]  # the loops run as Python
-        return None
+    """Addresses of ``pread`` and ``memcpy``, or None where there are none."""
     library = ctypes.CDLL(None)
     names = "pread64" if hasattr(library, "pread64") else "pread", "memcpy"
     try:
@@ -59,7 +30,7 @@ def system_calls() -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class DecoderCall:
-    """A decoder as a compiled loop calls it.
+    """A decoder as a loop calls it.
 
     Parameters
     ----------
@@ -78,7 +49,7 @@ class DecoderCall:
 
 @cache
 def decoder_call(filter_id: int) -> DecoderCall | None:
-    """The decoder of a filter, or None where there is none for compiled loops."""
+    """The decoder of a filter, or None where there is none for loops."""
     if filter_id == LZF:
         run = find_function("lzf", "lzf_decompress", ctypes.c_uint)
         return None if run is None else DecoderCall(LZF, _address(run), lambda: None)

@@ -1,4 +1,4 @@
-"""Whether parts of a file are so many that a compiled loop, which is loaded for it, reads them."""
+"""Whether parts of a file are so many that they are read in one call."""
 
 from __future__ import annotations
 
@@ -6,38 +6,20 @@ import math
 
 import numpy as np
 
+from lazyomics.io.chunks.c_loops import c_loops_are_up
 from lazyomics.io.chunks.source import Source
-from lazyomics.kernels.compiled import compiler_is_up
 
 __all__ = ["is_worth_a_loop"]
 
-# Parts for which a compiled loop is called, of a dataset for which the first process compiles it.
+# A call saves some 40 µs for each part. The first one of a process takes 0.04 s more: for a dataset
+# of which some hundred parts may be read.
 WORTH_A_LOOP, LARGE_DATASET = 16, 64 << 20
-# Times as many and as large for numba to be loaded, if it is not yet: 0.35 s and 65 MB.
-COMPILER_WEIGHS = 8
-# Less of what lies between the first and the last part is a selection, not a pass over the file.
-_SHARE_OF_A_PASS = 0.5
-# The loop saves some 40 µs for each part: as many as took the time that loading it takes.
-PARTS_LIKE_LOADING = 8192
-
-_one_by_one = 0
 
 
-def is_worth_a_loop(source: Source, parts: int, share: float) -> bool:
-    """Choose for one read of ``parts``, which are a ``share`` of what lies between them.
-
-    A pass over a large dataset loads the loop at once. How many reads a selection consists of is
-    not known here: the loop is loaded when they have cost as much as loading it would have.
-    """
-    global _one_by_one
-    is_up = compiler_is_up()
-    weight = 1 if is_up else COMPILER_WEIGHS
+def is_worth_a_loop(source: Source, parts: int) -> bool:
+    """Choose for one read of ``parts``."""
+    if not source.file.is_local or parts < WORTH_A_LOOP:
+        return False
     known = source.known.fingerprint
     size = math.prod(known.shape) * np.dtype(known.dtype).itemsize
-    is_large = parts >= WORTH_A_LOOP * weight and size >= LARGE_DATASET * weight
-    if not source.file.is_local or not is_large:
-        return False
-    if is_up or share >= _SHARE_OF_A_PASS:
-        return True
-    _one_by_one += parts  # by several threads at once: it need not be exact
-    return _one_by_one > PARTS_LIKE_LOADING
+    return c_loops_are_up() or size >= LARGE_DATASET

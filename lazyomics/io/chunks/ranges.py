@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lazyomics.io.chunks import in_one_call
 from lazyomics.io.chunks.decoding import runs
 from lazyomics.io.chunks.layout import pipeline_of
 from lazyomics.io.chunks.loop_choice import is_worth_a_loop
@@ -102,7 +103,7 @@ def read_pieces(source: Source, pieces: Pieces, out: np.ndarray[Any, Any]) -> No
         return
 
     wanted = _wanted(source, pieces, out.itemsize)
-    left = _left_by_compiled_loop(source, pieces, wanted, out)
+    left = _left_by_one_call(source, pieces, wanted, out)
 
     def place(k: int, values: np.ndarray[Any, Any]) -> None:
         part = slice(int(pieces.first[left[k]]), int(pieces.first[left[k] + 1]))
@@ -112,19 +113,16 @@ def read_pieces(source: Source, pieces: Pieces, out: np.ndarray[Any, Any]) -> No
         source.fetch(wanted.only(left), out, place)
 
 
-def _left_by_compiled_loop(
+def _left_by_one_call(
     source: Source, pieces: Pieces, wanted: Wanted, out: np.ndarray[Any, Any]
 ) -> Positions:
     """Read chunks of a local file, which are many; return those that this way cannot read."""
     every = np.arange(len(wanted.numbers))
     fingerprint, table = source.known.fingerprint, source.known.table
-    share = len(every) / (wanted.numbers[-1] - wanted.numbers[0] + 1) if len(every) else 0.0
-    if fingerprint.kind != "chunked" or not is_worth_a_loop(source, len(every), share):
+    if fingerprint.kind != "chunked" or not is_worth_a_loop(source, len(every)):
         return every
     pipeline = pipeline_of(fingerprint)
-    from lazyomics.io.chunks import compiled_runs
-
-    if not compiled_runs.is_supported(pipeline):
+    if not in_one_call.is_supported(pipeline):
         return every
     rows = table.rows(wanted.numbers)
     here = np.flatnonzero(rows >= 0)
@@ -132,13 +130,13 @@ def _left_by_compiled_loop(
     here = here[np.argsort(table.offset[rows[here]], kind="stable")]
     offset, size = table.offset[rows[here]], table.size[rows[here]]
     source.locate(offset, size)
-    extents = compiled_runs.Extents(np.array(runs(offset, size, RUN_BYTES)), offset, size)
+    extents = in_one_call.Extents(np.array(runs(offset, size, RUN_BYTES)), offset, size)
     # what is decoded in place needs no copies, unless other ranges want it, too
     direct = np.where(wanted.shared[here], -1, wanted.targets[here])
     first, last = pieces.first[:-1][here], pieces.first[1:][here]
-    places = (p * out.itemsize for p in (pieces.source, pieces.length, pieces.target))
-    copies = compiled_runs.Copies(direct, first, np.where(direct < 0, last, first), *places)
-    done = compiled_runs.decode_runs(source.file.descriptor, pipeline, extents, copies, out)
+    places = np.stack((pieces.target, pieces.source, pieces.length), axis=1) * out.itemsize
+    copies = in_one_call.Copies(direct, first, np.where(direct < 0, last, first), places)
+    done = in_one_call.decode_runs(source.file.descriptor, pipeline, extents, copies, out)
     source.file.total += int(size[done].sum())
     every[here[done]] = -1
     return every[every >= 0]
@@ -187,7 +185,7 @@ def _read_extents(
     length = np.add.reduceat(length, head) if len(head) else length
     position, target = position[head], target[head]
     bounds = _windows(position, length, out.itemsize)
-    if _read_by_compiled_loop(source, bounds, position, length, target, out):
+    if _read_in_one_call(source, bounds, position, length, target, out):
         return
     view = Memory(out).view
     heads = np.array(bounds[:-1], np.int64)
@@ -209,7 +207,7 @@ def _read_extents(
         )
 
 
-def _read_by_compiled_loop(
+def _read_in_one_call(
     source: Source,
     bounds: list[int],
     position: Positions,
@@ -218,13 +216,10 @@ def _read_by_compiled_loop(
     out: np.ndarray[Any, Any],
 ) -> bool:
     """Read extents of a local file, which are many; whether that was possible."""
-    between = position[-1] + length[-1] - position[0] if len(position) else 1
-    if not is_worth_a_loop(source, len(position), length.sum() / between):
+    if not is_worth_a_loop(source, len(position)):
         return False
-    from lazyomics.io.chunks import compiled_runs
-
-    extents = compiled_runs.Extents(np.array(bounds), position, length)
-    if not compiled_runs.is_supported(None) or not compiled_runs.read_extents(
+    extents = in_one_call.Extents(np.array(bounds), position, length)
+    if not in_one_call.is_supported(None) or not in_one_call.read_extents(
         source.file.descriptor, extents, target, out
     ):
         return False

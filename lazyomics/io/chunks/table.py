@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from array import array
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,9 +121,7 @@ class ChunkTable:
                 expected="fewer than 2**62 chunks",
                 found=f"shape {fingerprint.shape} in chunks of {grid.chunk}",
             )
-        listed: list[tuple[Any, ...]] = []
-        dataset.id.chunk_iter(lambda chunk: listed.append(tuple(chunk)))
-        columns = _columns(listed, len(counts))
+        columns = _listed(dataset, len(counts))
         where = columns[: len(counts)] // np.array(grid.chunk, np.int64)[:, None]
         limits = np.array(counts, np.int64)[:, None]
         aligned = columns[: len(counts)] == where * np.array(grid.chunk, np.int64)[:, None]
@@ -159,12 +158,18 @@ def spread(count: int) -> Positions:
     return np.unique(np.linspace(0, count - 1, _SAMPLES).astype(np.int64))
 
 
-def _columns(listed: list[tuple[Any, ...]], axes: int) -> Positions:
-    """Chunk coordinates, filter mask, position and size as rows of one array."""
-    flat = [(*start, mask, offset, size) for start, mask, offset, size in listed]
-    try:
-        columns = np.array(flat, np.int64)
-    except OverflowError:  # a damaged position, beyond any file: keep it so
-        most = np.iinfo(np.int64).max // 2
-        columns = np.array([[min(n, most) for n in chunk] for chunk in flat], np.int64)
-    return columns.reshape(len(flat), axes + 3).T
+def _listed(dataset: h5py.Dataset, axes: int) -> Positions:
+    """Chunk coordinates, filter mask, position and size as rows of one array.
+
+    The numbers are kept outside of Python's objects: ten thousand tuples make its garbage collector
+    look through all that was ever imported, which takes longer than the listing.
+    """
+    words = array("Q")
+
+    def note(chunk: Any) -> None:
+        words.extend((*chunk.chunk_offset, chunk.filter_mask, chunk.byte_offset, chunk.size))
+
+    dataset.id.chunk_iter(note)
+    most = np.iinfo(np.int64).max // 2  # a damaged position, beyond any file: it stays beyond
+    table = np.minimum(np.array(words, np.uint64), most).astype(np.int64)
+    return table.reshape(-1, axes + 3).T

@@ -12,6 +12,5 @@ def way_of_reading(request: pytest.FixtureRequest) -> Iterator[None]:
     """All that is said of reading holds for both ways, for any number of chunks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop_choice, "LARGE_DATASET", 0)
-        patch.setattr(loop_choice, "PARTS_LIKE_LOADING", -1)
         patch.setattr(loop_choice, "WORTH_A_LOOP", 0 if "many" in request.param else 1 << 62)
         yield

@@ -183,13 +183,13 @@ def test_neighbours_are_read_together(array: StoredArray, monkeypatch: pytest.Mo
     assert 1 <= len([n for n in calls if n > 64]) <= 5
 
 
-def test_neighbours_are_read_together_by_the_compiled_loop(
+def test_neighbours_are_read_together_in_one_call(
     array: StoredArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lazyomics.io.chunks import compiled_runs
+    from lazyomics.io.chunks import in_one_call
 
-    calls: list[compiled_runs.Extents] = []
-    original = compiled_runs.decode_runs
+    calls: list[in_one_call.Extents] = []
+    original = in_one_call.decode_runs
 
     def counted(descriptor: int, pipeline: Any, extents: Any, *places: Any) -> Any:
         calls.append(extents)
@@ -197,8 +197,7 @@ def test_neighbours_are_read_together_by_the_compiled_loop(
 
     monkeypatch.setattr("lazyomics.io.chunks.loop_choice.WORTH_A_LOOP", 0)
     monkeypatch.setattr("lazyomics.io.chunks.loop_choice.LARGE_DATASET", 0)
-    monkeypatch.setattr("lazyomics.io.chunks.loop_choice.PARTS_LIKE_LOADING", -1)
-    monkeypatch.setattr(compiled_runs, "decode_runs", counted)
+    monkeypatch.setattr(in_one_call, "decode_runs", counted)
     np.testing.assert_array_equal(array.read(0, 200_000), DATA)
     assert len(calls) == 1
     assert 1 <= len(calls[0].runs) <= 5

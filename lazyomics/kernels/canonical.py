@@ -34,13 +34,18 @@ def index_state(indices: NDArray[Any], indptr: NDArray[Any], size: int) -> str:
     """
     if len(indices) == 0:
         return "canonical"
-    if int(indices.min()) < 0 or int(indices.max()) >= size:
-        return "outside"
     rising = indices[1:] > indices[:-1]
     starts = indptr[1:-1]
     starts = starts[(starts > 0) & (starts < len(indices))]
     rising[starts - 1] = True  # a new line may start anywhere
-    return "canonical" if bool(rising.all()) else "unsorted"
+    is_canonical = bool(rising.all())
+    lowest = highest = indices
+    if is_canonical:  # the ends of lines are their extremes
+        lowest = indices[np.append(0, starts)]
+        highest = indices[np.append(starts, len(indices)) - 1]
+    if int(lowest.min()) < 0 or int(highest.max()) >= size:
+        return "outside"
+    return "canonical" if is_canonical else "unsorted"
 
 
 def checked_lines(
@@ -118,6 +123,8 @@ def positions_of(indices: NDArray[Any], columns: NDArray[np.int64], size: int) -
     if len(columns) == 0 or len(indices) == 0:
         return np.empty(0, np.int64)
     low, high = int(columns[0]), int(columns[-1])
+    if low == high:
+        return np.flatnonzero(indices == low)
     wanted = np.zeros(size, bool)
     wanted[columns] = True
     if high - low < size // NARROW:  # comparing is several times faster than looking up

@@ -33,12 +33,16 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, default=Path("fuzz_failures"))
     parser.add_argument("--every", type=int, default=1000, help="inputs between reports")
     parser.add_argument("--data", type=Path, help="folder with real files to change, too")
+    parser.add_argument("--as-large", action="store_true", help="read as large files are read")
     parser.add_argument("--folder", type=Path, help="for inputs, in memory where that is possible")
     options = parser.parse_args()
     # Ends like Ctrl-C does: no process and no file is left
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    from lazyomics.io.chunks import loop_choice
     from tests.fuzz.campaign import Campaign
 
+    if options.as_large:  # the processes that read are forked
+        loop_choice.WORTH_A_LOOP = loop_choice.LARGE_DATASET = 0
     shared = Path("/dev/shm")
     parent = options.folder or (shared if shared.is_dir() else None)
     with tempfile.TemporaryDirectory(dir=parent) as folder:

@@ -183,7 +183,7 @@ def _make() -> CLoops:
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     text = "".join((_RUN_CALLS, _COPY_PIECES, *map(_unshuffle, _SHUFFLED_WIDTHS)))
-    target = binding.Target.from_default_triple().create_target_machine(opt=2)
+    target = binding.Target.from_triple(binding.get_process_triple()).create_target_machine(opt=2)
     engine = binding.create_mcjit_compiler(binding.parse_assembly(text), target)
     engine.finalize_object()
     word = ctypes.c_int64

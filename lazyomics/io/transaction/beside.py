@@ -17,7 +17,7 @@ from dask.utils import format_bytes
 from lazyomics.io.transaction import disk
 from lazyomics.io.transaction.file_object import FileObject, raise_failures
 from lazyomics.io.transaction.inherited import close_locked, closed_in_forks
-from lazyomics.io.transaction.interrupts import Interrupts, interrupts
+from lazyomics.io.transaction.interrupts import interrupts
 from lazyomics.io.transaction.lineage import forget
 from lazyomics.io.transaction.locks import lock_exclusive
 
@@ -93,10 +93,10 @@ def beside(path: str, *, replace: bool, user_block: bytes = b"") -> Iterator[h5p
         if opened is not None:
             opened.fail(error)
 
-    with interrupts(tell, held=False) as handler:
+    with interrupts(tell):
         try:
             opened = Beside(temporary, user_block)
-            yield from _filled(opened, handler)
+            yield from _filled(opened)
             if replace:
                 opened.finish()
                 opened.close()  # Windows renames no open files
@@ -106,25 +106,22 @@ def beside(path: str, *, replace: bool, user_block: bytes = b"") -> Iterator[h5p
                 raise why_not_written(error, path, opened.written, opened.size) from error
             raise
         finally:
-            handler.held = True
             if opened is not None:
                 opened.close()
                 disk.remove(temporary)
 
 
-def _filled(opened: Beside, handler: Interrupts) -> Iterator[h5py.File]:
+def _filled(opened: Beside) -> Iterator[h5py.File]:
     """Let the caller write the file; HDF5 is done with it at the end."""
     file = closed_in_forks(h5py.File(opened, "w", userblock_size=len(opened.user_block)))
     try:
         yield file
         raise_failures()
     except BaseException as error:
-        handler.held = True
         opened.fail(error)
         with suppress(Exception):  # what HDF5 says to dropped bytes is of no interest
             file.close()
         raise opened.error or error from None
-    handler.held = True
     file.close()
     if opened.error is not None:
         raise opened.error

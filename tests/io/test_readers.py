@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
+from lazyomics.errors import FileFormatError
 from lazyomics.graph import from_source, materialize
 from lazyomics.io.chunks import count_reads
 from lazyomics.io.readers import reader_of
@@ -110,3 +111,19 @@ def test_pointers_of_another_state_of_the_file(tmp_path) -> None:
         file["X/indptr"][...] = [0, 5, 3]
     with pytest.raises(lo.errors.FileFormatError, match="never decrease"):
         lo.read_h5ad(path).X.compute()
+
+
+@pytest.mark.parametrize("layout", ["csr", "array"])
+def test_numbers_of_a_type_that_numpy_does_not_have(tmp_path, layout) -> None:
+    path = tmp_path / "a.h5ad"
+    lo.AnnData(sp.eye(3, format="csr") if layout == "csr" else np.eye(3)).write_h5ad(path)
+    kind = h5py.h5t.IEEE_F64LE.copy()
+    kind.set_ebias(100_000)
+    name = "X/data" if layout == "csr" else "X"
+    with h5py.File(path, "r+") as file:
+        shape, attributes = file[name].shape, dict(file[name].attrs)
+        del file[name]
+        h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create_simple(shape))
+        file[name].attrs.update(attributes)
+    with pytest.raises(FileFormatError, match=r"a\.h5ad: element '/?X.*precision"):
+        lo.read_h5ad(path).to_memory()

@@ -95,7 +95,7 @@ def read_pieces(source: Source, pieces: Pieces, out: np.ndarray[Any, Any]) -> No
 
     Notes
     -----
-    Peak memory: the output, one run of stored chunks (about 1 MiB), one decoded chunk, and 24
+    Peak memory: the output, one run of stored chunks (about 1 MiB), one decoded chunk, and 48
     bytes for each piece.
     """
     if source.is_plain:
@@ -134,7 +134,8 @@ def _left_by_one_call(
     # what is decoded in place needs no copies, unless other ranges want it, too
     direct = np.where(wanted.shared[here], -1, wanted.targets[here])
     first, last = pieces.first[:-1][here], pieces.first[1:][here]
-    places = np.stack((pieces.target, pieces.source, pieces.length), axis=1) * out.itemsize
+    places = np.stack((pieces.target, pieces.source, pieces.length), axis=1)
+    places *= out.itemsize
     copies = in_one_call.Copies(direct, first, np.where(direct < 0, last, first), places)
     done = in_one_call.decode_runs(source.file.descriptor, pipeline, extents, copies, out)
     source.file.total += int(size[done].sum())

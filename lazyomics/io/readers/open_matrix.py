@@ -14,12 +14,14 @@ from lazyomics.io.encodings import (
     location,
     sparse_info,
 )
+from lazyomics.io.encodings.damage import guarded
 from lazyomics.io.readers.compressed import CompressedReader
 from lazyomics.io.readers.dense import DenseReader
 
 __all__ = ["reader_of"]
 
 
+@guarded
 def reader_of(obj: h5py.Group | h5py.Dataset) -> DenseReader | CompressedReader:
     """Return the reader of an open matrix. Reads only metadata.
 

@@ -10,6 +10,7 @@ it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,11 +19,10 @@ from numpy.typing import NDArray
 from lazyomics.io.chunks.c_calls import DecoderCall, decoder_call, system_calls
 from lazyomics.io.chunks.c_loops import WORDS, CLoops, c_loops
 from lazyomics.io.chunks.codecs import DEFLATE, LZF
-from lazyomics.io.chunks.memory import Memory
 from lazyomics.io.chunks.pipeline import SHUFFLE, Pipeline
 from lazyomics.io.chunks.selection import Positions
 
-__all__ = ["Copies", "Extents", "decode_runs", "is_supported", "read_extents"]
+__all__ = ["Copies", "Extents", "Plan", "decode_runs", "is_possible", "plan_of", "read_extents"]
 
 _FEWEST_SHUFFLED = 16  # elements that the loop takes at once
 
@@ -47,17 +47,8 @@ class Extents(NamedTuple):
         """(r,): bytes of each run."""
         if len(self.bounds) < 2:
             return np.zeros(0, np.int64)
-        ends = np.maximum.reduceat(self.offset + self.size, self.bounds[:-1])
-        return ends - self.begins
-
-    @property
-    def begins(self) -> Positions:
-        """(r,): where each run begins."""
-        return self.offset[self.bounds[:-1]]
-
-    def of_each(self, values: Positions) -> Positions:
-        """(n,): for each stretch the value of its run."""
-        return np.repeat(values, np.diff(self.bounds))
+        heads = self.bounds[:-1]
+        return np.maximum.reduceat(self.offset + self.size, heads) - self.offset[heads]
 
 
 class Copies(NamedTuple):
@@ -79,16 +70,54 @@ class Copies(NamedTuple):
     pieces: NDArray[np.int64]
 
 
-def is_supported(pipeline: Pipeline | None) -> bool:
-    """Whether chunks with these filters (None: unfiltered bytes) can be read here."""
-    loops = c_loops()
-    if loops is None or system_calls() is None:
-        return False
-    return pipeline is None or _plan(pipeline, loops) is not None
+class Plan(NamedTuple):
+    """How chunks of a pipeline are decoded by a loop.
+
+    Parameters
+    ----------
+    decoder
+        Undoes the compression.
+    unshuffle
+        Address of the loop that undoes the byte shuffle; 0 if there is none.
+    elements
+        That it takes: of a chunk.
+    chunk_bytes
+        Of a whole decoded chunk.
+    """
+
+    decoder: DecoderCall
+    unshuffle: int
+    elements: int
+    chunk_bytes: int
+
+
+def is_possible() -> bool:
+    """Whether this system has such loops."""
+    return c_loops() is not None and system_calls() is not None
+
+
+@lru_cache(maxsize=64)
+def plan_of(pipeline: Pipeline) -> Plan | None:
+    """How to decode chunks with these filters here; None if that is not possible."""
+    loops, filters, width = c_loops(), list(pipeline.filters), 1
+    if loops is None or not is_possible():
+        return None
+    if filters and filters[0][0] == SHUFFLE:
+        _, values = filters.pop(0)
+        width = max(1, values[0]) if values else 1
+    size = pipeline.chunk_bytes
+    decoder = decoder_call(filters[0][0]) if len(filters) == 1 else None
+    if decoder is None or size >= 1 << 31:
+        return None
+    if width == 1:
+        return Plan(decoder, 0, size, size)
+    if width not in loops.unshuffle or size % width or size < width * _FEWEST_SHUFFLED:
+        return None
+    return Plan(decoder, loops.unshuffle[width], size // width, size)
 
 
 def decode_runs(
-    descriptor: int, pipeline: Pipeline, extents: Extents, copies: Copies, out: np.ndarray[Any, Any]
+    descriptor: int, plan: Plan, extents: Extents, copies: Copies, out: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Decode chunks into ``out``, as far as that goes without an error.
 
@@ -96,8 +125,8 @@ def decode_runs(
     ----------
     descriptor
         An open file.
-    pipeline
-        Filters, which `is_supported`.
+    plan
+        How they are decoded.
     extents, copies
         What is read, and where it goes: places that lie inside ``out``.
     out
@@ -110,38 +139,43 @@ def decode_runs(
     Notes
     -----
     Memory: the longest run, one decoded chunk (two if they are shuffled), and up to 190 bytes for
-    each chunk.
+    each chunk. What is computed here is computed under Python's lock, for each block of a pass.
     """
-    loops, (read, memcpy) = _loops()
-    decoder, width = _plan(pipeline, loops) or _unsupported()
     if len(extents.offset) == 0:
         return np.zeros(0, bool)
-    state, goal = decoder.make_state(), Memory(out)
-    buffer, whole = Memory.empty(int(extents.runs.max())), Memory.empty(pipeline.chunk_bytes)
-    planes = Memory.empty(pipeline.chunk_bytes if width > 1 else 0)
+    loops, (read, memcpy) = _loops()
+    decoder, is_shuffled = plan.decoder, int(plan.unshuffle != 0)
+    state, goal, runs = decoder.make_state(), _address(out), extents.runs
+    buffer, whole = np.empty(runs.max(), np.uint8), np.empty(plan.chunk_bytes, np.uint8)
+    planes = np.empty(plan.chunk_bytes if is_shuffled else 0, np.uint8)
     pieces = np.ascontiguousarray(copies.pieces)
 
-    copied = copies.last > copies.first
-    reads, ends = _rows(extents.bounds, 1 + int(width > 1) + copied)
-    decodes = ends - copied - (width > 1) - 1
-    place = np.where(copies.direct >= 0, goal.address + copies.direct, whole.address)
-    stored = buffer.address + extents.offset - extents.of_each(extents.begins)
-    into = place if width == 1 else planes.address
+    heads, copied = extents.bounds[:-1], copies.last > copies.first
+    opening = np.zeros(len(extents.offset), np.int64)
+    opening[heads] = 1
+    run = np.cumsum(opening) - 1  # that each chunk is in
+    begins = extents.offset[heads]
+    inside = extents.offset - begins[run]
+    place = np.where(copies.direct >= 0, copies.direct + goal, _address(whole))
+    into = _address(planes) if is_shuffled else place
 
+    ends = np.cumsum(opening + copied + (1 + is_shuffled))
+    decodes = ends - copied - (1 + is_shuffled)
+    reads = decodes[heads] - 1
     calls = np.zeros((int(ends[-1]), WORDS), np.int64)
-    _write(calls, reads, read, descriptor, buffer.address, extents.runs, extents.begins)
+    _write(calls, reads, read, descriptor, _address(buffer), runs, begins)
+    stored = inside + _address(buffer)
     words = _decoder_words(decoder.filter_id, state, stored, extents.size, into, len(whole))
     _write(calls, decodes, decoder.function, *words)
-    if width > 1:
-        elements = len(whole) // width
-        _write(calls, decodes + 1, loops.unshuffle[width], planes.address, elements, place)
-    first, last = copies.first[copied], copies.last[copied]
-    where = (memcpy, pieces.ctypes.data, first, last, place[copied], goal.address)
-    _write(calls, ends[copied] - 1, loops.copy_pieces, *where)
+    if is_shuffled:
+        _write(calls, decodes + 1, plan.unshuffle, _address(planes), plan.elements, place)
+    if copied.any():
+        first, last = copies.first[copied], copies.last[copied]
+        where = (memcpy, _address(pieces), first, last, place[copied], goal)
+        _write(calls, ends[copied] - 1, loops.copy_pieces, *where)
 
     found = loops.run(calls)
-    needed = extents.offset + extents.size - extents.of_each(extents.begins)
-    is_read = extents.of_each(found[reads]) >= needed
+    is_read = found[reads][run] >= inside + extents.size
     return is_read & _is_decoded(decoder.filter_id, found[decodes], len(whole))
 
 
@@ -161,24 +195,24 @@ def read_extents(
     out
         C-contiguous.
     """
-    loops, (read, memcpy) = _loops()
     if len(extents.offset) == 0:
         return True
-    goal, buffer = Memory(out), Memory.empty(int(extents.runs.max()))
-    heads, copied = extents.bounds[:-1], np.diff(extents.bounds) > 1  # others go straight there
-    pieces = np.stack(
-        (target, extents.offset - extents.of_each(extents.begins), extents.size), axis=1
-    )
+    loops, (read, memcpy) = _loops()
+    goal, runs, counts = _address(out), extents.runs, np.diff(extents.bounds)
+    buffer = np.empty(runs.max(), np.uint8)
+    heads, copied = extents.bounds[:-1], counts > 1  # others go straight there
+    begins = extents.offset[heads]
+    pieces = np.stack((target, extents.offset - np.repeat(begins, counts), extents.size), axis=1)
 
     ends = np.cumsum(1 + copied)
     reads = ends - copied - 1
-    into = np.where(copied, buffer.address, goal.address + target[heads])
+    into = np.where(copied, _address(buffer), target[heads] + goal)
     calls = np.zeros((int(ends[-1]), WORDS), np.int64)
-    _write(calls, reads, read, descriptor, into, extents.runs, extents.begins)
+    _write(calls, reads, read, descriptor, into, runs, begins)
     first, last = heads[copied], extents.bounds[1:][copied]
-    where = (memcpy, pieces.ctypes.data, first, last, buffer.address, goal.address)
+    where = (memcpy, _address(pieces), first, last, _address(buffer), goal)
     _write(calls, ends[copied] - 1, loops.copy_pieces, *where)
-    return bool((loops.run(calls)[reads] == extents.runs).all())
+    return bool((loops.run(calls)[reads] == runs).all())
 
 
 def _loops() -> tuple[CLoops, tuple[int, int]]:
@@ -188,31 +222,8 @@ def _loops() -> tuple[CLoops, tuple[int, int]]:
     return loops, system
 
 
-def _unsupported() -> tuple[DecoderCall, int]:
-    raise ValueError("filters without a decoder for loops")
-
-
-def _plan(pipeline: Pipeline, loops: CLoops) -> tuple[DecoderCall, int] | None:
-    """Its decoder, and the bytes of a shuffled element (1 if there is no shuffle)."""
-    filters, width = list(pipeline.filters), 1
-    if filters and filters[0][0] == SHUFFLE:
-        _, values = filters.pop(0)
-        width = max(1, values[0]) if values else 1
-    if len(filters) != 1 or pipeline.chunk_bytes % width or pipeline.chunk_bytes >= 1 << 31:
-        return None
-    few = pipeline.chunk_bytes < width * _FEWEST_SHUFFLED
-    if width > 1 and (few or width not in loops.unshuffle):
-        return None
-    decoder = decoder_call(filters[0][0])
-    return None if decoder is None else (decoder, width)
-
-
-def _rows(bounds: Positions, steps: Positions) -> tuple[Positions, Positions]:
-    """Rows of the table: of each run's reading, and behind the last of the steps of each chunk."""
-    opening = np.zeros(len(steps), np.int64)
-    opening[bounds[:-1]] = 1
-    ends = np.cumsum(steps + opening)
-    return (ends - steps)[bounds[:-1]] - 1, ends
+def _address(array: np.ndarray[Any, Any]) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 def _write(calls: NDArray[np.int64], rows: Positions, *words: int | Positions) -> None:

@@ -60,6 +60,8 @@ class Pieces:
         >>> pieces.numbers, pieces.first, pieces.source, pieces.length, pieces.target
         (array([0, 1]), array([0, 2, 3]), array([8, 0, 0]), array([2, 2, 2]), array([0, 4, 2]))
         """
+        if len(starts) == 1 and stops[0] > starts[0]:
+            return cls._of_one(int(starts[0]), int(stops[0]), chunk)
         total = int((stops - starts).sum())
         starts, stops, target = _joined(starts, stops)
         low = starts // chunk
@@ -77,6 +79,19 @@ class Pieces:
             length, target = length[order], target[order]
         head = np.flatnonzero(np.diff(number, prepend=-1))
         return cls(number[head], np.append(head, pieces), source, length, target, total)
+
+    @classmethod
+    def _of_one(cls, start: int, stop: int, chunk: int) -> Pieces:
+        """Cut one range, as a pass over the data asks for: the same with less to compute."""
+        number = np.arange(start // chunk, (stop - 1) // chunk + 1)
+        target = number * chunk - start
+        length = np.full(len(number), chunk)
+        length[-1] = stop - number[-1] * chunk
+        source = np.zeros(len(number), np.int64)
+        source[0] = -target[0]
+        length[0] += target[0]
+        target[0] = 0
+        return cls(number, np.arange(len(number) + 1), source, length, target, stop - start)
 
 
 def _joined(starts: Positions, stops: Positions) -> tuple[Positions, Positions, Positions]:
@@ -122,7 +137,8 @@ def _left_by_one_call(
     if fingerprint.kind != "chunked" or not is_worth_a_loop(source, len(every)):
         return every
     pipeline = pipeline_of(fingerprint)
-    if not in_one_call.is_supported(pipeline):
+    plan = in_one_call.plan_of(pipeline)
+    if plan is None:
         return every
     rows = table.rows(wanted.numbers)
     here = np.flatnonzero(rows >= 0)
@@ -134,10 +150,9 @@ def _left_by_one_call(
     # what is decoded in place needs no copies, unless other ranges want it, too
     direct = np.where(wanted.shared[here], -1, wanted.targets[here])
     first, last = pieces.first[:-1][here], pieces.first[1:][here]
-    places = np.stack((pieces.target, pieces.source, pieces.length), axis=1)
-    places *= out.itemsize
+    places = np.array((pieces.target, pieces.source, pieces.length)).T * out.itemsize
     copies = in_one_call.Copies(direct, first, np.where(direct < 0, last, first), places)
-    done = in_one_call.decode_runs(source.file.descriptor, pipeline, extents, copies, out)
+    done = in_one_call.decode_runs(source.file.descriptor, plan, extents, copies, out)
     source.file.total += int(size[done].sum())
     every[here[done]] = -1
     return every[every >= 0]
@@ -145,6 +160,10 @@ def _left_by_one_call(
 
 def _wanted(source: Source, pieces: Pieces, itemsize: int) -> Wanted:
     """Chunks needed whole are decoded into the place of their first whole piece."""
+    if len(pieces.length) == len(pieces.numbers):  # one of each chunk
+        whole = pieces.length == source.grid.elements
+        alone = np.zeros(len(pieces.numbers), bool)
+        return Wanted(pieces.numbers, np.where(whole, pieces.target * itemsize, -1), alone)
     count = np.diff(pieces.first)
     targets = np.full(len(pieces.numbers), -1, np.int64)
     whole = np.flatnonzero(pieces.length == source.grid.elements)[::-1]
@@ -220,7 +239,7 @@ def _read_in_one_call(
     if not is_worth_a_loop(source, len(position)):
         return False
     extents = in_one_call.Extents(np.array(bounds), position, length)
-    if not in_one_call.is_supported(None) or not in_one_call.read_extents(
+    if not in_one_call.is_possible() or not in_one_call.read_extents(
         source.file.descriptor, extents, target, out
     ):
         return False

@@ -191,9 +191,9 @@ def test_neighbours_are_read_together_in_one_call(
     calls: list[in_one_call.Extents] = []
     original = in_one_call.decode_runs
 
-    def counted(descriptor: int, pipeline: Any, extents: Any, *places: Any) -> Any:
+    def counted(descriptor: int, plan: Any, extents: Any, *places: Any) -> Any:
         calls.append(extents)
-        return original(descriptor, pipeline, extents, *places)
+        return original(descriptor, plan, extents, *places)
 
     monkeypatch.setattr("lazyomics.io.chunks.loop_choice.WORTH_A_LOOP", 0)
     monkeypatch.setattr("lazyomics.io.chunks.loop_choice.LARGE_DATASET", 0)

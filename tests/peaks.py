@@ -18,9 +18,6 @@ def peak():
 
 # What is measured is what the data take: machine code is loaded before.
 COMPILER = """
-import numpy as np
-from lazyomics.io.chunks.c_loops import c_loops
-from lazyomics.kernels.canonical import _find
+from lazyomics.kernels.c_loops import c_loops
 c_loops()
-_find(np.zeros(1, np.int32), np.zeros(1, bool), np.zeros(1, np.int64))
 """

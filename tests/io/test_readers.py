@@ -88,10 +88,12 @@ def test_columns_of_indices_in_any_order(tmp_path, order, rows, cols, layout) ->
 
 
 @pytest.mark.parametrize("columns", [[0], [3, 4, 5], [1, 99], list(range(0, 100, 7)), []])
-@pytest.mark.parametrize("compiled", [False, True])
-def test_positions_of_columns(columns, compiled, monkeypatch) -> None:
-    monkeypatch.setattr(canonical, "compiler_is_up", lambda: compiled)
-    indices = np.random.default_rng(0).integers(0, 100, 5000).astype(np.int32)
+@pytest.mark.parametrize("looped", [0, 1 << 60])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint16])
+def test_positions_of_columns(columns, looped, dtype, monkeypatch) -> None:
+    monkeypatch.setattr(canonical, "LOOPED", looped)
+    monkeypatch.setattr(canonical, "AT_ONCE", 999)
+    indices = np.random.default_rng(0).integers(0, 100, 5000).astype(dtype)
     found = positions_of(indices, np.array(columns, np.int64), 100)
     np.testing.assert_array_equal(found, np.flatnonzero(np.isin(indices, columns)))
 

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lazyomics.io.chunks.c_calls import DecoderCall, decoder_call, system_calls
-from lazyomics.io.chunks.c_loops import WORDS, CLoops, c_loops
 from lazyomics.io.chunks.codecs import DEFLATE, LZF
 from lazyomics.io.chunks.pipeline import SHUFFLE, Pipeline
 from lazyomics.io.chunks.selection import Positions
+from lazyomics.kernels.c_loops import WORDS, CLoops, c_loops
 
 __all__ = ["Copies", "Extents", "Plan", "decode_runs", "is_possible", "plan_of", "read_extents"]
 

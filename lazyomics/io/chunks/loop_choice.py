@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from lazyomics.io.chunks.c_loops import c_loops_are_up
 from lazyomics.io.chunks.source import Source
+from lazyomics.kernels.c_loops import c_loops_are_up
 
 __all__ = ["is_worth_a_loop"]
 

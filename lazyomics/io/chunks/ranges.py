@@ -150,7 +150,9 @@ def _left_by_one_call(
     # what is decoded in place needs no copies, unless other ranges want it, too
     direct = np.where(wanted.shared[here], -1, wanted.targets[here])
     first, last = pieces.first[:-1][here], pieces.first[1:][here]
-    places = np.array((pieces.target, pieces.source, pieces.length)).T * out.itemsize
+    places = np.empty((len(pieces.length), 3), np.int64)
+    for k, part in enumerate((pieces.target, pieces.source, pieces.length)):
+        np.multiply(part, out.itemsize, out=places[:, k])
     copies = in_one_call.Copies(direct, first, np.where(direct < 0, last, first), places)
     done = in_one_call.decode_runs(source.file.descriptor, plan, extents, copies, out)
     source.file.total += int(size[done].sum())

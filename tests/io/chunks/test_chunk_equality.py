@@ -19,6 +19,7 @@ from lazyomics.io.chunks import StoredArray, count_reads, layout
 from lazyomics.io.chunks.codecs import codec
 from lazyomics.io.chunks.costs import cost_of_ranges
 from lazyomics.io.chunks.layout import Fingerprint
+from lazyomics.io.chunks.ranges import Pieces
 
 hdf5plugin = pytest.importorskip("hdf5plugin", reason="the plugin filters need hdf5plugin")
 
@@ -390,3 +391,16 @@ def test_wrong_ranges(tmp_path: Path) -> None:
         array.read_ranges([0, 1], [2])
     with pytest.raises(ValueError, match="no columns"):
         array.read_2d(slice(0, 2), slice(0, 1))
+
+
+def test_one_range_is_cut_as_many_are() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        chunk = int(rng.integers(1, 12))
+        start, middle, stop = np.sort(rng.choice(60, 3, replace=False)).tolist()
+        one = Pieces.of(np.array([start]), np.array([stop]), chunk)
+        two = Pieces.of(np.array([start, middle]), np.array([middle, stop]), chunk)
+        for name in ("numbers", "first", "source", "length", "target"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+            assert getattr(one, name).dtype == np.int64
+        assert one.total == two.total == stop - start

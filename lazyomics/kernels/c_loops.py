@@ -87,6 +87,37 @@ done:
 }
 """
 
+# Writes %base + k for each k whose index is %wanted (bytes 0 or 1); there is room for %n of them.
+_FIND = """
+define i64 @find{bits}(i64 %indices, i64 %n, i64 %wanted, i64 %places, i64 %base, i64 %x) {{
+entry:
+  %table = inttoptr i64 %indices to i{bits}*
+  %flags = inttoptr i64 %wanted to i8*
+  %out = inttoptr i64 %places to i64*
+  %some = icmp sgt i64 %n, 0
+  br i1 %some, label %loop, label %done
+loop:
+  %k = phi i64 [0, %entry], [%next, %loop]
+  %found = phi i64 [0, %entry], [%count, %loop]
+  %place = add i64 %base, %k
+  %to = getelementptr i64, i64* %out, i64 %found
+  store i64 %place, i64* %to
+  %at = getelementptr i{bits}, i{bits}* %table, i64 %k
+  %index = load i{bits}, i{bits}* %at
+{widening}
+  %flag = getelementptr i8, i8* %flags, i64 %wide
+  %is = load i8, i8* %flag
+  %one = zext i8 %is to i64
+  %count = add i64 %found, %one
+  %next = add i64 %k, 1
+  %more = icmp slt i64 %next, %n
+  br i1 %more, label %loop, label %done
+done:
+  %all = phi i64 [0, %entry], [%count, %loop]
+  ret i64 %all
+}}
+"""
+
 # Undoes the byte shuffle of %n elements, 16 at a time, the last 16 again if they do not fit.
 _UNSHUFFLE = """
 define i64 @unshuffle{width}(i64 %planes, i64 %n, i64 %out, i64 %x, i64 %y, i64 %z) {{
@@ -112,6 +143,7 @@ done:
 """
 
 _SHUFFLED_WIDTHS = (2, 4, 8)
+_INDEX_BITS = {32: "  %wide = sext i32 %index to i64", 64: "  %wide = add i64 %index, 0"}
 _AT_ONCE = 16
 
 
@@ -123,12 +155,16 @@ class CLoops:
     ----------
     copy_pieces
         Address of ``copy_pieces(memcpy, pieces, first, last, from, into)``.
+    find
+        For each number of bits of an index the address of
+        ``find(indices, n, wanted, places, base)``, which returns how many places there are.
     unshuffle
         For each width of elements the address of ``unshuffle(planes, elements, out)``, for 16
         elements or more.
     """
 
     copy_pieces: int
+    find: dict[int, int]
     unshuffle: dict[int, int]
     _run_calls: Callable[[int, int, int], None]
     _owner: Any  # of the machine code
@@ -182,14 +218,16 @@ def _make() -> CLoops:
 
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
-    text = "".join((_RUN_CALLS, _COPY_PIECES, *map(_unshuffle, _SHUFFLED_WIDTHS)))
+    find = (_FIND.format(bits=bits, widening=text) for bits, text in _INDEX_BITS.items())
+    text = "".join((_RUN_CALLS, _COPY_PIECES, *find, *map(_unshuffle, _SHUFFLED_WIDTHS)))
     target = binding.Target.from_triple(binding.get_process_triple()).create_target_machine(opt=2)
     engine = binding.create_mcjit_compiler(binding.parse_assembly(text), target)
     engine.finalize_object()
     word = ctypes.c_int64
     run = ctypes.CFUNCTYPE(None, word, word, word)(engine.get_function_address("run_calls"))
+    found = {b: engine.get_function_address(f"find{b}") for b in _INDEX_BITS}
     unshuffle = {w: engine.get_function_address(f"unshuffle{w}") for w in _SHUFFLED_WIDTHS}
-    return CLoops(engine.get_function_address("copy_pieces"), unshuffle, run, engine)
+    return CLoops(engine.get_function_address("copy_pieces"), found, unshuffle, run, engine)
 
 
 def _unshuffle(width: int) -> str:

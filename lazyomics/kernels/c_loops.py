@@ -118,6 +118,67 @@ done:
 }}
 """
 
+# Sums the floats of each of %rows, between pointers that rise and lie inside. In two doubles, so
+# that an addition need not wait for the one before.
+_SUM_ROWS = """
+define i64 @sum_rows(i64 %values, i64 %pointers, i64 %rows, i64 %out, i64 %x, i64 %y) {
+entry:
+  %from = inttoptr i64 %values to float*
+  %ends = inttoptr i64 %pointers to i64*
+  %sums = inttoptr i64 %out to double*
+  %some = icmp sgt i64 %rows, 0
+  br i1 %some, label %row, label %done
+row:
+  %r = phi i64 [0, %entry], [%after, %store]
+  %after = add i64 %r, 1
+  %at_start = getelementptr i64, i64* %ends, i64 %r
+  %at_stop = getelementptr i64, i64* %ends, i64 %after
+  %start = load i64, i64* %at_start
+  %stop = load i64, i64* %at_stop
+  %n = sub i64 %stop, %start
+  %paired = and i64 %n, -2
+  %last = add i64 %start, %paired
+  %pairs = icmp slt i64 %start, %last
+  br i1 %pairs, label %pair, label %rest
+pair:
+  %k = phi i64 [%start, %row], [%next, %pair]
+  %even = phi double [0.0, %row], [%more_even, %pair]
+  %odd = phi double [0.0, %row], [%more_odd, %pair]
+  %beside = add i64 %k, 1
+  %at_a = getelementptr float, float* %from, i64 %k
+  %at_b = getelementptr float, float* %from, i64 %beside
+  %a = load float, float* %at_a
+  %b = load float, float* %at_b
+  %wide_a = fpext float %a to double
+  %wide_b = fpext float %b to double
+  %more_even = fadd double %even, %wide_a
+  %more_odd = fadd double %odd, %wide_b
+  %next = add i64 %k, 2
+  %again = icmp slt i64 %next, %last
+  br i1 %again, label %pair, label %rest
+rest:
+  %evens = phi double [0.0, %row], [%more_even, %pair]
+  %odds = phi double [0.0, %row], [%more_odd, %pair]
+  %left = icmp slt i64 %last, %stop
+  br i1 %left, label %single, label %store
+single:
+  %at_c = getelementptr float, float* %from, i64 %last
+  %c = load float, float* %at_c
+  %wide_c = fpext float %c to double
+  %with_c = fadd double %evens, %wide_c
+  br label %store
+store:
+  %all_even = phi double [%evens, %rest], [%with_c, %single]
+  %sum = fadd double %all_even, %odds
+  %to = getelementptr double, double* %sums, i64 %r
+  store double %sum, double* %to
+  %more = icmp slt i64 %after, %rows
+  br i1 %more, label %row, label %done
+done:
+  ret i64 0
+}
+"""
+
 # Undoes the byte shuffle of %n elements, 16 at a time, the last 16 again if they do not fit.
 _UNSHUFFLE = """
 define i64 @unshuffle{width}(i64 %planes, i64 %n, i64 %out, i64 %x, i64 %y, i64 %z) {{
@@ -158,6 +219,8 @@ class CLoops:
     find
         For each number of bits of an index the address of
         ``find(indices, n, wanted, places, base)``, which returns how many places there are.
+    sum_rows
+        Address of ``sum_rows(floats, pointers, rows, doubles)``.
     unshuffle
         For each width of elements the address of ``unshuffle(planes, elements, out)``, for 16
         elements or more.
@@ -165,6 +228,7 @@ class CLoops:
 
     copy_pieces: int
     find: dict[int, int]
+    sum_rows: int
     unshuffle: dict[int, int]
     _run_calls: Callable[[int, int, int], None]
     _owner: Any  # of the machine code
@@ -219,7 +283,7 @@ def _make() -> CLoops:
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     find = (_FIND.format(bits=bits, widening=text) for bits, text in _INDEX_BITS.items())
-    text = "".join((_RUN_CALLS, _COPY_PIECES, *find, *map(_unshuffle, _SHUFFLED_WIDTHS)))
+    text = "".join((_RUN_CALLS, _COPY_PIECES, *find, _SUM_ROWS, *map(_unshuffle, _SHUFFLED_WIDTHS)))
     target = binding.Target.from_triple(binding.get_process_triple()).create_target_machine(opt=2)
     engine = binding.create_mcjit_compiler(binding.parse_assembly(text), target)
     engine.finalize_object()
@@ -227,7 +291,8 @@ def _make() -> CLoops:
     run = ctypes.CFUNCTYPE(None, word, word, word)(engine.get_function_address("run_calls"))
     found = {b: engine.get_function_address(f"find{b}") for b in _INDEX_BITS}
     unshuffle = {w: engine.get_function_address(f"unshuffle{w}") for w in _SHUFFLED_WIDTHS}
-    return CLoops(engine.get_function_address("copy_pieces"), found, unshuffle, run, engine)
+    copy, total = (engine.get_function_address(name) for name in ("copy_pieces", "sum_rows"))
+    return CLoops(copy, found, total, unshuffle, run, engine)
 
 
 def _unshuffle(width: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -85,3 +86,15 @@ def test_wanted_indices_are_found(loops: CLoops, bits: int, count: int) -> None:
     words = [indices.ctypes.data, count, wanted.ctypes.data, places.ctypes.data, 7, 0]
     (found,) = loops.run(np.array([[loops.find[bits], *words]], np.int64)).tolist()
     np.testing.assert_array_equal(places[:found], np.flatnonzero(wanted[indices]) + 7)
+
+
+def test_rows_are_summed(loops: CLoops) -> None:
+    rng = np.random.default_rng(0)
+    pointers = np.concatenate(([3], 3 + np.cumsum(rng.integers(0, 9, 200))))
+    values = rng.normal(0, 1000, pointers[-1] + 5).astype("f4")
+    out = np.full(201, 7.0)
+    words = [values.ctypes.data, pointers.ctypes.data, 200, out.ctypes.data, 0, 0]
+    loops.run(np.array([[loops.sum_rows, *words]], np.int64))
+    expected = [values[a:b].sum(dtype="f8") for a, b in pairwise(pointers)]
+    np.testing.assert_allclose(out[:-1], expected, rtol=1e-12, atol=1e-9)
+    assert out[-1] == 7

@@ -1,8 +1,8 @@
 """Loops that reading needs, as machine code that holds no lock of Python.
 
-LLVM, which numba brings, makes them of `c_loops_text` in 0.02 to 0.04 s. Written for numba they would
-be shorter, but numba takes 0.35 s and 65 MB to run the first loop of a process, which is more than
-many a read takes as a whole.
+LLVM, which numba brings, makes them of `c_loops_text` in 0.02 to 0.04 s. Written for numba they
+would be shorter, but numba takes 0.35 s and 65 MB to run the first loop of a process, which is more
+than many a read takes as a whole.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ def peak():
 '''
 
 # What is measured is what the data take: machine code is loaded before.
-COMPILER = """
+MACHINE_CODE = """
 from lazyomics.kernels.c_loops import c_loops
 c_loops()
 """

@@ -70,6 +70,11 @@ class CLoops:
         self._run_calls(calls.ctypes.data, results.ctypes.data, len(calls))
         return results
 
+    def call(self, *words: int) -> int:
+        """Call one C function, named first by its address, as `run` does."""
+        (result,) = self.run(np.array([words + (0,) * (WORDS - len(words))], np.int64))
+        return int(result)
+
 
 _made: list[CLoops] = []
 _making = Lock()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lazyomics.errors import ShapeError
-from lazyomics.kernels.c_loops import WORDS, CLoops, c_loops
+from lazyomics.kernels.c_loops import CLoops, c_loops
 
 __all__ = ["checked_lines", "index_state", "positions_of"]
 
@@ -142,11 +142,10 @@ def positions_of(indices: NDArray[Any], columns: NDArray[np.int64], size: int) -
 def _find(indices: NDArray[Any], wanted: NDArray[np.bool_], loops: CLoops) -> NDArray[np.int64]:
     """Positions of wanted columns, without a branch that would be mispredicted."""
     indices = np.ascontiguousarray(indices)
-    call = np.zeros((1, WORDS), np.int64)
+    find = loops.find[8 * indices.itemsize]
     room, found = np.empty(AT_ONCE, np.int64), []
     for start in range(0, len(indices), AT_ONCE):
         part = indices[start : start + AT_ONCE]
         words = (part.ctypes.data, len(part), wanted.ctypes.data, room.ctypes.data, start)
-        call[0, :6] = (loops.find[8 * indices.itemsize], *words)
-        found.append(room[: loops.run(call)[0]].copy())
+        found.append(room[: loops.call(find, *words)].copy())
     return np.concatenate(found)

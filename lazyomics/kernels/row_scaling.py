@@ -41,8 +41,7 @@ def _summed(values: NDArray[Any], indptr: NDArray[Any], out: NDArray[np.float64]
         return False
     if (pointers[1:] < pointers[:-1]).any():
         return False
-    words = (values.ctypes.data, pointers.ctypes.data, len(out), out.ctypes.data, 0, 0)
-    loops.run(np.array([[loops.sum_rows, *words]], np.int64))
+    loops.call(loops.sum_rows, values.ctypes.data, pointers.ctypes.data, len(out), out.ctypes.data)
     return True
 
 

@@ -17,7 +17,7 @@ from lazyomics.graph.growing import GrowingLines
 from lazyomics.kernels.block import CSRBlock
 from lazyomics.kernels.steps import AsType, Log1p, NormalizeRows
 from tests.graph.conftest import random_csr
-from tests.peaks import COMPILER, PEAK
+from tests.peaks import MACHINE_CODE, PEAK
 
 
 def dense_of(value) -> np.ndarray:
@@ -115,7 +115,7 @@ def test_other_arrays_are_left_to_dask() -> None:
 
 PROGRAM = (
     PEAK
-    + COMPILER
+    + MACHINE_CODE
     + """
 import dask, lazyomics as lo
 dask.config.set({"lazyomics.chunk-bytes": "4 MiB", "num_workers": 2})

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 import lazyomics as lo
-from tests.peaks import COMPILER, PEAK
+from tests.peaks import MACHINE_CODE, PEAK
 
 MB = 1 << 20
 
 START = (
     PEAK
-    + COMPILER
+    + MACHINE_CODE
     + """
 import dask
 import numpy as np

@@ -18,7 +18,7 @@ from lazyomics.io.chunks import count_reads
 from lazyomics.io.transposition import transposing
 from tests.comparing import assert_same_anndata, assert_same_value
 from tests.container.reference import reference
-from tests.peaks import COMPILER, PEAK
+from tests.peaks import MACHINE_CODE, PEAK
 
 ad = pytest.importorskip("anndata", reason="anndata is the reference of these tests")
 
@@ -304,7 +304,7 @@ def test_a_scan_for_rows_decodes_each_chunk_once_per_window(wide, count_passes) 
 
 MEASURE = (
     PEAK
-    + COMPILER
+    + MACHINE_CODE
     + """
 import dask
 import lazyomics as lo

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Interrupts", "interrupts", "raise_if_interrupted"]
+__all__ = ["interrupts", "raise_if_interrupted"]
 
 _FINALISING = {weakref.__file__, _weakrefset.__file__}
 _THIS_PACKAGE = os.path.dirname(__file__) + os.sep
@@ -74,7 +74,7 @@ def _nobody(error: BaseException) -> None:
 @contextmanager
 def interrupts(
     tell: Callable[[BaseException], None] = _nobody, *, held: bool = False
-) -> Iterator[Interrupts]:
+) -> Iterator[None]:
     """Watch over Ctrl-C in a block; what was only told about is raised at its end.
 
     Only where Python raises KeyboardInterrupt, or a handler in Python is called: a program that
@@ -90,12 +90,12 @@ def interrupts(
     if threading.current_thread() is threading.main_thread():
         previous = signal.getsignal(signal.SIGINT)
     if not callable(previous):
-        yield handler
+        yield
         return
     handler.original = previous.original if isinstance(previous, Interrupts) else previous
     signal.signal(signal.SIGINT, handler)
     try:
-        yield handler
+        yield
     finally:
         signal.signal(signal.SIGINT, previous)
     if handler.told:

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from lazyomics import graph
 from lazyomics.container import sizes
 from lazyomics.container.anndata_collection import LazyParts
 from lazyomics.container.anndata_files import StoredAnnData
@@ -24,7 +25,6 @@ from lazyomics.container.repr import describe
 from lazyomics.container.slots import MatrixSlot, as_matrix
 from lazyomics.container.uns import Uns
 from lazyomics.errors import ShapeError
-from lazyomics.graph import materialize
 from lazyomics.graph.selection import Selector, is_whole
 
 __all__ = ["AnnData"]
@@ -234,12 +234,12 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
             return np.asarray(self.var[k])
         x = self.X if layer in (None, "X") else self.layers[str(layer)]
         row = axis_selector(k, self.n_obs, lambda: self.obs_names, "obs")
-        values = materialize(cut_value(x, (row, slice(0, self.n_vars, 1))))
+        values = graph.materialize(cut_value(x, (row, slice(0, self.n_vars, 1))))
         return np.ravel(values.toarray() if hasattr(values, "toarray") else values)
 
     def to_df(self, layer: str | None = None) -> pd.DataFrame:
         """Return X or a layer as a dense table of shape (n_obs, n_vars), read now."""
-        values = materialize(self.X if layer is None else self.layers[layer])
+        values = graph.materialize(self.X if layer is None else self.layers[layer])
         if values is None:
             raise ValueError("the object has no X; name a layer")
         dense = values.toarray() if hasattr(values, "toarray") else values

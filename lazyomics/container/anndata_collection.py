@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import dask.array as da
+from typing import TYPE_CHECKING, Any
 
 from lazyomics.container.collection import LazyCollection
 from lazyomics.container.deferred import is_deferred
 from lazyomics.container.slots import MatrixSlot
-from lazyomics.graph import to_memory_format
+from lazyomics.graph.kinds import is_dask_array, to_memory_format
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 __all__ = ["LazyParts"]
 
@@ -26,21 +27,28 @@ class LazyParts(LazyCollection):
 
         return explain(self)
 
+    def _held_parts(self: Any) -> dict[Place, Any]:
+        """Return every matrix that is lazy or stored, by its place and as it is held."""
+        parts = {("X", ""): self._x.held}
+        if self._raw is not None:
+            parts["raw", ""] = self._raw.x.held
+        for mapping in self._mappings():
+            is_matrix = mapping.name in ("layers", "obsp", "varp")
+            for key, value in mapping.stored().items():
+                if is_matrix or not is_deferred(value):
+                    parts[mapping.name, key] = value
+        return {k: v for k, v in parts.items() if is_dask_array(v) or is_deferred(v)}
+
     def _lazy_parts(self: Any) -> dict[Place, da.Array]:
         """Return every lazy matrix by its place. Stored ones are opened, not read."""
-        parts: dict[Place, da.Array] = {}
-        if isinstance(self.X, da.Array):
-            parts["X", ""] = self.X
-        if self._raw is not None and isinstance(self._raw.x.value, da.Array):
-            parts["raw", ""] = self._raw.x.value
-        for mapping in self._mappings():
-            opened = mapping.name in ("layers", "obsp", "varp")
-            for key, value in mapping.stored().items():
-                if is_deferred(value) and opened:
-                    value = mapping[key]
-                if isinstance(value, da.Array):
-                    parts[mapping.name, key] = value
-        return parts
+        parts = {place: self._opened(*place) for place in self._held_parts()}
+        return {place: x for place, x in parts.items() if is_dask_array(x)}
+
+    def _opened(self: Any, name: str, key: str) -> Any:
+        """Return the matrix in a place; a stored one is opened there."""
+        if name == "X":
+            return self.X
+        return self._raw.x.value if name == "raw" else getattr(self, f"_{name}")[key]
 
     def _with_parts(self: Any, values: Mapping[Place, Any]) -> Any:
         """Return a copy with some of its matrices replaced."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-import dask.array as da
 import dask.threaded
 from dask.highlevelgraph import HighLevelGraph
 from dask.utils import ensure_dict
 
+from lazyomics import graph
+from lazyomics.container.deferred import deferred_recipe
 from lazyomics.container.ports import Backing
-from lazyomics.graph import materialize_all
+from lazyomics.graph.loading import load_stored, loads_stored
 
 __all__ = ["LazyCollection"]
 
@@ -23,8 +24,9 @@ __all__ = ["LazyCollection"]
 class LazyCollection:
     """The dask side of AnnData and MuData.
 
-    A subclass says in ``_lazy_parts`` which matrices are lazy, by their places; ``_with_parts``
-    returns a copy with others in these places, ``_load_stored`` reads all the rest.
+    A subclass says in ``_held_parts`` which matrices are lazy or stored, by their places, and in
+    ``_lazy_parts`` the same with stored ones opened; ``_with_parts`` returns a copy with others in
+    these places, ``_load_stored`` reads all the rest.
     """
 
     _backing: Backing | None
@@ -38,9 +40,7 @@ class LazyCollection:
         result and the blocks in flight.
         """
         collection: Any = self
-        parts = collection._lazy_parts()
-        values = materialize_all(list(parts.values()))
-        return _loaded_with(collection, dict(zip(parts, values, strict=True)))
+        return _loaded_with(collection, _computed(collection))
 
     to_memory = compute
 
@@ -76,13 +76,26 @@ class LazyCollection:
         dask fuses whole layers by the dependencies of layers, and takes results that others build
         on for inner ones; as single tasks they stay what they are.
         """
-        return da.Array.__dask_optimize__(ensure_dict(graph), keys)
+        from dask.array import Array
+
+        return Array.__dask_optimize__(ensure_dict(graph), keys)
 
     def __dask_postcompute__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _finish, (self,)
 
     def __dask_postpersist__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (self,)
+
+
+def _computed(collection: Any) -> dict[Any, Any]:
+    """Every lazy or stored matrix in memory, by its place."""
+    recipes = {place: deferred_recipe(held) for place, held in collection._held_parts().items()}
+    stored = [recipe for recipe in recipes.values() if recipe is not None]
+    if len(stored) == len(recipes) and loads_stored(stored):
+        values = load_stored(stored)
+        return dict(zip(recipes, values, strict=True))
+    parts = collection._lazy_parts()
+    return dict(zip(parts, graph.materialize_all(list(parts.values())), strict=True))
 
 
 def _loaded_with(collection: Any, values: Mapping[Any, Any]) -> Any:

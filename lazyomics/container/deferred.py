@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import dask.array as da
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lazyomics.graph import take
+from lazyomics import graph
+from lazyomics.graph.kinds import is_dask_array
+from lazyomics.graph.recipe import Recipe
 from lazyomics.graph.selection import Selector, compose, is_whole, length
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "cut_frame",
     "cut_value",
     "defer_cut",
+    "deferred_recipe",
     "is_deferred",
 ]
 
@@ -102,10 +104,19 @@ class CutFrame:
 
 def is_deferred(value: Any) -> bool:
     """Whether a value is still in the file."""
-    if isinstance(value, da.Array | np.ndarray | pd.DataFrame):
+    if isinstance(value, np.ndarray | pd.DataFrame) or is_dask_array(value):
         return False
     kind = type(value)  # isinstance would ask for nbytes, which opens the file
     return hasattr(kind, "load") and hasattr(kind, "nbytes")
+
+
+def deferred_recipe(value: Any) -> Recipe | None:
+    """Return what is read to have a stored matrix, or a cut of one; None for other elements."""
+    base = value.base if isinstance(value, Cut) else value
+    if not is_deferred(base) or not hasattr(base, "recipe"):
+        return None
+    recipe: Recipe = base.recipe()
+    return recipe.select(*value.selectors) if isinstance(value, Cut) else recipe
 
 
 def defer_cut(base: Deferred, selectors: tuple[Selector, ...], sizes: tuple[int, ...]) -> Deferred:
@@ -125,7 +136,7 @@ def cut_value(value: Any, selectors: tuple[Selector, ...]) -> Any:
         return cut_frame(value, selectors[0])
     if isinstance(value, pd.Series):
         return value.iloc[selectors[0]].copy()
-    if isinstance(value, da.Array) or sp.issparse(value):
+    if is_dask_array(value) or sp.issparse(value):
         return _cut_matrix(value, selectors)
     for axis, selector in enumerate(selectors):
         value = value[(slice(None),) * axis + (selector,)]
@@ -136,7 +147,7 @@ def _cut_matrix(value: Any, selectors: tuple[Selector, ...]) -> Any:
     if value.ndim != 2:
         return value[selectors]
     cols = selectors[1] if len(selectors) == 2 else slice(0, value.shape[1], 1)
-    cut = take(value, selectors[0], cols)
+    cut = graph.take(value, selectors[0], cols)
     return cut.copy() if cut is value and sp.issparse(value) else cut
 
 

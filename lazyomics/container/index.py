@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import pandas as pd
 
+from lazyomics.graph.kinds import is_dask_array
 from lazyomics.graph.selection import Selector, positions
 
 __all__ = ["axis_selector", "label_positions", "split_key"]
@@ -57,7 +57,7 @@ def axis_selector(key: Any, size: int, names: Callable[[], pd.Index], axis: str)
 
 def _values(key: Any) -> np.ndarray[Any, Any]:
     """One-dimensional numpy values of a list, Series, Index, mask matrix or dask array."""
-    if isinstance(key, da.Array):
+    if is_dask_array(key):
         key = key.compute()
     if hasattr(key, "toarray"):
         key = key.toarray()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal
 
-import dask.array as da
 import numpy as np
 import pandas as pd
 
@@ -15,6 +14,7 @@ from lazyomics.container.normal_form import normal_form
 from lazyomics.container.ragged import is_ragged
 from lazyomics.container.stored_values import StoredValues
 from lazyomics.errors import ShapeError
+from lazyomics.graph.kinds import is_dask_array
 from lazyomics.graph.selection import Selector
 
 __all__ = ["AXES", "AlignedMapping", "MappingName"]
@@ -90,7 +90,7 @@ class AlignedMapping(StoredValues, MutableMapping[str, Any]):
         """Return an independent mapping; lazy and stored values are shared."""
         twin = AlignedMapping(self.name, self._shape)
         for key, value in self._values.items():
-            lazy = is_deferred(value) or isinstance(value, da.Array) or is_ragged(value)
+            lazy = is_deferred(value) or is_dask_array(value) or is_ragged(value)
             twin._values[key] = value if lazy else value.copy()
         return twin
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
 from lazyomics.container.ragged import is_ragged
-from lazyomics.graph import to_memory_format
-from lazyomics.kernels.block import SparseBlock
+from lazyomics.graph.kinds import is_block, is_dask_array, to_memory_format
 
 __all__ = ["normal_form"]
 
@@ -31,11 +29,11 @@ def normal_form(value: Any, where: str) -> Any:
     TypeError
         If there is no such form of it.
     """
-    if isinstance(value, da.Array | pd.DataFrame) or is_ragged(value):
+    if is_dask_array(value) or isinstance(value, pd.DataFrame) or is_ragged(value):
         return value
     if isinstance(value, np.ndarray):
         return np.asarray(value) if type(value) is np.matrix else value
-    if isinstance(value, SparseBlock):
+    if is_block(value):
         return to_memory_format(value)
     if sp.issparse(value):
         return value if value.format in ("csr", "csc") else value.tocsr()

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lazyomics import graph
 from lazyomics.container.deferred import cut_value
 from lazyomics.container.frames import FrameSlot
 from lazyomics.container.index import axis_selector, split_key
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.slots import MatrixSlot
-from lazyomics.graph import materialize
 from lazyomics.graph.selection import Selector, length
 
 if TYPE_CHECKING:
@@ -137,6 +137,6 @@ def gene_values(x: Any, names: pd.Index, k: str) -> np.ndarray[Any, Any]:
     """Values of one column of a matrix as a vector, read now."""
     col = axis_selector(k, len(names), lambda: names, "var")
     whole = slice(0, x.shape[0], 1)
-    column = materialize(cut_value(x, (whole, col)))
+    column = graph.materialize(cut_value(x, (whole, col)))
     column = column.toarray() if hasattr(column, "toarray") else np.asarray(column)
     return np.ravel(column)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import numpy as np
 import pandas as pd
 
@@ -12,6 +11,7 @@ from lazyomics.container.deferred import is_deferred
 from lazyomics.container.frames import FrameSlot
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.slots import MatrixSlot, matrix_bytes
+from lazyomics.graph.kinds import is_dask_array
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
@@ -61,7 +61,7 @@ def mapping_bytes(mapping: AlignedMapping, loaded: bool) -> int:
 
 def value_bytes(value: Any, loaded: bool) -> int:
     """Bytes of one value now, or once it is loaded."""
-    if isinstance(value, da.Array) or is_deferred(value):
+    if is_dask_array(value) or is_deferred(value):
         return matrix_bytes(value) if loaded else 0
     if isinstance(value, pd.DataFrame):
         return int(value.memory_usage(deep=True).sum())

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import scipy.sparse as sp
 
+from lazyomics import graph
 from lazyomics.container.deferred import cut_value, defer_cut, is_deferred
 from lazyomics.container.normal_form import normal_form
 from lazyomics.errors import ShapeError
-from lazyomics.graph import is_in_memory, recipe_of
+from lazyomics.graph.kinds import is_dask_array, is_in_memory
 from lazyomics.graph.selection import Selector
 
 __all__ = ["MatrixSlot", "as_matrix", "matrix_bytes"]
@@ -55,7 +55,7 @@ class MatrixSlot:
 
     def copy(self) -> MatrixSlot:
         """Return an independent slot; lazy values are shared, as nothing changes them."""
-        if self._value is None or isinstance(self._value, da.Array) or is_deferred(self._value):
+        if self._value is None or is_dask_array(self._value) or is_deferred(self._value):
             return MatrixSlot(self._value)
         return MatrixSlot(self._value.copy())
 
@@ -83,8 +83,8 @@ def matrix_bytes(value: Any) -> int:
     """Bytes that a matrix takes once it is in memory."""
     if value is None:
         return 0
-    if isinstance(value, da.Array):
-        recipe = recipe_of(value)
+    if is_dask_array(value):
+        recipe = graph.recipe_of(value)
         if recipe is None:
             return int(value.nbytes)
         return _recipe_bytes(recipe)

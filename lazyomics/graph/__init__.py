@@ -1,23 +1,34 @@
-"""Lazy matrices and the few shapes of work on them; the only package that calls dask.array."""
+"""Lazy matrices and the few shapes of work on them; the only package that calls dask.array.
 
-from lazyomics.graph.execute import (
-    compute,
-    materialize,
-    materialize_all,
-    runs_here,
-    threads,
-    to_memory_format,
-    windows,
-    workers,
-)
-from lazyomics.graph.folding import fold_rows, fold_runs
-from lazyomics.graph.join import join_matrices
-from lazyomics.graph.joined import JoinedPart, JoinedSource
-from lazyomics.graph.matrix import LazyMatrix, before_last_step, from_source, recipe_of
-from lazyomics.graph.row_totals import collect_row_totals
-from lazyomics.graph.rows import collect_rows, lazy, map_rows, row_bounds
-from lazyomics.graph.source import MemorySource, Source, is_in_memory
-from lazyomics.graph.taking import take
+What a name stands for is imported when it is asked for: opening a file, or reading some of it as it
+is stored, needs no dask.array, which takes longer to import than such work.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lazyomics.graph.execute import (
+        compute,
+        materialize,
+        materialize_all,
+        runs_here,
+        threads,
+        windows,
+        workers,
+    )
+    from lazyomics.graph.folding import fold_rows, fold_runs
+    from lazyomics.graph.join import join_matrices
+    from lazyomics.graph.joined import JoinedPart, JoinedSource
+    from lazyomics.graph.kinds import is_in_memory, to_memory_format
+    from lazyomics.graph.matrix import LazyMatrix, before_last_step, from_source, recipe_of
+    from lazyomics.graph.memory_source import MemorySource
+    from lazyomics.graph.row_totals import collect_row_totals
+    from lazyomics.graph.rows import collect_rows, lazy, map_rows, row_bounds
+    from lazyomics.graph.source import Source
+    from lazyomics.graph.taking import take
 
 __all__ = [
     "JoinedPart",
@@ -47,3 +58,34 @@ __all__ = [
     "windows",
     "workers",
 ]
+
+_NAMES = {
+    "execute": (
+        "compute",
+        "materialize",
+        "materialize_all",
+        "runs_here",
+        "threads",
+        "windows",
+        "workers",
+    ),
+    "folding": ("fold_rows", "fold_runs"),
+    "join": ("join_matrices",),
+    "joined": ("JoinedPart", "JoinedSource"),
+    "kinds": ("is_in_memory", "to_memory_format"),
+    "matrix": ("LazyMatrix", "before_last_step", "from_source", "recipe_of"),
+    "memory_source": ("MemorySource",),
+    "row_totals": ("collect_row_totals",),
+    "rows": ("collect_rows", "lazy", "map_rows", "row_bounds"),
+    "source": ("Source",),
+    "taking": ("take",),
+}
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lazyomics.graph' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"lazyomics.graph.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

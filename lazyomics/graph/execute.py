@@ -8,7 +8,6 @@ from typing import Any
 
 import dask
 import dask.array as da
-import scipy.sparse as sp
 from dask.delayed import Delayed
 from dask.system import CPU_COUNT
 
@@ -22,9 +21,9 @@ from lazyomics.graph.cluster import (
     slots,
     stream,
 )
-from lazyomics.graph.gather import Gathering, Together, gathering, runs_in_process
-from lazyomics.graph.scheduler import scheduler
-from lazyomics.kernels.block import CSCBlock, SparseBlock
+from lazyomics.graph.gather import Gathering, Together, gathering
+from lazyomics.graph.kinds import to_memory_format
+from lazyomics.graph.scheduler import runs_in_process, scheduler
 
 __all__ = [
     "compute",
@@ -32,7 +31,6 @@ __all__ = [
     "materialize_all",
     "runs_here",
     "threads",
-    "to_memory_format",
     "windows",
     "workers",
 ]
@@ -96,15 +94,6 @@ def materialize_all(arrays: Sequence[da.Array]) -> list[Any]:
             finalize, extra = part.__dask_postcompute__()
             made.append(finalize(results, *extra))
     return made
-
-
-def to_memory_format(value: Any) -> Any:
-    """Blocks as scipy's matrices, which is what users and scanpy expect; the rest unchanged."""
-    if isinstance(value, CSCBlock):
-        return sp.csc_matrix((value.data, value.indices, value.indptr), shape=value.shape)
-    if isinstance(value, SparseBlock):
-        return sp.csr_matrix((value.data, value.indices, value.indptr), shape=value.shape)
-    return value
 
 
 def windows(x: da.Array, *, axis: int = 0, size: int | None = None) -> Iterator[list[Any]]:

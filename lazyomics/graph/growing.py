@@ -54,7 +54,7 @@ class GrowingLines:
 
     def _append(self, block: Any) -> None:
         if self._next == 0:
-            self._data = np.empty(0, block.dtype)
+            self._data = np.empty(0, block.data.dtype)
             self._indices = np.empty(0, block.indices.dtype)
         self._promote(block)
         stop = self._filled + len(block.data)
@@ -77,7 +77,7 @@ class GrowingLines:
 
     def _promote(self, block: Any) -> None:
         """Widen what is held if this block needs it."""
-        dtype = np.result_type(self._data.dtype, block.dtype)
+        dtype = np.result_type(self._data.dtype, block.data.dtype)
         index = np.result_type(self._indices.dtype, block.indices.dtype)
         self._data = self._data.astype(dtype, copy=False)
         self._indices = self._indices.astype(index, copy=False)

@@ -8,14 +8,14 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
-from lazyomics.graph.execute import to_memory_format
 from lazyomics.graph.joined import JoinedPart, JoinedSource
+from lazyomics.graph.kinds import is_in_memory, to_memory_format
 from lazyomics.graph.matrix import from_source, recipe_of
+from lazyomics.graph.memory_source import MemorySource
 from lazyomics.graph.placing import as_rows, filled, local_positions, place
 from lazyomics.graph.recipe import Recipe
 from lazyomics.graph.rows import lazy
 from lazyomics.graph.selection import Positions
-from lazyomics.graph.source import MemorySource, is_in_memory
 from lazyomics.kernels.block import SparseBlock, as_block
 
 __all__ = ["join_matrices"]

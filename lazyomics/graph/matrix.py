@@ -15,7 +15,7 @@ from dask.highlevelgraph import HighLevelGraph
 
 from lazyomics.graph.compact import CompactArray
 from lazyomics.graph.recipe import Recipe
-from lazyomics.graph.selection import Selector, compose, is_whole, positions
+from lazyomics.graph.selection import Selector, compose, positions
 from lazyomics.graph.source import Source, holds_values
 from lazyomics.kernels.steps import Step
 
@@ -68,7 +68,7 @@ class LazyMatrix(da.Array):
         whole: Any = slice(None)
         rows = positions(_plain(keys[0]), n_rows, "rows")
         cols = positions(_plain(keys[1]) if len(keys) == 2 else whole, n_cols, "columns")
-        return select(recipe, rows, cols)
+        return LazyMatrix.cook(recipe.select(rows, cols))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
@@ -115,16 +115,6 @@ def from_source(
     """
     made = Recipe.of(source, target_bytes=target_bytes, lines_per_block=lines_per_block)
     return LazyMatrix.cook(made)
-
-
-def select(recipe: Recipe, rows: Selector, cols: Selector) -> LazyMatrix:
-    """Return the lazy matrix of a selection of a recipe."""
-    n_rows, n_cols = recipe.shape
-    if not is_whole(rows, n_rows):
-        recipe = recipe.take_rows(rows)
-    if not is_whole(cols, n_cols):
-        recipe = recipe.take_cols(cols)
-    return LazyMatrix.cook(recipe)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,12 @@
-"""How a lazy matrix comes about: a source, what is selected of it, and the steps above."""
+"""How a lazy matrix comes about: a source, what is selected of it, and the steps above.
+
+Blocks and steps are imported where there are some: what is only read as it is stored needs none.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +15,9 @@ from lazyomics import config
 from lazyomics.graph.plan import bounds_by_bytes, effective_target, uniform_bounds
 from lazyomics.graph.selection import Selector, compose, is_whole, length
 from lazyomics.graph.source import Source, is_scanned_for_rows
-from lazyomics.kernels.block import CSCBlock, CSRBlock
-from lazyomics.kernels.fused_steps import fused
-from lazyomics.kernels.steps import SelectCols, Step
+
+if TYPE_CHECKING:
+    from lazyomics.kernels.steps import Step
 
 __all__ = ["Recipe"]
 
@@ -57,8 +60,7 @@ class Recipe:
         """Rows and columns of the result."""
         n_cols = length(self.cols)
         for step in self.steps:
-            if isinstance(step, SelectCols):
-                n_cols = length(step.cols)
+            n_cols = step.width(n_cols)
         return length(self.rows), n_cols
 
     @property
@@ -67,6 +69,22 @@ class Recipe:
         n_rows, n_cols = self.source.shape
         whole = is_whole(self.rows, n_rows) and is_whole(self.cols, n_cols)
         return whole and not self.steps
+
+    @property
+    def keeps_lines(self) -> bool:
+        """Whether blocks hold all that is stored in the lines they read (unless a step drops some)."""
+        source = self.source
+        if self.by_columns:
+            return is_whole(self.rows, source.shape[0])
+        whole = is_whole(self.cols, source.shape[1]) and source.format == "csr"
+        whole = whole and getattr(source, "counts_are_exact", True)  # joined ones may be bounds
+        return whole and not any(step.cuts_cols for step in self.steps)
+
+    def select(self, rows: Selector, cols: Selector) -> Recipe:
+        """Keep some rows and columns, each on its own."""
+        n_rows, n_cols = self.shape
+        chosen = self if is_whole(rows, n_rows) else self.take_rows(rows)
+        return chosen if is_whole(cols, n_cols) else chosen.take_cols(cols)
 
     def take_rows(self, rows: Selector) -> Recipe:
         """Keep some rows: always reaches the source."""
@@ -77,11 +95,13 @@ class Recipe:
         """Keep some columns: reaches the source unless a step below needs full rows."""
         steps = list(self.steps)
         above: list[Step] = []
-        while steps and not steps[-1].full_rows and not isinstance(steps[-1], SelectCols):
+        while steps and not steps[-1].full_rows and not steps[-1].cuts_cols:
             above.insert(0, steps.pop().take_cols(cols))
         if not steps:
             chosen = replace(self, cols=compose(self.cols, cols), steps=tuple(above))
             return chosen._from_columns()
+        from lazyomics.kernels.steps import SelectCols
+
         below = steps[-1]
         if isinstance(below, SelectCols):
             steps[-1] = SelectCols(compose(below.cols, cols))
@@ -135,12 +155,18 @@ class Recipe:
         if self.by_columns:
             return self.source.read_columns(self.rows, lines)
         block = self.source.read(lines, self.cols)
+        if not steps:
+            return block
+        from lazyomics.kernels.fused_steps import fused
+
         for step in fused(steps):
             block = step(block)
         return block
 
     def meta(self) -> Any:
         """An empty block of the type and dtype that every block has."""
+        from lazyomics.kernels.block import CSCBlock, CSRBlock
+
         empty = np.empty(0, dtype=self.source.dtype)
         widest = max(self.source.shape[1], length(self.cols))
         index = np.int32 if widest <= np.iinfo(np.int32).max else np.int64

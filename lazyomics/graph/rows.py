@@ -16,9 +16,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from lazyomics.errors import ShapeError
 from lazyomics.graph.compact import CompactArray
+from lazyomics.graph.kinds import is_in_memory
 from lazyomics.graph.matrix import LazyMatrix, from_source, recipe_of
+from lazyomics.graph.memory_source import MemorySource
 from lazyomics.graph.selection import length
-from lazyomics.graph.source import MemorySource, is_in_memory
 from lazyomics.kernels.block import CSCBlock
 from lazyomics.kernels.steps import SelectCols, Step
 

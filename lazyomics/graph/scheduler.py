@@ -8,9 +8,10 @@ from typing import Any
 
 import dask.base
 import dask.config
+import dask.local
 import dask.threaded
 
-__all__ = ["scheduler"]
+__all__ = ["runs_in_process", "scheduler"]
 
 
 def scheduler() -> Callable[..., Any]:
@@ -25,3 +26,8 @@ def scheduler() -> Callable[..., Any]:
         if found is not None:
             return found
     return dask.threaded.get
+
+
+def runs_in_process() -> bool:
+    """Whether dask will run tasks in threads of this process."""
+    return scheduler() in (dask.threaded.get, dask.local.get_sync)

@@ -1,23 +1,18 @@
-"""What a lazy matrix reads from: files implement ``Source`` elsewhere, memory does it here."""
+"""What a lazy matrix reads from: files and matrices in memory implement it elsewhere."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from lazyomics.graph.selection import Selector, is_whole
-from lazyomics.kernels.block import CSCBlock, CSRBlock, SparseBlock, as_block
+from lazyomics.graph.selection import Selector
 
 __all__ = [
-    "MemorySource",
     "Source",
     "StorageFormat",
     "holds_values",
-    "is_in_memory",
     "is_scanned_for_rows",
 ]
 
@@ -50,74 +45,9 @@ class Source(Protocol):
         """Return them as a CSCBlock; only for csc."""
 
 
-@dataclass(frozen=True, eq=False)
-class MemorySource:
-    """A scipy matrix, block or ndarray that is in memory; row slices of CSR are views."""
-
-    array: Any
-
-    @classmethod
-    def of(cls, matrix: Any) -> MemorySource:
-        """Wrap a matrix without copying it."""
-        if isinstance(matrix, np.matrix):
-            matrix = np.asarray(matrix)
-        return cls(matrix if isinstance(matrix, np.ndarray) else as_block(matrix))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return (int(self.array.shape[0]), int(self.array.shape[1]))
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.array.dtype)
-
-    @property
-    def format(self) -> StorageFormat:
-        if isinstance(self.array, SparseBlock):
-            return "csc" if isinstance(self.array, CSCBlock) else "csr"
-        return "dense"
-
-    def stored_per_line(self) -> NDArray[np.int64] | None:
-        if self.format == "dense":
-            return None
-        return np.diff(self.array.indptr).astype(np.int64, copy=False)
-
-    def read(self, rows: Selector, cols: Selector) -> Any:
-        if isinstance(self.array, CSCBlock):
-            return self.read_columns(rows, cols).tocsr()
-        if isinstance(self.array, CSRBlock) and isinstance(rows, slice):
-            block: Any = _row_view(self.array, rows)
-            return block if is_whole(cols, self.shape[1]) else block[:, cols]
-        return _cut(self.array, rows, cols)
-
-    def read_columns(self, rows: Selector, cols: Selector) -> Any:
-        return _cut(self.array, rows, cols)
-
-
-def _row_view(block: CSRBlock, rows: slice) -> CSRBlock:
-    low, high = block.indptr[rows.start], block.indptr[rows.stop]
-    return CSRBlock.from_arrays(
-        block.data[low:high],
-        block.indices[low:high],
-        block.indptr[rows.start : rows.stop + 1] - low,
-        (rows.stop - rows.start, block.shape[1]),
-    )
-
-
-def _cut(array: Any, rows: Selector, cols: Selector) -> Any:
-    if not is_whole(rows, array.shape[0]):
-        array = array[rows, :]
-    return array if is_whole(cols, array.shape[1]) else array[:, cols]
-
-
-def is_in_memory(matrix: Any) -> bool:
-    """Whether a matrix is held by numpy, scipy or a block instead of being lazy."""
-    return isinstance(matrix, np.ndarray | SparseBlock) or sp.issparse(matrix)
-
-
 def holds_values(source: Any) -> bool:
     """Whether a source, or one of those that it joins, is a matrix in memory."""
-    if isinstance(source, MemorySource):
+    if getattr(source, "in_memory", False):
         return True
     return any(holds_values(recipe.source) for recipe in getattr(source, "recipes", ()))
 

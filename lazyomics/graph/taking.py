@@ -10,7 +10,7 @@ import dask.array as da
 import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 
-from lazyomics.graph.matrix import recipe_of, select
+from lazyomics.graph.matrix import LazyMatrix, recipe_of
 from lazyomics.graph.rows import row_bounds
 from lazyomics.graph.selection import Selector, is_whole
 
@@ -30,7 +30,7 @@ def take(matrix: Any, rows: Selector, cols: Selector) -> Any:
     n, m = matrix.shape
     recipe = recipe_of(matrix)
     if recipe is not None:
-        return select(recipe, rows, cols)
+        return LazyMatrix.cook(recipe.select(rows, cols))
     if not is_whole(cols, m):
         matrix = matrix[:, cols]
     if is_whole(rows, n):

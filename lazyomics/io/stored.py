@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import pandas as pd
 
 from lazyomics.container.ragged import is_ragged
 from lazyomics.errors import ShapeError
-from lazyomics.graph import LazyMatrix, from_source
+from lazyomics.graph.recipe import Recipe
 from lazyomics.io.encodings import (
     OpaqueElement,
     child,
@@ -24,6 +24,9 @@ from lazyomics.io.encodings import (
 from lazyomics.io.encodings.damage import guarded
 from lazyomics.io.files import open_for_reading
 from lazyomics.io.gene_major import paired_reader
+
+if TYPE_CHECKING:
+    from lazyomics.graph import LazyMatrix
 
 __all__ = ["BlockPlan", "StoredElement", "StoredFrame", "StoredMatrix", "stored_bytes"]
 
@@ -68,10 +71,16 @@ class StoredMatrix:
     lead: tuple[int, ...] = field(default=(), compare=False)
 
     def load(self) -> LazyMatrix:
+        from lazyomics.graph.matrix import LazyMatrix
+
+        return LazyMatrix.cook(self.recipe())
+
+    def recipe(self) -> Recipe:
+        """What is read to have the matrix. Opens the file, and reads no values."""
         with open_for_reading(self.path) as file:
             source = paired_reader(_member(file, self.name))
         _check_lead(self.path, self.name, source, self.lead)
-        return from_source(
+        return Recipe.of(
             source,
             target_bytes=self.plan.target_bytes,
             lines_per_block=self.plan.lines_per_block,

@@ -38,16 +38,21 @@ class Step:
 
     ``ROW_FIELDS`` and ``COL_FIELDS`` name the fields that hold one value per row or per column.
     A step with ``full_rows`` must see every column of a row, so that a column selection made
-    later is applied after it instead of while reading.
+    later is applied after it instead of while reading. One that ``cuts_cols`` keeps some columns.
     """
 
     full_rows: ClassVar[bool] = False
+    cuts_cols: ClassVar[bool] = False
     ROW_FIELDS: ClassVar[tuple[str, ...]] = ()
     COL_FIELDS: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, block: Block) -> Block:
         """Return the changed block; the given one stays as it is."""
         raise NotImplementedError
+
+    def width(self, n_cols: int) -> int:
+        """Columns of the result for a block of ``n_cols`` columns."""
+        return n_cols
 
     def take_rows(self, rows: Selector) -> Self:
         """Return the step for the selected rows only."""
@@ -67,9 +72,13 @@ class SelectCols(Step):
     """Keep some columns, after a step that needed all of them."""
 
     cols: Selector
+    cuts_cols: ClassVar[bool] = True
 
     def __call__(self, block: Block) -> Block:
         return block[:, self.cols]
+
+    def width(self, n_cols: int) -> int:
+        return len(range(n_cols)[self.cols]) if isinstance(self.cols, slice) else len(self.cols)
 
 
 @dataclass(frozen=True, eq=False)

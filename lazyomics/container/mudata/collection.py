@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import dask.array as da
+from typing import TYPE_CHECKING, Any
 
 from lazyomics.container.collection import LazyCollection
 from lazyomics.container.deferred import is_deferred
-from lazyomics.graph import to_memory_format
+from lazyomics.graph.kinds import is_dask_array, to_memory_format
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 __all__ = ["LazyModalities"]
 
@@ -19,18 +20,28 @@ Place = tuple[str, str, str]  # modality ("" for the whole), mapping and key
 class LazyModalities(LazyCollection):
     """The dask side of MuData."""
 
-    def _lazy_parts(self: Any) -> dict[Place, da.Array]:
-        """Return every lazy matrix by its place. Stored ones are opened, not read."""
-        parts: dict[Place, da.Array] = {}
+    def _held_parts(self: Any) -> dict[Place, Any]:
+        """Return every matrix that is lazy or stored, by its place and as it is held."""
+        parts: dict[Place, Any] = {}
         for mod, adata in self.mod.items():
-            parts.update({(mod, *place): x for place, x in adata._lazy_parts().items()})
+            parts.update({(mod, *place): held for place, held in adata._held_parts().items()})
         for mapping in self._mappings():
+            is_matrix = mapping.name in ("obsp", "varp")
             for key, value in mapping.stored().items():
-                if is_deferred(value) and mapping.name in ("obsp", "varp"):
-                    value = mapping[key]
-                if isinstance(value, da.Array):
+                if is_dask_array(value) or (is_matrix and is_deferred(value)):
                     parts["", mapping.name, key] = value
         return parts
+
+    def _lazy_parts(self: Any) -> dict[Place, da.Array]:
+        """Return every lazy matrix by its place. Stored ones are opened, not read."""
+        parts: dict[Place, Any] = {}
+        for mod, adata in self.mod.items():
+            parts.update({(mod, *place): x for place, x in adata._lazy_parts().items()})
+        mappings = {mapping.name: mapping for mapping in self._mappings()}
+        for mod, name, key in self._held_parts():
+            if not mod:
+                parts["", name, key] = mappings[name][key]
+        return {place: x for place, x in parts.items() if is_dask_array(x)}
 
     def _with_parts(self: Any, values: Mapping[Place, Any]) -> Any:
         """Return a copy with some of its matrices replaced."""

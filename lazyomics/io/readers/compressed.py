@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,8 +19,10 @@ from lazyomics.io.chunks.costs import cost_of_ranges
 from lazyomics.io.chunks.together import read_together
 from lazyomics.io.readers.line_pointers import line_pointers
 from lazyomics.io.readers.line_ranges import LineRanges
-from lazyomics.kernels.block import CSCBlock, CSRBlock
 from lazyomics.kernels.canonical import index_state, positions_of
+
+if TYPE_CHECKING:
+    from lazyomics.kernels.block import CSRBlock
 
 __all__ = ["CompressedReader"]
 
@@ -87,8 +89,10 @@ class CompressedReader:
         )
 
     def read(self, rows: Selector, cols: Selector) -> Any:
+        from lazyomics.kernels.block import CSRBlock
+
         if self.format == "csr":
-            return CSRBlock.from_arrays(*self._lines(rows, cols), (length(rows), length(cols)))
+            return CSRBlock.from_arrays(*self.read_lines(rows, cols), (length(rows), length(cols)))
         return self._scan_for_rows(rows, cols)
 
     def read_values(self, rows: Selector) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -100,7 +104,20 @@ class CompressedReader:
         return ranges.read(self.data), ranges.indptr
 
     def read_columns(self, rows: Selector, cols: Selector) -> Any:
-        return CSCBlock.from_arrays(*self._lines(cols, rows), (length(rows), length(cols)))
+        from lazyomics.kernels.block import CSCBlock
+
+        return CSCBlock.from_arrays(*self.read_lines(cols, rows), (length(rows), length(cols)))
+
+    def read_lines(self, lines: Selector, inside: Selector) -> tuple[Any, Any, Any]:
+        """Read some lines, and inside them some positions: data, indices and indptr.
+
+        Indices ascend within each line, and none is there twice.
+        """
+        ranges = LineRanges.of(line_pointers(self), lines)
+        whole = is_whole(inside, self._line_length)
+        parts = (self.indices, self.data) if whole else (self.indices,)
+        with read_together(parts, ranges.starts, ranges.stops):
+            return self._read_lines(ranges, inside, whole=whole)
 
     def cost(self, lines: Selector, cols: Selector) -> tuple[int, int]:
         """Chunks and stored bytes of data and indices of these lines, at most."""
@@ -109,14 +126,6 @@ class CompressedReader:
             cost_of_ranges(part, ranges.starts, ranges.stops) for part in (self.data, self.indices)
         ]
         return sum(c for c, _ in parts), sum(b for _, b in parts)
-
-    def _lines(self, lines: Selector, inside: Selector) -> tuple[Any, Any, Any]:
-        """Read some lines, and inside them some positions, as canonical compressed arrays."""
-        ranges = LineRanges.of(line_pointers(self), lines)
-        whole = is_whole(inside, self._line_length)
-        parts = (self.indices, self.data) if whole else (self.indices,)
-        with read_together(parts, ranges.starts, ranges.stops):
-            return self._read_lines(ranges, inside, whole=whole)
 
     def _read_lines(
         self, ranges: LineRanges, inside: Selector, *, whole: bool
@@ -140,17 +149,16 @@ class CompressedReader:
         columns, back = np.unique(wanted, return_inverse=True)
         kept = positions_of(indices, columns, self._line_length)
         data = ranges.read_some(self.data, kept)
-        place = np.zeros(self._line_length, indices.dtype)
-        place[columns] = np.arange(len(columns))
-        found = place[indices[kept]]
         indptr = np.searchsorted(kept, ranges.indptr).astype(ranges.indptr.dtype)
-        n_lines = len(indptr) - 1
-        if not ordered:
-            data, found, indptr = _canonical(data, found, indptr, len(columns))
-        if np.array_equal(columns, wanted):
+        repeated = len(columns) < len(wanted)
+        place = np.zeros(self._line_length, indices.dtype)
+        place[columns if repeated else wanted] = np.arange(len(columns))
+        found = place[indices[kept]]
+        if repeated:
+            return _spread(data, found, indptr, back)
+        if ordered and np.array_equal(columns, wanted):
             return data, found, indptr
-        block = CSRBlock.from_arrays(data, found, indptr, (n_lines, len(columns)))[:, back]
-        return _canonical(block.data, block.indices, block.indptr, len(back))
+        return _canonical(data, found, indptr, len(columns))
 
     def _scan_for_rows(self, rows: Selector, cols: Selector) -> CSRBlock:
         """Collect rows of a column-major matrix, a window of its columns at a time."""
@@ -174,6 +182,15 @@ def _signed(indices: NDArray[Any]) -> NDArray[Any]:
     if indices.dtype in (np.int32, np.int64):
         return indices
     return indices.astype(np.int32 if indices.dtype.itemsize < 4 else np.int64)
+
+
+def _spread(data: Any, indices: Any, indptr: Any, columns: NDArray[Any]) -> tuple[Any, Any, Any]:
+    """Columns of a matrix in any order, some of them more than once."""
+    from lazyomics.kernels.block import CSRBlock
+
+    shape = (len(indptr) - 1, int(columns.max()) + 1)
+    block = CSRBlock.from_arrays(*_canonical(data, indices, indptr, shape[1]), shape)[:, columns]
+    return _canonical(block.data, block.indices, block.indptr, len(columns))
 
 
 def _canonical(data: Any, indices: Any, indptr: Any, size: int) -> tuple[Any, Any, Any]:

@@ -53,22 +53,31 @@ class LazyParts(LazyCollection):
     def _with_parts(self: Any, values: Mapping[Place, Any]) -> Any:
         """Return a copy with some of its matrices replaced."""
         made = self.copy()
+        made._put_parts(values)
+        return made
+
+    def _put_parts(self: Any, values: Mapping[Place, Any]) -> None:
+        """Replace some of the matrices."""
         for (name, key), value in values.items():
             value = to_memory_format(value)
             if name == "X":
-                made._x = MatrixSlot(value)
-            elif name == "raw" and made._raw is not None:
-                made._raw.x = MatrixSlot(value)
+                self._x = MatrixSlot(value)
+            elif name == "raw" and self._raw is not None:
+                self._raw.x = MatrixSlot(value)
             else:
-                getattr(made, f"_{name}")[key] = value
-        return made
+                getattr(self, f"_{name}")[key] = value
+
+    def _load_tables(self: Any) -> None:
+        """Read obs and var, and raw.var, if they are still in the file."""
+        _ = self.obs, self.var
+        if self._raw is not None:
+            _ = self._raw.var.frame
 
     def _load_stored(self: Any) -> None:
         """Read everything that is still in the file into the object, and forget the file."""
-        _ = self.obs, self.var
+        self._load_tables()
         mappings = [*self._mappings(), self.uns]
         if self._raw is not None:
-            _ = self._raw.var.frame
             mappings.append(self._raw.varm)
         for mapping in mappings:
             for key in mapping:

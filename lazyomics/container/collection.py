@@ -7,7 +7,7 @@ obsm or uns entry must stay in the file when only X is persisted.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import dask.threaded
 from dask.highlevelgraph import HighLevelGraph
@@ -25,8 +25,9 @@ class LazyCollection:
     """The dask side of AnnData and MuData.
 
     A subclass says in ``_held_parts`` which matrices are lazy or stored, by their places, and in
-    ``_lazy_parts`` the same with stored ones opened; ``_with_parts`` returns a copy with others in
-    these places, ``_load_stored`` reads all the rest.
+    ``_lazy_parts`` the same with stored ones opened. ``_with_parts`` returns a copy with others in
+    these places, ``_put_parts`` puts them there; ``_load_stored`` reads all the rest, of which
+    ``_load_tables`` reads the tables.
     """
 
     _backing: Backing | None
@@ -40,7 +41,10 @@ class LazyCollection:
         result and the blocks in flight.
         """
         collection: Any = self
-        return _loaded_with(collection, _computed(collection))
+        made = collection._with_parts({})
+        made._put_parts(_computed(made))
+        made._load_stored()
+        return cast("Self", made)
 
     to_memory = compute
 
@@ -92,17 +96,10 @@ def _computed(collection: Any) -> dict[Any, Any]:
     recipes = {place: deferred_recipe(held) for place, held in collection._held_parts().items()}
     stored = [recipe for recipe in recipes.values() if recipe is not None]
     if len(stored) == len(recipes) and loads_stored(stored):
-        values = load_stored(stored)
+        values = load_stored(stored, beside=collection._load_tables)
         return dict(zip(recipes, values, strict=True))
     parts = collection._lazy_parts()
     return dict(zip(parts, graph.materialize_all(list(parts.values())), strict=True))
-
-
-def _loaded_with(collection: Any, values: Mapping[Any, Any]) -> Any:
-    """Return an object with computed matrices that needs no file any more."""
-    made = collection._with_parts(values)
-    made._load_stored()
-    return made
 
 
 def _finish(results: list[Any], collection: Any) -> Any:
@@ -110,7 +107,9 @@ def _finish(results: list[Any], collection: Any) -> Any:
     for (place, x), blocks in zip(collection._lazy_parts().items(), results, strict=True):
         function, extra = x.__dask_postcompute__()
         values[place] = function(blocks, *extra)
-    return _loaded_with(collection, values)
+    made = collection._with_parts(values)
+    made._load_stored()
+    return made
 
 
 def _rebuild(graph: Any, collection: Any, *, rename: Mapping[str, str] | None = None) -> Any:

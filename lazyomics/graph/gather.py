@@ -64,7 +64,7 @@ class Gathering:
         if type(arrays) is np.ndarray:
             return arrays
         kind = CSCBlock if self.axis == 1 else CSRBlock
-        return kind.from_arrays(*arrays, shape)
+        return kind.from_arrays(arrays[0], arrays[1], arrays[2], shape)
 
 
 def _is_block(result: Any) -> bool:

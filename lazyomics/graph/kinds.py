@@ -44,5 +44,5 @@ def to_memory_format(value: Any) -> Any:
     """Blocks as scipy's matrices, which is what users and scanpy expect; the rest unchanged."""
     if not is_block(value):
         return value
-    kind = sp.csc_matrix if value.format == "csc" else sp.csr_matrix
+    kind = sp.csc_matrix if value.major == 1 else sp.csr_matrix
     return kind((value.data, value.indices, value.indptr), shape=value.shape)

@@ -7,10 +7,10 @@ callbacks. What is left out are arrays and blocks, which take longer to import t
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol, cast
 from uuid import uuid4
 
 import scipy.sparse as sp
@@ -21,32 +21,57 @@ from lazyomics.graph.growing import GrowingLines
 from lazyomics.graph.recipe import Recipe
 from lazyomics.graph.scheduler import runs_in_process, scheduler
 from lazyomics.graph.selection import Selector, compose
+from lazyomics.graph.source import Source
 
 __all__ = ["load_stored", "loads_stored"]
+
+# dask runs tasks of equal standing from the last of their keys, sorted as text, to the first.
+_FIRST = ("load-what-is-beside", "")
+
+
+class StoredSource(Source, Protocol):
+    """A source that tells apart what it reads and what that is wrapped into."""
+
+    def read_rows(self, rows: Selector, cols: Selector) -> tuple[Any, Any, Any]:
+        """Return the rows and columns as data, indices and indptr of compressed rows."""
+
+    def read_lines(self, lines: Selector, inside: Selector) -> tuple[Any, Any, Any]:
+        """Return some lines, and positions inside them, as they are stored."""
 
 
 def loads_stored(recipes: Sequence[Recipe]) -> bool:
     """Whether matrices can be loaded this way: nothing was recorded on them, threads will do it."""
-    plain = all(not r.steps and hasattr(r.source, "read_lines") for r in recipes)
+    plain = all(not r.steps and _is_stored(r.source) for r in recipes)
     here = "distributed" not in sys.modules and runs_in_process()
     return plain and here and not config.progress()
 
 
-def load_stored(recipes: Sequence[Recipe]) -> list[Any]:
+def _is_stored(source: Source) -> bool:
+    return source.format == "dense" or hasattr(source, "read_lines")
+
+
+def load_stored(recipes: Sequence[Recipe], *, beside: Callable[[], None]) -> list[Any]:
     """Read matrices in one run, as scipy's CSR (CSC) matrices or arrays.
+
+    Parameters
+    ----------
+    recipes
+        What `loads_stored` says can be.
+    beside
+        What else is to be read: one thread begins with it while others read blocks.
 
     Notes
     -----
     Peak memory: the results and the blocks in flight.
     """
     loads = [_Load.of(recipe) for recipe in recipes]
-    graph: dict[Any, Any] = {}
-    keys = []
+    graph: dict[Any, Any] = {_FIRST: (beside,)}
+    keys: list[Any] = [[_FIRST]]
     for load in loads:
         tasks = load.tasks()
         graph.update(tasks)
         keys.append(list(tasks))
-    results = list(scheduler()(graph, keys))
+    _, *results = scheduler()(graph, keys)
     return [load.finish(list(mine)) for load, mine in zip(loads, results, strict=True)]
 
 
@@ -71,8 +96,7 @@ class _Load:
     def tasks(self) -> dict[Any, Any]:
         """A task for each block, which stores it where it belongs."""
         name = f"load-{uuid4().hex}"
-        # dask runs tasks of equal standing from the last of their keys, sorted as text, to the
-        # first: blocks then come in their order, and are read in the order of the file.
+        # In reverse order of their keys, blocks come in their order, and are read in the file's.
         last = len(self.bounds) - 2
         cuts = enumerate(pairwise(self.bounds))
         return {(name, f"{last - k:012d}"): (self._read, slice(a, b, 1), k) for k, (a, b) in cuts}
@@ -83,10 +107,12 @@ class _Load:
         return self.target.fill(self._block(lines), k)
 
     def _block(self, lines: Selector) -> Any:
-        recipe, source = self.recipe, self.recipe.source
+        recipe, source = self.recipe, cast("StoredSource", self.recipe.source)
         if source.format == "dense":
             return source.read(lines, recipe.cols)
-        return Lines(*source.read_lines(lines, recipe.rows if recipe.by_columns else recipe.cols))
+        if recipe.by_columns:
+            return Lines(*source.read_lines(lines, recipe.rows))
+        return Lines(*source.read_rows(lines, recipe.cols))
 
     def finish(self, results: list[Any]) -> Any:
         """The matrix, when all blocks are stored."""
@@ -94,8 +120,9 @@ class _Load:
         if isinstance(target, GrowingLines):
             return self._matrix(Lines(*target.arrays()))
         if any(isinstance(r, Lines) for r in results):  # what was stored twice was added up
-            parts = [r if isinstance(r, Lines) else target.part(k, r) for k, r in enumerate(results)]
-            return self._matrix(joined_lines(parts, self.recipe.shape))
+            for k, result in enumerate(results):
+                results[k] = result if isinstance(result, Lines) else target.part(k, result)
+            return self._matrix(joined_lines(results, self.recipe.shape))
         return self._matrix(target.finish(results))
 
     def _matrix(self, arrays: Any) -> Any:

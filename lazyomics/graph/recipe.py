@@ -72,7 +72,7 @@ class Recipe:
 
     @property
     def keeps_lines(self) -> bool:
-        """Whether blocks hold all that is stored in the lines they read (unless a step drops some)."""
+        """Whether blocks hold all that is stored in their lines, unless a step drops some."""
         source = self.source
         if self.by_columns:
             return is_whole(self.rows, source.shape[0])

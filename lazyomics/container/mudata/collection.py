@@ -45,22 +45,30 @@ class LazyModalities(LazyCollection):
 
     def _with_parts(self: Any, values: Mapping[Place, Any]) -> Any:
         """Return a copy with some of its matrices replaced."""
-        mods = {}
+        made = self._with_modalities({mod: adata.copy() for mod, adata in self.mod.items()})
+        made._put_parts(values)
+        return made
+
+    def _put_parts(self: Any, values: Mapping[Place, Any]) -> None:
+        """Replace some of the matrices."""
         for mod, adata in self.mod.items():
-            mine = {(name, key): v for (m, name, key), v in values.items() if m == mod}
-            mods[mod] = adata._with_parts(mine)
-        made = self._with_modalities(mods)
-        for mapping in made._mappings():
+            adata._put_parts({place[1:]: v for place, v in values.items() if place[0] == mod})
+        for mapping in self._mappings():
             for (mod, name, key), value in values.items():
                 if mod == "" and name == mapping.name:
                     mapping[key] = to_memory_format(value)
-        return made
+
+    def _load_tables(self: Any) -> None:
+        """Read the tables of all modalities and of the whole, if they are still in the file."""
+        for adata in self.mod.values():
+            adata._load_tables()
+        _ = self.obs, self.var
 
     def _load_stored(self: Any) -> None:
         """Read everything that is still in the file into the object, and forget the file."""
         for adata in self.mod.values():
             adata._load_stored()
-        _ = self.obs, self.var
+        self._load_tables()
         for mapping in (*self._mappings(), self.obsmap, self.varmap, self.uns):
             for key in mapping:
                 mapping[key]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lazyomics import config
 from lazyomics.errors import FileFormatError
+from lazyomics.graph.filling import Lines, joined_lines
 from lazyomics.graph.plan import bounds_by_bytes
 from lazyomics.graph.selection import Selector, compose, is_whole, length
 from lazyomics.io.chunks import StoredArray
@@ -20,9 +21,6 @@ from lazyomics.io.chunks.together import read_together
 from lazyomics.io.readers.line_pointers import line_pointers
 from lazyomics.io.readers.line_ranges import LineRanges
 from lazyomics.kernels.canonical import index_state, positions_of
-
-if TYPE_CHECKING:
-    from lazyomics.kernels.block import CSRBlock
 
 __all__ = ["CompressedReader"]
 
@@ -91,9 +89,7 @@ class CompressedReader:
     def read(self, rows: Selector, cols: Selector) -> Any:
         from lazyomics.kernels.block import CSRBlock
 
-        if self.format == "csr":
-            return CSRBlock.from_arrays(*self.read_lines(rows, cols), (length(rows), length(cols)))
-        return self._scan_for_rows(rows, cols)
+        return CSRBlock.from_arrays(*self.read_rows(rows, cols), (length(rows), length(cols)))
 
     def read_values(self, rows: Selector) -> tuple[NDArray[Any], NDArray[Any]]:
         """Values of some rows of a row-major matrix in stored order, and pointers to their ends.
@@ -107,6 +103,12 @@ class CompressedReader:
         from lazyomics.kernels.block import CSCBlock
 
         return CSCBlock.from_arrays(*self.read_lines(cols, rows), (length(rows), length(cols)))
+
+    def read_rows(self, rows: Selector, cols: Selector) -> tuple[Any, Any, Any]:
+        """Read rows and columns, however they are stored: data, indices and indptr of rows."""
+        if self.format == "csr":
+            return self.read_lines(rows, cols)
+        return self._scan_for_rows(rows, cols)
 
     def read_lines(self, lines: Selector, inside: Selector) -> tuple[Any, Any, Any]:
         """Read some lines, and inside them some positions: data, indices and indptr.
@@ -160,13 +162,13 @@ class CompressedReader:
             return data, found, indptr
         return _canonical(data, found, indptr, len(columns))
 
-    def _scan_for_rows(self, rows: Selector, cols: Selector) -> CSRBlock:
+    def _scan_for_rows(self, rows: Selector, cols: Selector) -> tuple[Any, Any, Any]:
         """Collect rows of a column-major matrix, a window of its columns at a time."""
         windows = _column_windows(line_pointers(self), cols, self.dtype.itemsize)
-        pieces = [self.read_columns(rows, window) for window in windows]
-        joined: Any = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
-        made: CSRBlock = joined.tocsr()
-        return made
+        pieces: list[Any] = [Lines(*self.read_lines(window, rows)) for window in windows]
+        shape = (length(rows), length(cols))
+        columns = pieces[0] if len(pieces) == 1 else joined_lines(pieces, shape)
+        return _by_rows(columns, shape)
 
 
 def _column_windows(pointers: Any, cols: Selector, itemsize: int) -> list[Selector]:
@@ -182,6 +184,14 @@ def _signed(indices: NDArray[Any]) -> NDArray[Any]:
     if indices.dtype in (np.int32, np.int64):
         return indices
     return indices.astype(np.int32 if indices.dtype.itemsize < 4 else np.int64)
+
+
+def _by_rows(columns: Lines, shape: tuple[int, int]) -> tuple[Any, Any, Any]:
+    """The rows of a matrix of which the columns are given. scipy cannot turn float16 over."""
+    dtype = columns.data.dtype
+    data = columns.data.astype(np.float32) if dtype == np.float16 else columns.data
+    rows = sp.csc_array((data, columns.indices, columns.indptr), shape=shape).tocsr()
+    return rows.data.astype(dtype, copy=False), rows.indices, rows.indptr
 
 
 def _spread(data: Any, indices: Any, indptr: Any, columns: NDArray[Any]) -> tuple[Any, Any, Any]:

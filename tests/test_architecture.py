@@ -44,9 +44,13 @@ HEAVY = (
     "scanpy",
     "anndata",
     "mudata",
+    "dask.array",
     "distributed",
     "fsspec",
+    "llvmlite",
+    "numba",
     "pooch",
+    "sparse",
 )
 FORBIDDEN_NAMES = {"utils", "core", "common", "helpers", "misc"}
 

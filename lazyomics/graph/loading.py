@@ -6,7 +6,6 @@ callbacks. What is left out are arrays and blocks, which take longer to import t
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -42,8 +41,7 @@ class StoredSource(Source, Protocol):
 def loads_stored(recipes: Sequence[Recipe]) -> bool:
     """Whether matrices can be loaded this way: nothing was recorded on them, threads will do it."""
     plain = all(not r.steps and _is_stored(r.source) for r in recipes)
-    here = "distributed" not in sys.modules and runs_in_process()
-    return plain and here and not config.progress()
+    return plain and runs_in_process() and not config.progress()
 
 
 def _is_stored(source: Source) -> bool:

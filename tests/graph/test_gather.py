@@ -119,9 +119,11 @@ PROGRAM = (
     + """
 import dask, lazyomics as lo
 dask.config.set({"lazyomics.chunk-bytes": "4 MiB", "num_workers": 2})
-small, large, job = sys.argv[1:]
+small, large, job, kind = sys.argv[1:]
 def run(path):
     adata = lo.read_h5ad(path)
+    if kind == "lazy":
+        adata.X
     return adata[:, ::2].compute() if job == "columns" else adata[:: int(job)].compute()
 run(small)
 before = peak()
@@ -142,8 +144,9 @@ def files(tmp_path_factory) -> tuple[Path, Path]:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks are read from /proc")
 @pytest.mark.parametrize("job", ["1", "3", "columns"])
-def test_peak_is_the_result_and_the_blocks_in_flight(files, job) -> None:
-    command = [sys.executable, "-c", PROGRAM, *map(str, files), job]
+@pytest.mark.parametrize("kind", ["lazy", "stored"])
+def test_peak_is_the_result_and_the_blocks_in_flight(files, job, kind) -> None:
+    command = [sys.executable, "-c", PROGRAM, *map(str, files), job, kind]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     grown, result = map(int, done.stdout.split())

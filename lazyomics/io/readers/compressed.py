@@ -187,9 +187,9 @@ def _signed(indices: NDArray[Any]) -> NDArray[Any]:
 
 
 def _by_rows(columns: Lines, shape: tuple[int, int]) -> tuple[Any, Any, Any]:
-    """The rows of a matrix of which the columns are given. scipy cannot turn float16 over."""
+    """The rows of a matrix of which the columns are given."""
     dtype = columns.data.dtype
-    data = columns.data.astype(np.float32) if dtype == np.float16 else columns.data
+    data = _for_scipy(columns.data)
     rows = sp.csc_array((data, columns.indices, columns.indptr), shape=shape).tocsr()
     return rows.data.astype(dtype, copy=False), rows.indices, rows.indptr
 
@@ -205,6 +205,12 @@ def _spread(data: Any, indices: Any, indptr: Any, columns: NDArray[Any]) -> tupl
 
 def _canonical(data: Any, indices: Any, indptr: Any, size: int) -> tuple[Any, Any, Any]:
     """Sort each line and add up what is stored twice, as reading with scipy would."""
-    lines = sp.csr_array((data, indices, indptr), shape=(len(indptr) - 1, size), copy=True)
+    shape = (len(indptr) - 1, size)
+    lines = sp.csr_array((_for_scipy(data), indices, indptr), shape=shape, copy=True)
     lines.sum_duplicates()
-    return lines.data, lines.indices, lines.indptr
+    return lines.data.astype(data.dtype, copy=False), lines.indices, lines.indptr
+
+
+def _for_scipy(data: NDArray[Any]) -> NDArray[Any]:
+    """Values in a type that scipy computes with: it does not with float16."""
+    return data.astype(np.float32) if data.dtype == np.float16 else data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import dask
@@ -130,7 +131,7 @@ def test_lines_in_any_order(tmp_path, order, layout, cols, seen) -> None:
     with h5py.File(path, "r+") as file:
         stored = file["X"]
         data, indices, indptr = (stored[p][:] for p in ("data", "indices", "indptr"))
-        for a, b in zip(indptr, indptr[1:], strict=False):
+        for a, b in pairwise(indptr):
             at = a + rng.permutation(b - a)
             data[a:b], indices[a:b] = data[at], indices[at]
             if order == "repeated" and b - a > 1:
@@ -211,6 +212,7 @@ def test_damage_is_named(tmp_path, part) -> None:
 
 PROGRAM = """
 import sys
+from itertools import pairwise
 import lazyomics as lo
 path, genes = sys.argv[1:]
 found = lo.read_h5ad(path)[::2, eval(genes)].compute()

@@ -14,10 +14,7 @@ if TYPE_CHECKING:
         compute,
         materialize,
         materialize_all,
-        runs_here,
-        threads,
         windows,
-        workers,
     )
     from lazyomics.graph.folding import fold_rows, fold_runs
     from lazyomics.graph.join import join_matrices
@@ -27,6 +24,7 @@ if TYPE_CHECKING:
     from lazyomics.graph.memory_source import MemorySource
     from lazyomics.graph.row_totals import collect_row_totals
     from lazyomics.graph.rows import collect_rows, lazy, map_rows, row_bounds
+    from lazyomics.graph.scheduler import runs_here, threads, workers
     from lazyomics.graph.source import Source
     from lazyomics.graph.taking import take
 
@@ -60,15 +58,7 @@ __all__ = [
 ]
 
 _NAMES = {
-    "execute": (
-        "compute",
-        "materialize",
-        "materialize_all",
-        "runs_here",
-        "threads",
-        "windows",
-        "workers",
-    ),
+    "execute": ("compute", "materialize", "materialize_all", "windows"),
     "folding": ("fold_rows", "fold_runs"),
     "join": ("join_matrices",),
     "joined": ("JoinedPart", "JoinedSource"),
@@ -77,6 +67,7 @@ _NAMES = {
     "memory_source": ("MemorySource",),
     "row_totals": ("collect_row_totals",),
     "rows": ("collect_rows", "lazy", "map_rows", "row_bounds"),
+    "scheduler": ("runs_here", "threads", "workers"),
     "source": ("Source",),
     "taking": ("take",),
 }

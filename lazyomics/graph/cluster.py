@@ -21,28 +21,19 @@ from dask.utils import ensure_dict
 
 from lazyomics import config
 from lazyomics.graph.gather import Gathering, gathering
-from lazyomics.graph.scheduler import scheduler
+from lazyomics.graph.scheduler import active_client, slots
 from lazyomics.graph.source import holds_values
 
 if TYPE_CHECKING:
     from lazyomics.progress import ClusterProgress
 
 __all__ = [
-    "active_client",
     "client_for",
     "compute_on",
     "leave_slot",
     "materialize_on",
-    "slots",
     "stream",
 ]
-
-
-def active_client() -> Any | None:
-    """Return the client of dask.distributed that dask would use now, or None."""
-    client = getattr(scheduler(), "__self__", None)
-    distributed = sys.modules.get("distributed")  # a client exists only where it was imported
-    return client if distributed is not None and isinstance(client, distributed.Client) else None
 
 
 def client_for(values: Sequence[Any]) -> Any | None:
@@ -75,11 +66,6 @@ def _has_futures(graph: Any) -> bool:
         isinstance(task, future) or isinstance(getattr(task, "value", None), future)
         for task in ensure_dict(graph).values()
     )
-
-
-def slots(client: Any) -> int:
-    """Tasks that the workers run at the same time; at least one, as workers may be yet to come."""
-    return max(1, sum(client.nthreads().values()))
 
 
 def compute_on(client: Any, values: Sequence[Any]) -> tuple[Any, ...]:

@@ -13,26 +13,21 @@ from dask.system import CPU_COUNT
 
 from lazyomics import config
 from lazyomics.graph.cluster import (
-    active_client,
     client_for,
     compute_on,
     leave_slot,
     materialize_on,
-    slots,
     stream,
 )
 from lazyomics.graph.gather import Gathering, Together, gathering
 from lazyomics.graph.kinds import to_memory_format
-from lazyomics.graph.scheduler import runs_in_process, scheduler
+from lazyomics.graph.scheduler import active_client, runs_in_process, scheduler, workers
 
 __all__ = [
     "compute",
     "materialize",
     "materialize_all",
-    "runs_here",
-    "threads",
     "windows",
-    "workers",
 ]
 
 
@@ -124,20 +119,3 @@ def windows(x: da.Array, *, axis: int = 0, size: int | None = None) -> Iterator[
         return stream(client, graph, keys, most=min(size, int(CPU_COUNT)))
     parts = (keys[start : start + size] for start in range(0, n, size))
     return (list(compute(*(Delayed(k, graph, layer=x.name) for k in part))) for part in parts)
-
-
-def workers() -> int:
-    """Tasks that will run at the same time, here or on the cluster."""
-    client = active_client()
-    return threads() if client is None else slots(client)
-
-
-def threads() -> int:
-    """Threads of this process that will run tasks, or may do other work."""
-    configured = None if active_client() is not None else dask.config.get("num_workers", None)
-    return int(configured or CPU_COUNT)
-
-
-def runs_here() -> bool:
-    """Whether tasks run in this process, so that what they return is in its memory already."""
-    return active_client() is None

@@ -9,9 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 import dask.array as da
 import numpy as np
 
-from lazyomics.graph.execute import workers
 from lazyomics.graph.matrix import recipe_of
 from lazyomics.graph.recipe import Recipe
+from lazyomics.graph.scheduler import workers
 from lazyomics.graph.selection import Selector, compose, is_whole, length
 from lazyomics.kernels.steps import SelectCols, Step
 

@@ -15,12 +15,12 @@ from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 
 from lazyomics import config
-from lazyomics.graph.cluster import active_client, slots
 from lazyomics.graph.compact import CompactArray
 from lazyomics.graph.matrix import Piece, Shared, pieces, recipe_of
 from lazyomics.graph.plan import RUNS_AT_LEAST, run_bounds
 from lazyomics.graph.recipe import Recipe
 from lazyomics.graph.rows import Boxed, block_tasks, row_vectors
+from lazyomics.graph.scheduler import active_client, slots
 from lazyomics.graph.source import holds_values, is_scanned_for_rows
 
 __all__ = ["fold_rows", "fold_runs"]

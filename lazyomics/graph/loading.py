@@ -6,9 +6,8 @@ callbacks. What is left out are arrays and blocks, which take longer to import t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Protocol, cast
 from uuid import uuid4
 
@@ -22,7 +21,7 @@ from lazyomics.graph.scheduler import runs_in_process, scheduler
 from lazyomics.graph.selection import Selector, compose
 from lazyomics.graph.source import Source
 
-__all__ = ["load_stored", "loads_stored"]
+__all__ = ["StoredBlocks", "load_stored", "loads_stored"]
 
 # dask runs tasks of equal standing from the last of their keys, sorted as text, to the first.
 _FIRST = ("load-what-is-beside", "")
@@ -74,43 +73,66 @@ def load_stored(recipes: Sequence[Recipe], *, beside: Callable[[], None]) -> lis
 
 
 @dataclass(frozen=True, eq=False)
-class _Load:
-    """One matrix on its way into memory."""
+class StoredBlocks:
+    """A stored matrix in blocks, each an ndarray or `Lines`."""
 
     recipe: Recipe
     bounds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> StoredBlocks:
+        """Plan the blocks. Reads nothing but row pointers."""
+        return cls(recipe, recipe.bounds())
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    def read(self, k: int) -> Any:
+        """Read a block."""
+        recipe, source = self.recipe, cast("StoredSource", self.recipe.source)
+        cut = slice(self.bounds[k], self.bounds[k + 1], 1)
+        if recipe.by_columns:
+            return Lines(*source.read_lines(compose(recipe.cols, cut), recipe.rows))
+        rows = compose(recipe.rows, cut)
+        if source.format == "dense":
+            return source.read(rows, recipe.cols)
+        return Lines(*source.read_rows(rows, recipe.cols))
+
+    def windows(self, size: int) -> Iterator[list[Any]]:
+        """Read the blocks in order, ``size`` of them at a time."""
+        for start in range(0, len(self), size):
+            graph = _tasks(self.read, range(start, min(start + size, len(self))))
+            yield list(scheduler()(graph, list(graph)))
+
+
+def _tasks(call: Callable[[int], Any], blocks: range) -> dict[Any, Any]:
+    """Tasks that call on the number of each block, with keys by which dask runs them in order."""
+    name = f"load-{uuid4().hex}"
+    return {(name, f"{blocks[-1] - k:012d}"): (call, k) for k in blocks}
+
+
+@dataclass(frozen=True, eq=False)
+class _Load:
+    """One matrix on its way into memory."""
+
+    blocks: StoredBlocks
     target: Target | GrowingLines
 
     @classmethod
     def of(cls, recipe: Recipe) -> _Load:
         """Plan blocks, and make room for what they hold."""
-        bounds = recipe.bounds()
-        dtype = recipe.source.dtype
+        blocks, dtype = StoredBlocks.of(recipe), recipe.source.dtype
         if recipe.source.format == "dense":
-            return cls(recipe, bounds, Target.dense(recipe.shape, dtype, bounds))
-        target = Target.of_lines(recipe, dtype, bounds)
-        return cls(recipe, bounds, target or GrowingLines(len(bounds) - 1))
+            return cls(blocks, Target.dense(recipe.shape, dtype, blocks.bounds))
+        target = Target.of_lines(recipe, dtype, blocks.bounds)
+        return cls(blocks, target or GrowingLines(len(blocks)))
 
     def tasks(self) -> dict[Any, Any]:
         """A task for each block, which stores it where it belongs."""
-        name = f"load-{uuid4().hex}"
-        # In reverse order of their keys, blocks come in their order, and are read in the file's.
-        last = len(self.bounds) - 2
-        cuts = enumerate(pairwise(self.bounds))
-        return {(name, f"{last - k:012d}"): (self._read, slice(a, b, 1), k) for k, (a, b) in cuts}
+        return _tasks(self._fill, range(len(self.blocks)))
 
-    def _read(self, cut: slice, k: int) -> Any:
-        recipe = self.recipe
-        lines = compose(recipe.cols if recipe.by_columns else recipe.rows, cut)
-        return self.target.fill(self._block(lines), k)
-
-    def _block(self, lines: Selector) -> Any:
-        recipe, source = self.recipe, cast("StoredSource", self.recipe.source)
-        if source.format == "dense":
-            return source.read(lines, recipe.cols)
-        if recipe.by_columns:
-            return Lines(*source.read_lines(lines, recipe.rows))
-        return Lines(*source.read_rows(lines, recipe.cols))
+    def _fill(self, k: int) -> Any:
+        return self.target.fill(self.blocks.read(k), k)
 
     def finish(self, results: list[Any]) -> Any:
         """The matrix, when all blocks are stored."""
@@ -120,11 +142,12 @@ class _Load:
         if any(isinstance(r, Lines) for r in results):  # what was stored twice was added up
             for k, result in enumerate(results):
                 results[k] = result if isinstance(result, Lines) else target.part(k, result)
-            return self._matrix(joined_lines(results, self.recipe.shape))
+            return self._matrix(joined_lines(results, self.blocks.recipe.shape))
         return self._matrix(target.finish(results))
 
     def _matrix(self, arrays: Any) -> Any:
         if not isinstance(arrays, Lines):
             return arrays
-        kind = sp.csc_matrix if self.recipe.by_columns else sp.csr_matrix
-        return kind(tuple(arrays), shape=self.recipe.shape)
+        recipe = self.blocks.recipe
+        kind = sp.csc_matrix if recipe.by_columns else sp.csr_matrix
+        return kind(tuple(arrays), shape=recipe.shape)

@@ -1,4 +1,4 @@
-"""Which scheduler dask would use, asked for without importing more than the user has."""
+"""Which scheduler dask would use, and how many workers it has, without importing more for it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ import dask.base
 import dask.config
 import dask.local
 import dask.threaded
+from dask.system import CPU_COUNT
 
-__all__ = ["runs_in_process", "scheduler"]
+__all__ = [
+    "active_client",
+    "runs_here",
+    "runs_in_process",
+    "scheduler",
+    "slots",
+    "threads",
+    "workers",
+]
 
 
 def scheduler() -> Callable[..., Any]:
@@ -31,3 +40,32 @@ def scheduler() -> Callable[..., Any]:
 def runs_in_process() -> bool:
     """Whether dask will run tasks in threads of this process."""
     return scheduler() in (dask.threaded.get, dask.local.get_sync)
+
+
+def active_client() -> Any | None:
+    """Return the client of dask.distributed that dask would use now, or None."""
+    client = getattr(scheduler(), "__self__", None)
+    distributed = sys.modules.get("distributed")  # a client exists only where it was imported
+    return client if distributed is not None and isinstance(client, distributed.Client) else None
+
+
+def slots(client: Any) -> int:
+    """Tasks that the workers run at the same time; at least one, as workers may be yet to come."""
+    return max(1, sum(client.nthreads().values()))
+
+
+def workers() -> int:
+    """Tasks that will run at the same time, here or on the cluster."""
+    client = active_client()
+    return threads() if client is None else slots(client)
+
+
+def threads() -> int:
+    """Threads of this process that will run tasks, or may do other work."""
+    configured = None if active_client() is not None else dask.config.get("num_workers", None)
+    return int(configured or CPU_COUNT)
+
+
+def runs_here() -> bool:
+    """Whether tasks run in this process, so that what they return is in its memory already."""
+    return active_client() is None

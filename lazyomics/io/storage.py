@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.mudata import MuData
@@ -15,9 +15,10 @@ from lazyomics.io.mudata.saving import save_modality, save_mudata
 from lazyomics.io.mudata.writing import write_new_mudata
 from lazyomics.io.opening import read_h5ad
 from lazyomics.io.saving.save import save
-from lazyomics.io.transposition.scratch import ScratchPlan
-from lazyomics.io.transposition.storage_order import StorageOrder, checked_order
 from lazyomics.io.writing import write_new
+
+if TYPE_CHECKING:
+    from lazyomics.io.transposition.storage_order import StorageOrder
 
 __all__ = ["FileStorage"]
 
@@ -86,4 +87,7 @@ class FileStorage:
 def _order(storage: str | None, path: Path) -> StorageOrder | None:
     if storage is None:
         return None
+    from lazyomics.io.transposition.scratch import ScratchPlan
+    from lazyomics.io.transposition.storage_order import StorageOrder, checked_order
+
     return StorageOrder(to=checked_order(storage), scratch=ScratchPlan(path.absolute().parent))

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import dask.array as da
 import h5py
 import numpy as np
 from dask.system import CPU_COUNT
 
-from lazyomics import config
-from lazyomics.graph import (
-    LazyMatrix,
-    MemorySource,
-    from_source,
-    lazy,
-    recipe_of,
-    threads,
-    windows,
-    workers,
-)
+from lazyomics import config, graph
+from lazyomics.graph.kinds import is_block, is_dask_array
+from lazyomics.graph.loading import StoredBlocks
+from lazyomics.graph.recipe import Recipe
+from lazyomics.graph.scheduler import threads, workers
 from lazyomics.io.chunk_writer import CHUNK_BYTES, ChunkWriter, chunk_pool
 from lazyomics.io.dataset_options import chunk_bytes_of, kwargs_for
 from lazyomics.io.transaction import raise_failures
-from lazyomics.kernels.block import SparseBlock
+
+if TYPE_CHECKING:
+    from lazyomics.graph.filling import Lines
+    from lazyomics.kernels.block import SparseBlock
 
 __all__ = ["stream_matrix", "write_compressed"]
+
+Kind: TypeAlias = Literal["csr", "csc", "dense"]
 
 # While one window of blocks is written the next is computed: with blocks of half the size both
 # take no more memory than any other pass.
@@ -49,8 +47,8 @@ def stream_matrix(
     name
         Of the new element.
     x
-        Dask matrix (or one in memory) of shape (n, m); its blocks decide whether it is stored
-        dense, CSR or CSC.
+        Dask matrix (or one in memory, or the recipe of a stored one) of shape (n, m); its blocks
+        decide whether it is stored dense, CSR or CSC.
     dataset_kwargs
         Compression of the datasets.
 
@@ -59,41 +57,85 @@ def stream_matrix(
     Passes over x: one. Blocks are computed, and their chunks compressed, in threads. Peak memory:
     two windows of one block for each worker (of a cluster: for each processor of this machine).
     """
-    if not isinstance(x, da.Array):
-        x = from_source(MemorySource.of(x))  # blocks are views
-    recipe = recipe_of(x)
-    by_columns = recipe is not None and recipe.by_columns
-    if recipe is not None and recipe.target_bytes is None and recipe.lines_per_block is None:
-        x = LazyMatrix.cook(replace(recipe, target_bytes=config.chunk_bytes() // BLOCKS_IN_ONE))
-    if not by_columns:
-        x = lazy(x)
-    if isinstance(x._meta, SparseBlock):
-        axis = 1 if by_columns else 0
-        with closing(_blocks(x, axis)) as blocks:
-            write_compressed(
-                parent,
-                name,
-                blocks,
-                kind="csr" if axis == 0 else "csc",
-                shape=x.shape,
-                dtype=x.dtype,
-                most=_most_values(x),
-                options=dataset_kwargs,
-            )
-    else:
-        _stream_dense(parent, name, x, dataset_kwargs)
+    matrix = _stored(x) if isinstance(x, Recipe) else _lazy(x)
+    with closing(matrix.blocks()) as blocks:
+        if matrix.kind == "dense":
+            _write_dense(parent, name, matrix, blocks, dataset_kwargs)
+            return
+        write_compressed(
+            parent,
+            name,
+            blocks,
+            kind=matrix.kind,
+            shape=matrix.shape,
+            dtype=matrix.dtype,
+            most=matrix.most,
+            options=dataset_kwargs,
+        )
 
 
-def _blocks(x: da.Array, axis: int) -> Generator[Any]:
-    """Blocks in order; the next window is computed while this one is written."""
-    made = windows(x, axis=axis, size=workers())
-    with ThreadPoolExecutor(1) as ahead:
-        pending = ahead.submit(next, made, None)
-        while (window := pending.result()) is not None:
+@dataclass(frozen=True, eq=False)
+class _Matrix:
+    """What is written: ``windows(size)`` gives its blocks, so many at a time."""
+
+    kind: Kind
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    most: int  # stored values, at most
+    windows: Callable[[int], Iterator[list[Any]]]
+
+    def blocks(self) -> Generator[Any]:
+        """Blocks in order; the next window is computed while this one is written."""
+        made = self.windows(workers())
+        with ThreadPoolExecutor(1) as ahead:
             pending = ahead.submit(next, made, None)
-            while window:
-                yield window.pop(0)
-                raise_failures()
+            while (window := pending.result()) is not None:
+                pending = ahead.submit(next, made, None)
+                while window:
+                    yield window.pop(0)
+                    raise_failures()
+
+
+def _stored(recipe: Recipe) -> _Matrix:
+    """A matrix that is read as it is stored."""
+    recipe = _in_small_blocks(recipe)
+    dense = recipe.source.format == "dense"
+    windows = StoredBlocks.of(recipe).windows
+    return _Matrix(
+        _kind(recipe.by_columns, dense),
+        recipe.shape,
+        recipe.source.dtype,
+        _most_values(recipe),
+        windows,
+    )
+
+
+def _lazy(x: Any) -> _Matrix:
+    """A dask matrix, or one in memory."""
+    if not is_dask_array(x):
+        x = graph.from_source(graph.MemorySource.of(x))  # blocks are views
+    recipe = graph.recipe_of(x)
+    by_columns = recipe is not None and recipe.by_columns
+    if recipe is not None and (small := _in_small_blocks(recipe)) is not recipe:
+        x = graph.LazyMatrix.cook(small)
+    if not by_columns:
+        x = graph.lazy(x)
+    axis = 1 if by_columns else 0
+    kind = _kind(by_columns, not is_block(x._meta))
+    most = int(np.prod(x.shape)) if recipe is None else _most_values(recipe)
+    return _Matrix(kind, x.shape, x.dtype, most, lambda n: graph.windows(x, axis=axis, size=n))
+
+
+def _kind(by_columns: bool, dense: bool) -> Kind:
+    if dense:
+        return "dense"
+    return "csc" if by_columns else "csr"
+
+
+def _in_small_blocks(recipe: Recipe) -> Recipe:
+    if recipe.target_bytes is not None or recipe.lines_per_block is not None:
+        return recipe
+    return replace(recipe, target_bytes=config.chunk_bytes() // BLOCKS_IN_ONE)
 
 
 def _threads() -> int:
@@ -101,14 +143,20 @@ def _threads() -> int:
     return max(1, min(threads(), int(CPU_COUNT)))
 
 
-def _stream_dense(parent: h5py.Group, name: str, x: da.Array, options: Mapping[str, Any]) -> None:
+def _write_dense(
+    parent: h5py.Group,
+    name: str,
+    x: _Matrix,
+    blocks: Iterable[Any],
+    options: Mapping[str, Any],
+) -> None:
     made = kwargs_for(options, x.dtype)
     if (made or chunk_bytes_of(options, 0)) and prod(x.shape):
         size = chunk_bytes_of(options, CHUNK_BYTES)
         made = {"chunks": chunk_shape(x.shape, x.dtype.itemsize, size), **made}
     dataset = parent.create_dataset(name, shape=x.shape, dtype=x.dtype, **made)
     dataset.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
-    with chunk_pool(_threads()) as pool, closing(_blocks(x, 0)) as blocks:
+    with chunk_pool(_threads()) as pool:
         writer = ChunkWriter(dataset, pool)
         for block in blocks:
             writer.append(np.asarray(block))
@@ -128,7 +176,7 @@ def chunk_shape(shape: tuple[int, ...], itemsize: int, size: int) -> tuple[int, 
 def write_compressed(
     parent: h5py.Group,
     name: str,
-    blocks: Iterable[SparseBlock],
+    blocks: Iterable[Lines | SparseBlock],
     *,
     kind: Literal["csr", "csc"],
     shape: tuple[int, int],
@@ -191,11 +239,10 @@ def _write_pointers(
     group.create_dataset("indptr", data=pointers, **made)
 
 
-def _most_values(x: da.Array) -> int:
+def _most_values(recipe: Recipe) -> int:
     """Upper bound of what will be stored, so that small matrices get small chunks."""
-    recipe = recipe_of(x)
-    stored = None if recipe is None else recipe.source.stored_per_line()
-    if recipe is None or stored is None:
-        return int(np.prod(x.shape))
+    stored = recipe.source.stored_per_line()
+    if stored is None:
+        return prod(recipe.shape)
     lines = recipe.cols if recipe.source.format == "csc" else recipe.rows
     return int(stored[lines].sum())

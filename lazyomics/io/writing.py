@@ -6,16 +6,18 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import h5py
 import numpy as np
 import scipy.sparse as sp
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.container.deferred import deferred_recipe, is_deferred
 from lazyomics.container.frames import FrameSlot
 from lazyomics.container.raw import RawParts
+from lazyomics.graph.kinds import is_dask_array
+from lazyomics.graph.loading import loads_stored
 from lazyomics.io.dataset_options import dataset_options
 from lazyomics.io.encodings import child, strings_to_categoricals, write_element, write_frame
 from lazyomics.io.encodings.damage import guarded
@@ -24,7 +26,9 @@ from lazyomics.io.files import open_for_reading
 from lazyomics.io.stored import StoredElement, StoredFrame, StoredMatrix
 from lazyomics.io.stream import stream_matrix
 from lazyomics.io.transaction import raise_failures, replacing
-from lazyomics.io.transposition.storage_order import StorageOrder
+
+if TYPE_CHECKING:
+    from lazyomics.io.transposition.storage_order import StorageOrder
 
 __all__ = ["dataset_options", "new_file", "write_new", "write_value"]
 
@@ -125,13 +129,16 @@ def write_value(
     place = f"{group.name}/{name}".removeprefix("/").lstrip("/")
     if order is not None and order.covers(place) and order.write(group, name, value, options):
         return
-    if isinstance(value, StoredElement | StoredMatrix):
-        if not options and _copied(group, name, value):
+    stored = isinstance(value, StoredElement | StoredMatrix)
+    if stored and not options and _copied(group, name, value):
+        return
+    if is_deferred(value):
+        recipe = deferred_recipe(value)
+        if recipe is not None and loads_stored([recipe]):
+            stream_matrix(group, name, recipe, dataset_kwargs=options)
             return
         value = value.load()
-    elif hasattr(value, "load") and hasattr(value, "nbytes") and not hasattr(value, "dtype"):
-        value = value.load()
-    if isinstance(value, da.Array):
+    if is_dask_array(value):
         if value.ndim == 2:
             stream_matrix(group, name, value, dataset_kwargs=options)
             return

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lazyomics import graph
 from lazyomics.container.gaps import take_with_gaps
-from lazyomics.graph import materialize
+from lazyomics.graph.kinds import is_dask_array, to_memory_format
 
 __all__ = ["spread_column", "spread_frame", "spread_pairs", "spread_rows", "without_nullable"]
 
@@ -43,12 +44,17 @@ def spread_rows(value: Any, positions: NDArray[np.int64], index: Any = None) -> 
     """Take rows of an array, table or sparse matrix of obsm; −1 gives NaN (sparse: zeros)."""
     if isinstance(value, pd.DataFrame):
         return spread_frame(value, positions, index)
-    return take_with_gaps(materialize(value), positions)
+    return take_with_gaps(_in_memory(value), positions)
 
 
 def spread_pairs(value: Any, positions: NDArray[np.int64]) -> Any:
     """Take rows and columns of a square matrix; −1 gives NaN (sparse: no connection)."""
-    return take_with_gaps(take_with_gaps(materialize(value), positions, axis=0), positions, axis=1)
+    rows = take_with_gaps(_in_memory(value), positions, axis=0)
+    return take_with_gaps(rows, positions, axis=1)
+
+
+def _in_memory(value: Any) -> Any:
+    return graph.materialize(value) if is_dask_array(value) else to_memory_format(value)
 
 
 def without_nullable(column: pd.Series[Any]) -> pd.Series[Any]:

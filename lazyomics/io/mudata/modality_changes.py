@@ -8,9 +8,10 @@ from typing import Any
 import h5py
 import numpy as np
 
+from lazyomics import graph
 from lazyomics.container.anndata import AnnData
 from lazyomics.errors import ShapeError, XNotWrittenWarning, warn_user
-from lazyomics.graph import from_source, is_in_memory, lazy, windows
+from lazyomics.graph.kinds import is_in_memory
 from lazyomics.io.backing import FileBacking
 from lazyomics.io.encodings import element_kind
 from lazyomics.io.readers import reader_of
@@ -84,10 +85,10 @@ def _holds(stored: Any, value: Any, home: FileBacking, name: str) -> bool:
     source = reader_of(stored)
     if source.shape != tuple(value.shape) or source.dtype != value.dtype:
         return False
-    x = lazy(from_source(source))
+    x = graph.lazy(graph.from_source(source))
     mine = value.tocsr() if hasattr(value, "tocsr") else value
     start = 0
-    for window in windows(x):
+    for window in graph.windows(x):
         for block in window:
             stop = start + block.shape[0]
             if not _same_block(block, mine[start:stop]):

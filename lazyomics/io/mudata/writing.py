@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.mudata import MuData
-from lazyomics.io.transposition.storage_order import StorageOrder
 from lazyomics.io.writing import (
     _write_dict,
     _write_frame,
     new_file,
     write_anndata,
 )
+
+if TYPE_CHECKING:
+    from lazyomics.io.transposition.storage_order import StorageOrder
 
 __all__ = ["USER_BLOCK", "user_block", "write_modality", "write_new_mudata"]
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-import dask.array as da
 import h5py
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.graph.kinds import is_dask_array
 from lazyomics.io.backing import FileBacking
 from lazyomics.io.encodings import write_element
 from lazyomics.io.saving.changes import Changes
@@ -28,7 +28,7 @@ def streamed_beside(
     changes: Changes, backing: FileBacking, options: Mapping[str, Any]
 ) -> Iterator[h5py.File | None]:
     """Compute the lazy matrices into a file beside the target, before that is touched."""
-    lazy = {k: v for k, v in changes.written.items() if isinstance(v, da.Array)}
+    lazy = {k: v for k, v in changes.written.items() if is_dask_array(v)}
     if not lazy:
         yield None
         return
@@ -89,7 +89,7 @@ def _write(
     if key in parent and makes_room(parent[key], element):
         del parent[key]
     name = f"{key}.{uuid4().hex[:8]}.new" if key in parent else key
-    if isinstance(value, da.Array) and prepared is not None:
+    if is_dask_array(value) and prepared is not None:
         prepared.copy(element.replace("/", "|"), parent, name)
     else:
         write_element(parent, name, value, dataset_kwargs=options)

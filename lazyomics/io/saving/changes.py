@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import dask.array as da
 import h5py
 
-from lazyomics.graph import recipe_of
+from lazyomics import graph
+from lazyomics.graph.kinds import is_dask_array
 from lazyomics.io.backing import FileBacking
 from lazyomics.io.encodings import read_element
 from lazyomics.io.encodings.registry import check_name
@@ -25,7 +25,7 @@ def in_file(value: Any, backing: FileBacking, name: str) -> bool:
     places = {backing.place(name), backing.place(name.replace("raw/", "raw."))}
     if isinstance(value, StoredElement | StoredMatrix):
         return value.path == backing.absolute and value.name.strip("/") in places
-    recipe = recipe_of(value)
+    recipe = graph.recipe_of(value)
     if recipe is None or not recipe.is_plain:
         return False
     path, element = getattr(recipe.source, "element", (None, None))
@@ -66,10 +66,10 @@ def compare_mapping(
         element = f"{name}/{key}"
         if in_file(value, backing, element):
             continue
-        if hasattr(value, "load") and not isinstance(value, da.Array):
+        if hasattr(value, "load") and not is_dask_array(value):
             value = value.load()
         check_name(f"/{name}", key)
-        lazy = isinstance(value, da.Array)
+        lazy = is_dask_array(value)
         if not lazy and key in present and same_value(value, read_element(stored[key])):
             continue
         changes.written[element] = value

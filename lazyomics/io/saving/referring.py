@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dask.array as da
-
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.errors import StaleFileError
+from lazyomics.graph.kinds import is_dask_array
 
 __all__ = ["point_to_file"]
 
@@ -44,6 +43,6 @@ def _refresh_matrices(adata: AnnData, opened: AnnData) -> None:
 
 def _refresh(mine: AlignedMapping, theirs: AlignedMapping) -> None:
     for key, value in mine.stored().items():
-        lazy = isinstance(value, da.Array) or hasattr(value, "load")
+        lazy = is_dask_array(value) or hasattr(value, "load")
         if lazy and key in theirs:
             mine._values[key] = theirs.stored()[key]

@@ -1,38 +1,26 @@
-"""Write a lazy matrix block by block: memory stays at a window of blocks."""
+"""Write a matrix block by block: memory stays at a window of blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import h5py
 import numpy as np
 from dask.system import CPU_COUNT
 
-from lazyomics import config, graph
-from lazyomics.graph.kinds import is_block, is_dask_array
-from lazyomics.graph.loading import StoredBlocks
-from lazyomics.graph.recipe import Recipe
-from lazyomics.graph.scheduler import threads, workers
+from lazyomics.graph.scheduler import threads
 from lazyomics.io.chunk_writer import CHUNK_BYTES, ChunkWriter, chunk_pool
 from lazyomics.io.dataset_options import chunk_bytes_of, kwargs_for
-from lazyomics.io.transaction import raise_failures
+from lazyomics.io.matrix_blocks import MatrixBlocks
 
 if TYPE_CHECKING:
     from lazyomics.graph.filling import Lines
     from lazyomics.kernels.block import SparseBlock
 
 __all__ = ["stream_matrix", "write_compressed"]
-
-Kind: TypeAlias = Literal["csr", "csc", "dense"]
-
-# While one window of blocks is written the next is computed: with blocks of half the size both
-# take no more memory than any other pass.
-BLOCKS_IN_ONE = 2
 
 
 def stream_matrix(
@@ -57,8 +45,8 @@ def stream_matrix(
     Passes over x: one. Blocks are computed, and their chunks compressed, in threads. Peak memory:
     two windows of one block for each worker (of a cluster: for each processor of this machine).
     """
-    matrix = _stored(x) if isinstance(x, Recipe) else _lazy(x)
-    with closing(matrix.blocks()) as blocks:
+    matrix = MatrixBlocks.of(x)
+    with closing(matrix.in_order()) as blocks:
         if matrix.kind == "dense":
             _write_dense(parent, name, matrix, blocks, dataset_kwargs)
             return
@@ -74,70 +62,6 @@ def stream_matrix(
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Matrix:
-    """What is written: ``windows(size)`` gives its blocks, so many at a time."""
-
-    kind: Kind
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
-    most: int  # stored values, at most
-    windows: Callable[[int], Iterator[list[Any]]]
-
-    def blocks(self) -> Generator[Any]:
-        """Blocks in order; the next window is computed while this one is written."""
-        made = self.windows(workers())
-        with ThreadPoolExecutor(1) as ahead:
-            pending = ahead.submit(next, made, None)
-            while (window := pending.result()) is not None:
-                pending = ahead.submit(next, made, None)
-                while window:
-                    yield window.pop(0)
-                    raise_failures()
-
-
-def _stored(recipe: Recipe) -> _Matrix:
-    """A matrix that is read as it is stored."""
-    recipe = _in_small_blocks(recipe)
-    dense = recipe.source.format == "dense"
-    windows = StoredBlocks.of(recipe).windows
-    return _Matrix(
-        _kind(recipe.by_columns, dense),
-        recipe.shape,
-        recipe.source.dtype,
-        _most_values(recipe),
-        windows,
-    )
-
-
-def _lazy(x: Any) -> _Matrix:
-    """A dask matrix, or one in memory."""
-    if not is_dask_array(x):
-        x = graph.from_source(graph.MemorySource.of(x))  # blocks are views
-    recipe = graph.recipe_of(x)
-    by_columns = recipe is not None and recipe.by_columns
-    if recipe is not None and (small := _in_small_blocks(recipe)) is not recipe:
-        x = graph.LazyMatrix.cook(small)
-    if not by_columns:
-        x = graph.lazy(x)
-    axis = 1 if by_columns else 0
-    kind = _kind(by_columns, not is_block(x._meta))
-    most = int(np.prod(x.shape)) if recipe is None else _most_values(recipe)
-    return _Matrix(kind, x.shape, x.dtype, most, lambda n: graph.windows(x, axis=axis, size=n))
-
-
-def _kind(by_columns: bool, dense: bool) -> Kind:
-    if dense:
-        return "dense"
-    return "csc" if by_columns else "csr"
-
-
-def _in_small_blocks(recipe: Recipe) -> Recipe:
-    if recipe.target_bytes is not None or recipe.lines_per_block is not None:
-        return recipe
-    return replace(recipe, target_bytes=config.chunk_bytes() // BLOCKS_IN_ONE)
-
-
 def _threads() -> int:
     """Compression happens on this machine, wherever the blocks are computed."""
     return max(1, min(threads(), int(CPU_COUNT)))
@@ -146,7 +70,7 @@ def _threads() -> int:
 def _write_dense(
     parent: h5py.Group,
     name: str,
-    x: _Matrix,
+    x: MatrixBlocks,
     blocks: Iterable[Any],
     options: Mapping[str, Any],
 ) -> None:
@@ -237,12 +161,3 @@ def _write_pointers(
     chunk = chunk_shape(pointers.shape, pointers.itemsize, CHUNK_BYTES)
     made = {"maxshape": (None,), "chunks": chunk, **kwargs_for(options, dtype)}
     group.create_dataset("indptr", data=pointers, **made)
-
-
-def _most_values(recipe: Recipe) -> int:
-    """Upper bound of what will be stored, so that small matrices get small chunks."""
-    stored = recipe.source.stored_per_line()
-    if stored is None:
-        return prod(recipe.shape)
-    lines = recipe.cols if recipe.source.format == "csc" else recipe.rows
-    return int(stored[lines].sum())

@@ -33,7 +33,6 @@ import sparse
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import DTypeLike, NDArray
 
-from lazyomics.errors import ShapeError
 from lazyomics.kernels.block_dask import register_block_type
 from lazyomics.kernels.block_functions import apply_function
 from lazyomics.kernels.block_index import select
@@ -41,7 +40,7 @@ from lazyomics.kernels.block_layout import BlockLayout
 from lazyomics.kernels.block_reduce import BlockReductions
 from lazyomics.kernels.block_shape import BlockShapes
 from lazyomics.kernels.block_ufuncs import apply_ufunc, dense
-from lazyomics.kernels.canonical import checked_lines
+from lazyomics.kernels.canonical import checked_arrays
 
 __all__ = ["CSCBlock", "CSRBlock", "SparseBlock", "as_block", "register"]
 
@@ -259,14 +258,7 @@ def _from_scipy(matrix: Any) -> CSRBlock | CSCBlock:
     if matrix.format not in ("csr", "csc"):
         matrix = matrix.tocsr()
     form = CSCBlock if matrix.format == "csc" else CSRBlock
-    lines = len(matrix.indptr) - 1
-    if lines != matrix.shape[form.major]:
-        raise ShapeError(
-            f"a sparse matrix of shape {matrix.shape} has {matrix.shape[form.major] + 1} "
-            f"pointers, found {lines + 1}"
-        )
-    arrays = (matrix.data, matrix.indices, matrix.indptr)
-    return form.from_arrays(*checked_lines(*arrays, matrix.shape[1 - form.major]), matrix.shape)
+    return form.from_arrays(*checked_arrays(matrix), matrix.shape)
 
 
 def register() -> None:

@@ -51,6 +51,18 @@ def index_state(indices: NDArray[Any], indptr: NDArray[Any], size: int) -> str:
     return "canonical" if is_canonical else "unsorted"
 
 
+def checked_arrays(matrix: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return data, indices and indptr of scipy's CSR or CSC; see `checked_lines`."""
+    major = 1 if matrix.format == "csc" else 0
+    lines = len(matrix.indptr) - 1
+    if lines != matrix.shape[major]:
+        raise ShapeError(
+            f"a sparse matrix of shape {matrix.shape} has {matrix.shape[major] + 1} "
+            f"pointers, found {lines + 1}"
+        )
+    return checked_lines(matrix.data, matrix.indices, matrix.indptr, matrix.shape[1 - major])
+
+
 def checked_lines(
     data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], size: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

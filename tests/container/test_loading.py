@@ -16,7 +16,9 @@ import scipy.sparse as sp
 
 import lazyomics as lo
 from lazyomics.errors import LazyomicsError
-from lazyomics.graph import loading
+from lazyomics.graph import LazyMatrix, loading
+from lazyomics.graph.recipe import Recipe
+from lazyomics.io.stream import stream_matrix
 
 N_OBS, N_VARS = 60, 17
 LAYOUTS = {"csr": sp.csr_matrix, "csc": sp.csc_matrix, "dense": np.asarray}
@@ -210,12 +212,51 @@ def test_damage_is_named(tmp_path, part) -> None:
         lo.read_h5ad(path)[:, [1]].compute()
 
 
+def stored_parts(path: Path) -> dict[str, tuple]:
+    """Everything in a file, and how it is stored."""
+    found = {}
+
+    def note(name: str, member) -> None:
+        how = sorted((k, str(v)) for k, v in member.attrs.items())
+        found[name] = (how,)
+        if isinstance(member, h5py.Dataset):
+            filters = member.compression, member.shuffle, member.chunks, member.dtype
+            found[name] = (how, filters, member[()].tolist())
+
+    with h5py.File(path) as file:
+        file.visititems(note)
+    return found
+
+
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("cols", COLS.values(), ids=COLS)
+@pytest.mark.parametrize("options", [{}, {"compression": "gzip", "chunk_bytes": 256}], ids=str)
+def test_it_is_written_as_lazy_matrices_are(
+    stored, rows, cols, options, tmp_path, monkeypatch
+) -> None:
+    streamed = []
+    stream = "lazyomics.io.writing.stream_matrix"
+    monkeypatch.setattr(stream, lambda *a, **kw: streamed.append(a[2]) or stream_matrix(*a, **kw))
+    one, other = tmp_path / "one.h5ad", tmp_path / "other.h5ad"
+    lo.read_h5ad(stored, chunks=7)[rows, cols].write_h5ad(one, **options)
+    kinds = {type(x) for x in streamed} - {np.ndarray}  # obsm is in memory
+    assert kinds <= {Recipe}  # none where all is copied as it is stored
+    assert kinds or isinstance(rows, slice)
+    streamed.clear()
+    opened(stored, chunks=7)[rows, cols].write_h5ad(other, **options)
+    assert {type(x) for x in streamed} - {np.ndarray} == {LazyMatrix}
+    assert stored_parts(one) == stored_parts(other)
+    assert_same(lo.read_h5ad(one).compute(), lo.read_h5ad(stored)[rows, cols].compute())
+
+
 PROGRAM = """
 import sys
-from itertools import pairwise
 import lazyomics as lo
 path, genes = sys.argv[1:]
-found = lo.read_h5ad(path)[::2, eval(genes)].compute()
+part = lo.read_h5ad(path)[::2, eval(genes)]
+part.write_h5ad(path + ".part", compression="gzip")
+found = part.compute()
+assert (lo.read_h5ad(path + ".part").compute().X != found.X).sum() == 0
 heavy = {"dask.array", "sparse", "numba", "lazyomics.kernels.block"} & set(sys.modules)
 print(found.X.sum(), sorted(heavy))
 """

@@ -249,17 +249,32 @@ def test_it_is_written_as_lazy_matrices_are(
     assert_same(lo.read_h5ad(one).compute(), lo.read_h5ad(stored)[rows, cols].compute())
 
 
-PROGRAM = """
+HEAVY = """
+def heavy():
+    return {"dask.array", "sparse", "numba", "lazyomics.kernels.block"} & set(sys.modules)
+"""
+PROGRAM = f"""
 import sys
 import lazyomics as lo
+{HEAVY}
 path, genes = sys.argv[1:]
 part = lo.read_h5ad(path)[::2, eval(genes)]
 part.write_h5ad(path + ".part", compression="gzip")
 found = part.compute()
-assert (lo.read_h5ad(path + ".part").compute().X != found.X).sum() == 0
-heavy = {"dask.array", "sparse", "numba", "lazyomics.kernels.block"} & set(sys.modules)
-print(found.X.sum(), sorted(heavy))
+written = lo.read_h5ad(path + ".part")
+assert (written.compute().X != found.X).sum() == 0
+written.obs["new"] = 1.0
+written.write()
+assert lo.read_h5ad(path + ".part").obs["new"].sum() == written.n_obs
+print(found.X.sum(), sorted(heavy()))
 """
+
+
+def output_of(program: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("genes", ["slice(None)", "[3, 1]"])
@@ -271,8 +286,26 @@ def test_packages_that_are_not_needed_are_not_imported(
     path.write_bytes(stored.read_bytes())
     if copy_by_genes and stored.stem == "csr":
         lo.add_gene_major(lo.read_h5ad(path))
-    command = [sys.executable, "-c", PROGRAM, str(path), genes]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    total = counts()[::2, eval(genes)].sum()
-    assert done.stdout.split(maxsplit=1) == [str(np.float32(total)), "[]\n"]
+    total = np.float32(counts()[::2, eval(genes)].sum())
+    assert output_of(PROGRAM, str(path), genes) == f"{total} []\n"
+
+
+PROGRAM_OF_MODALITIES = f"""
+import sys
+import lazyomics as lo
+{HEAVY}
+part = lo.read_h5mu(sys.argv[1])[3:40]
+part.write_h5mu(sys.argv[1] + ".h5mu")
+found = part.compute()
+print(*(float(found[mod].X.sum()) for mod in found.mod), sorted(heavy()))
+"""
+
+
+def test_nor_for_modalities(tmp_path) -> None:
+    path = tmp_path / "x.h5mu"
+    mods = {kind: object_of(kind) for kind in LAYOUTS}
+    for kind, adata in mods.items():
+        adata.var_names = [f"{kind}{k}" for k in range(N_VARS)]
+    lo.MuData(mods).write_h5mu(path)
+    totals = " ".join([str(float(counts()[3:40].sum()))] * len(mods))
+    assert output_of(PROGRAM_OF_MODALITIES, str(path)) == f"{totals} []\n"

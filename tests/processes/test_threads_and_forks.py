@@ -89,6 +89,40 @@ def test_processes_that_are_started_with_an_opened_object(path, how) -> None:
     assert ran.stdout == "done\n", ran.stderr
 
 
+BESIDE_IMPORTS = """
+import os, signal, sys, threading, time, warnings
+import lazyomics as lo
+warnings.simplefilter("ignore")
+path, delay = sys.argv[1], float(sys.argv[2])
+
+def total():
+    adata = lo.read_h5ad(path)
+    lo.pp.log1p(adata)
+    return float(adata.X.sum().compute())
+
+thread = threading.Thread(target=total)
+thread.start()
+time.sleep(delay)
+child = os.fork()
+if child == 0:
+    signal.alarm(40)
+    total()
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+thread.join()
+print(status)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("delay", [0.01, 0.1, 0.2, 0.4, 0.6])
+def test_a_fork_waits_for_what_another_thread_imports(path, delay) -> None:
+    """Arrays and loops are imported when they are used first."""
+    command = [sys.executable, "-c", BESIDE_IMPORTS, str(path), str(delay)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=SECONDS)
+    assert done.stdout == "0\n", done.stderr
+
+
 def test_eight_threads_compute_on_one_object(path) -> None:
     adata = lo.read_h5ad(path)
     x = adata.to_memory().X

@@ -7,12 +7,12 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from lazyomics import config, errors, forks  # noqa: F401 (forks: lets forked processes compute)
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.ports import Storage, use_storage
+from lazyomics.importing import import_whole
 from lazyomics.io.opening import read_h5ad
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ use_storage(_files)
 
 def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
-        return importlib.import_module(f"lazyomics.{name}")
+        return import_whole(f"lazyomics.{name}")
     if name in _HOMES:
-        value = getattr(importlib.import_module(f"lazyomics.{_HOMES[name]}"), name)
+        value = getattr(import_whole(f"lazyomics.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'lazyomics' has no attribute {name!r}")

@@ -11,13 +11,14 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "lazyomics"
 
-BASE = {"errors", "config"}
+BASE = {"errors", "config", "importing"}
 MAY_IMPORT = {
     "errors": set(),
     "config": set(),
     "forks": set(),
+    "importing": set(),
     "progress": set(),
-    "kernels": {"errors", "config", "kernels"},
+    "kernels": BASE | {"kernels"},
     "graph": BASE | {"kernels", "progress", "graph"},
     "container": BASE | {"graph", "kernels", "container"},
     "io": BASE | {"container", "graph", "kernels", "io"},

@@ -6,8 +6,9 @@ is stored, needs no dask.array, which takes longer to import than such work.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from lazyomics.importing import import_whole
 
 if TYPE_CHECKING:
     from lazyomics.graph.execute import (
@@ -77,6 +78,6 @@ _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'lazyomics.graph' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"lazyomics.graph.{_HOMES[name]}"), name)
+    value = getattr(import_whole(f"lazyomics.graph.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

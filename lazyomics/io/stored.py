@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import pandas as pd
 
+from lazyomics import graph
 from lazyomics.container.ragged import is_ragged
 from lazyomics.errors import ShapeError
 from lazyomics.graph.recipe import Recipe
@@ -71,9 +72,7 @@ class StoredMatrix:
     lead: tuple[int, ...] = field(default=(), compare=False)
 
     def load(self) -> LazyMatrix:
-        from lazyomics.graph.matrix import LazyMatrix
-
-        return LazyMatrix.cook(self.recipe())
+        return graph.LazyMatrix.cook(self.recipe())
 
     def recipe(self) -> Recipe:
         """What is read to have the matrix. Opens the file, and reads no values."""

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lazyomics.importing import import_whole
 from lazyomics.kernels.c_loops_text import INDEX_BITS, SHUFFLED_WIDTHS, loops_text
 
 __all__ = ["WORDS", "CLoops", "c_loops", "c_loops_are_up"]
@@ -102,7 +103,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _make() -> CLoops:
-    from llvmlite import binding
+    binding: Any = import_whole("llvmlite.binding")
 
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
+from lazyomics.importing import import_whole
+
 __all__ = ["compiled", "compiler_is_up"]
 
 P = ParamSpec("P")
@@ -90,9 +92,7 @@ def compiler_is_up() -> bool:
 
 
 def _jit(function: Callable[P, R]) -> Callable[P, R]:
-    import numba
-
-    jit: Any = numba.njit
+    jit: Any = import_whole("numba").njit
     try:
         fast = jit(function, nogil=True, cache=True)
         _check_what_is_loaded(fast)

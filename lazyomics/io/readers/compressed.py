@@ -15,6 +15,7 @@ from lazyomics.errors import FileFormatError
 from lazyomics.graph.filling import Lines, joined_lines
 from lazyomics.graph.plan import bounds_by_bytes
 from lazyomics.graph.selection import Selector, compose, is_whole, length
+from lazyomics.importing import import_whole
 from lazyomics.io.chunks import StoredArray
 from lazyomics.io.chunks.costs import cost_of_ranges
 from lazyomics.io.chunks.together import read_together
@@ -196,10 +197,10 @@ def _by_rows(columns: Lines, shape: tuple[int, int]) -> tuple[Any, Any, Any]:
 
 def _spread(data: Any, indices: Any, indptr: Any, columns: NDArray[Any]) -> tuple[Any, Any, Any]:
     """Columns of a matrix in any order, some of them more than once."""
-    from lazyomics.kernels.block import CSRBlock
-
     shape = (len(indptr) - 1, int(columns.max()) + 1)
-    block = CSRBlock.from_arrays(*_canonical(data, indices, indptr, shape[1]), shape)[:, columns]
+    blocks: Any = import_whole("lazyomics.kernels.block")
+    lines = _canonical(data, indices, indptr, shape[1])
+    block = blocks.CSRBlock.from_arrays(*lines, shape)[:, columns]
     return _canonical(block.data, block.indices, block.indptr, len(columns))
 
 

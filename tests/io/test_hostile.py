@@ -70,14 +70,18 @@ def run(code: str, *arguments: object, **environment: str) -> str:
 READ = """
 import lazyomics as lo
 from lazyomics.errors import LazyomicsError
-lo.read_h5ad(sys.argv[1]).to_memory()
-before = peak()
-try:
-    adata = lo.read_h5ad(sys.argv[2])
+
+def read(path, part):
+    adata = lo.read_h5ad(path)
     repr(adata)
-    part = sys.argv[3]
     {"X": lambda: adata.X.compute(), "obs": lambda: adata.obs,
      "layer": lambda: adata.layers["dense"].compute(), "all": adata.to_memory}[part]()
+
+good, bad, part = sys.argv[1:]
+read(good, part)  # what is imported and compiled on first use
+before = peak()
+try:
+    read(bad, part)
     print("read", end=" ")
 except LazyomicsError as error:
     print("refused", error, end=" ")

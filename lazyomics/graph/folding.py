@@ -26,7 +26,7 @@ from lazyomics.graph.source import holds_values, is_scanned_for_rows
 __all__ = ["fold_rows", "fold_runs"]
 
 STATES_MERGED_AT_ONCE = 2  # with more of them, more wait for each other in memory
-BLOCK_BYTES = 8 << 20  # read at a time inside of a run: stays in the cache of one core
+BLOCK_BYTES = 16 << 20  # read at a time inside of a run: more would leave the caches
 GRAINS_IN_A_BLOCK = 16  # a chunk that two blocks share is decoded for each of them
 
 

@@ -17,8 +17,8 @@ from lazyomics.kernels.packed import merged, merged_mean, unpacked
 
 __all__ = ["Scatter", "scatter", "scatter_of_run"]
 
-# Up to this share of a dense product's multiplications, sparse rows in float64 take less time than
-# dense ones in float32. (Of 2,000 variable genes with 12 % of their values stored it is 5 %.)
+# Up to this share of a dense product's multiplications, sparse rows take less time than dense ones.
+# (Of 2,000 variable genes with 12 % of their values stored it is 5 %.)
 SPARSE_BELOW = 0.15
 
 
@@ -80,8 +80,8 @@ def scatter(block: Any, *, keep_bytes_per_row: float = 0.0) -> Scatter:
 def scatter_of_run(parts: Iterator[tuple[Any]], *, keep_bytes_per_row: float = 0.0) -> Scatter:
     """Scatter of the rows of several blocks.
 
-    The first block says how: sparse rows are multiplied value by value in float64, which loses
-    nothing where most values are 0; the others by BLAS, around their means.
+    The first block says how: sparse rows are multiplied value by value, which loses nothing where
+    most values are 0; the others by BLAS, around their means. Both are added up in float64.
 
     Parameters
     ----------

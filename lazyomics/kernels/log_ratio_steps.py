@@ -47,7 +47,7 @@ class LogRatioCols(Step):
         center = self.center.astype(dtype)
         if isinstance(block, CSRBlock) and self.flavor == "seurat":
             data = np.log1p(np.divide(block.data, center[block.indices], dtype=dtype))
-            return CSRBlock.from_arrays(data, block.indices, block.indptr, block.shape)
+            return block.like(data)
         return _log_ratio(_dense(block, dtype, self.flavor), center, self.flavor)
 
 
@@ -67,7 +67,7 @@ class LogRatioRows(Step):
             center = np.exp(sums_between(logs, block.indptr) / n_cols).astype(dtype)
             repeated = np.repeat(center, np.diff(block.indptr))
             data = np.log1p(np.divide(block.data, repeated, dtype=dtype))
-            return CSRBlock.from_arrays(data, block.indices, block.indptr, block.shape)
+            return block.like(data)
         values = _dense(block, dtype, self.flavor)
         with np.errstate(divide="ignore"):
             logs = (np.log1p if self.flavor == "seurat" else np.log)(values, dtype=np.float64)

@@ -40,7 +40,7 @@ class TfIdf(Step):
             counts = np.diff(block.indptr)
             data = np.multiply(block.data, np.repeat(factors, counts), dtype=dtype)
             data = self._weighed(data, idf[block.indices])
-            return CSRBlock.from_arrays(data, block.indices, block.indptr, block.shape)
+            return block.like(data)
         return self._weighed(np.multiply(block, factors[:, None], dtype=dtype), idf)
 
     def _weighed(self, tf: NDArray[Any], idf: NDArray[Any]) -> NDArray[Any]:
@@ -58,5 +58,5 @@ class Binarize(Step):
         """Replace the values."""
         if isinstance(block, CSRBlock):
             data = (block.data != 0).astype(block.dtype)
-            return CSRBlock.from_arrays(data, block.indices, block.indptr, block.shape)
+            return block.like(data)
         return (block != 0).astype(block.dtype)

@@ -53,7 +53,7 @@ def scaled(block: CSRBlock, factors: NDArray[np.float64], dtype: np.dtype[Any]) 
         _scale(block.data, block.indptr, mine, data)
     else:
         data = np.multiply(block.data, np.repeat(mine, np.diff(block.indptr)), dtype=dtype)
-    return CSRBlock.from_arrays(data, block.indices, block.indptr, block.shape)
+    return block.like(data)
 
 
 def scaled_columns(
@@ -76,7 +76,9 @@ def scaled_columns(
         block.data, block.indices, block.indptr, factors.astype(dtype), place, data, indices, indptr
     )
     shape = (block.shape[0], len(columns))
-    return CSRBlock.from_arrays(data[:kept].copy(), indices[:kept].copy(), indptr, shape)
+    return CSRBlock.from_arrays(
+        data[:kept].copy(), indices[:kept].copy(), indptr, shape, block._order
+    )
 
 
 @compiled

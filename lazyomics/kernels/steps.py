@@ -181,7 +181,7 @@ class ScaleCols(Step):
         if self.rows is not None:
             data = np.where(np.repeat(self.rows, np.diff(block.indptr)), data, block.data)
             data = data.astype(dtype, copy=False)
-        return CSRBlock.from_arrays(data, block.indices, block.indptr, block.shape)
+        return block.like(data)
 
     def _scale_dense(self, values: NDArray[Any], rows: NDArray[np.bool_] | None) -> NDArray[Any]:
         center = 0.0 if self.center is None else self.center

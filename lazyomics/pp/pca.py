@@ -55,11 +55,11 @@ def pca(
 ) -> AnnData | NDArray[Any] | tuple[NDArray[Any], ...] | None:
     """Principal component analysis, eagerly and out of core.
 
-    Up to 6,000 genes: exact, from the scatter matrix of the genes in float64. More genes: block
-    Lanczos iteration with implicit centring, in memory if the selected genes fit the memory
-    budget, otherwise by passes over the file (see Notes for accuracy). The entry of largest size
-    of each axis is made positive, as in scikit-learn, so that coordinates agree with scanpy's in
-    sign.
+    Up to 6,000 genes: exact, from the scatter matrix of the genes, added up in float64. More
+    genes: block Lanczos iteration with implicit centring, in memory if the selected genes fit the
+    memory budget, otherwise by passes over the file (see Notes for accuracy). The entry of largest
+    size of each axis is made positive, as in scikit-learn, so that coordinates agree with scanpy's
+    in sign.
 
     Parameters
     ----------

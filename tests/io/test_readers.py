@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import h5py
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import scipy.sparse as sp
 
 import lazyomics as lo
 from lazyomics.errors import FileFormatError
-from lazyomics.graph import from_source, materialize
+from lazyomics.graph import from_source, materialize, recipe_of, windows
 from lazyomics.io.chunks import count_reads
 from lazyomics.io.readers import reader_of
 from lazyomics.kernels import canonical
@@ -85,6 +87,10 @@ def test_columns_of_indices_in_any_order(tmp_path, order, rows, cols, layout) ->
     made = materialize(lazy)
     np.testing.assert_array_equal(made.toarray(), dense[full][:, across])
     assert sp.csr_matrix(made).has_sorted_indices
+    axis = int(recipe_of(lazy).by_columns)
+    for block in chain.from_iterable(windows(lazy, axis=axis)):
+        assert np.log1p(block)._order == "canonical"  # so nobody need look
+        assert block.to_scipy().has_canonical_format
 
 
 @pytest.mark.parametrize("columns", [[0], [3, 4, 5], [1, 99], list(range(0, 100, 7)), []])

@@ -40,6 +40,16 @@ def test_normalizing_then_selecting_is_the_same_in_one(cols, dtype, exclude, kin
         np.testing.assert_array_equal(found.indptr, expected.indptr)
 
 
+@pytest.mark.parametrize("cols", [slice(0, 9, 1), np.array([1, 4])], ids=str)
+@pytest.mark.parametrize("known", ["canonical", "unique", None])
+def test_what_is_known_of_positions_is_passed_on(cols, known) -> None:
+    block = as_block(sp.csr_matrix(counts("float32")))
+    block = block.from_arrays(block.data, block.indices, block.indptr, block.shape, known)
+    steps = [NormalizeRows(100.0), SelectCols(cols)]
+    assert steps[0](block)._order == known
+    assert fused(steps)[0](block)._order == known
+
+
 def dense(block):
     return block if isinstance(block, np.ndarray) else block.toarray()
 

@@ -66,6 +66,41 @@ def test_more_rows_and_columns_than_a_tile_has(dtype):
     np.testing.assert_allclose(state.mean, x.mean(axis=0, dtype=np.float64), rtol=1e-13)
 
 
+def mostly_zeros(shape):
+    rng = np.random.default_rng(0)
+    return rng.lognormal(size=shape) * (rng.random(shape) < 0.05)
+
+
+def test_float32_products_round_to_either_side():
+    x = mostly_zeros((20_000, 60)).astype(np.float32)
+    assert gram_sparse.multiplications(csr(x)) < gram.SPARSE_BELOW
+    found, exact = scatter(csr(x)).matrix(), expected(x)
+    assert np.abs(found - exact).max() < 5e-8 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1, 1e17, 1e30])
+def test_values_of_any_size_in_float32(scale):
+    x = (mostly_zeros((500, 20)) * scale).astype(np.float32)
+    exact = expected(x)
+    np.testing.assert_allclose(scatter(csr(x)).matrix(), exact, atol=1e-6 * np.abs(exact).max())
+
+
+def test_rows_of_any_size_beside_each_other():
+    x = mostly_zeros((3000, 20)).astype(np.float32)
+    x[1100:1200] *= 1e25
+    parts = [(csr(part),) for part in np.array_split(x, 3)]
+    found, exact = scatter_of_run(iter(parts)).matrix(), expected(x)
+    np.testing.assert_allclose(found, exact, atol=1e-6 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_stays_so(bad):
+    x = mostly_zeros((500, 20)).astype(np.float32)
+    x[7, 3] = bad
+    with np.errstate(invalid="ignore"):
+        assert not np.isfinite(scatter(csr(x)).matrix()[3, 3])
+
+
 def test_share_of_multiplications():
     full = np.ones((4, 3))
     assert gram_sparse.multiplications(csr(full)) == 1

@@ -14,8 +14,8 @@ from tests.faults.interrupt_everywhere import interrupt_everywhere, save, write
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
-# Between ``open`` and ``with`` Python drops the file, which closes it, but warns. What stays open is
-# counted.
+# Between ``open`` and ``with`` Python drops the file, which closes it, but warns. What stays open
+# is counted.
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.parametrize("work", [save, write])
 def test_ctrl_c_at_any_place_leaves_nothing(tmp_path, work) -> None:

@@ -90,7 +90,8 @@ class CompressedReader:
     def read(self, rows: Selector, cols: Selector) -> Any:
         from lazyomics.kernels.block import CSRBlock
 
-        return CSRBlock.from_arrays(*self.read_rows(rows, cols), (length(rows), length(cols)))
+        shape = (length(rows), length(cols))
+        return CSRBlock.from_arrays(*self.read_rows(rows, cols), shape, "canonical")
 
     def read_values(self, rows: Selector) -> tuple[NDArray[Any], NDArray[Any]]:
         """Values of some rows of a row-major matrix in stored order, and pointers to their ends.
@@ -103,7 +104,8 @@ class CompressedReader:
     def read_columns(self, rows: Selector, cols: Selector) -> Any:
         from lazyomics.kernels.block import CSCBlock
 
-        return CSCBlock.from_arrays(*self.read_lines(cols, rows), (length(rows), length(cols)))
+        shape = (length(rows), length(cols))
+        return CSCBlock.from_arrays(*self.read_lines(cols, rows), shape, "canonical")
 
     def read_rows(self, rows: Selector, cols: Selector) -> tuple[Any, Any, Any]:
         """Read rows and columns, however they are stored: data, indices and indptr of rows."""

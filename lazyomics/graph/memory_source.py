@@ -25,10 +25,11 @@ class MemorySource:
 
     @classmethod
     def of(cls, matrix: Any) -> MemorySource:
-        """Wrap a matrix without copying it."""
+        """Wrap a matrix without copying it, unless it stores values twice: these are added up."""
         if isinstance(matrix, np.matrix):
             matrix = np.asarray(matrix)
-        return cls(matrix if isinstance(matrix, np.ndarray) else as_block(matrix))
+        held = matrix if isinstance(matrix, np.ndarray) else as_block(matrix)
+        return cls(held.distinct() if isinstance(held, SparseBlock) else held)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -68,6 +69,7 @@ def _row_view(block: CSRBlock, rows: slice) -> CSRBlock:
         block.indices[low:high],
         block.indptr[rows.start : rows.stop + 1] - low,
         (rows.stop - rows.start, block.shape[1]),
+        block._order,
     )
 
 

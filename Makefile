@@ -37,9 +37,9 @@ type: $(VENV)/.installed  ## mypy, strict, on the package
 docs: $(VENV)/.installed  ## run every docstring and README example, check every link inside the docs
 	@$(LIMITS) $(BIN)/python -m pytest lazyomics tests/test_readme.py tests/test_links.py
 
-bench: $(VENV)/.installed  ## run the benchmarks in tests/bench
+bench: $(VENV)/.installed  ## run all benchmarks beside their peers, about an hour; BENCH_ARGS="--only pipeline"
 	@$(BIN)/python -m compileall -q lazyomics  # as pip does with the packages of the peers
-	@set -e; for script in tests/bench/bench_*.py; do $(BIN)/python $$script $(BENCH_ARGS); done
+	@$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
 faults: $(VENV)/.installed  ## kill and interrupt processes, cut the power at every step of a save, many times
 	@$(BIN)/python -m tests.faults.kill_saves $(FAULTS_ARGS)
@@ -53,7 +53,7 @@ fuzz: $(VENV)/.installed  ## open 20,000 damaged files and touch everything in t
 	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 clean:  ## remove the virtual environments, caches and demo output
-	@rm -rf .venv .venv-latest build dist demo_output .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-latest build dist demo_output bench_output .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/pip

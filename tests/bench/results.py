@@ -63,5 +63,10 @@ def draw(results: list[dict[str, Any]], target: Path) -> None:
     fig.savefig(target, metadata={"Date": None})
 
 
+def draw_file(results: Path, target: Path) -> None:
+    """Draw the results of a file."""
+    draw(json.loads(results.read_text()), target)
+
+
 if __name__ == "__main__":
-    draw(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))
+    draw_file(Path(sys.argv[1]), Path(sys.argv[2]))

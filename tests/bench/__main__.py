@@ -4,7 +4,7 @@
 
 Counts are simulated into the folder, bench_output, if they are not there yet (100,000 cells
 take two minutes). What the benchmarks print is also written to ``results.md`` there, the medians of
-those that have peers to ``results.json``, and a picture of these to ``results.svg``. All of it takes
+those that have peers to ``results.json``, a picture of these to ``results.svg``. All of it takes
 about an hour on 4 cores.
 """
 

@@ -3,8 +3,8 @@
     python tests/bench/bench_start.py [SMALL.h5ad] [--runs 5]
 
 Each time is that of a whole process; the programs take turns, medians count. Pipelines go from
-counts to components, of 2,700 simulated cells × 32,000 genes if no file is given: once with an empty
-cache of machine code, as after installing, and once more with what the first one left there.
+counts to components, of 2,700 simulated cells × 32,000 genes if no file is given: once with no
+machine code in the cache, as after installing, and once more with what the first one left there.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ Usage: python tests/bench/bench_decode.py FILE.h5ad [--threads 1 2 4] [--repeats
 
 For X/data and X/indices of a sparse X (or X itself where it is dense): GB/s of decoded values with
 `StoredArray.read` from a pool of threads, with h5py slabs, and with plain ``pread`` of the stored
-bytes (the floor of an uncompressed file); then each library that can inflate, on the same chunks.
+bytes (the floor of an uncompressed file), in turn, medians; then each library that can inflate, on
+the same chunks.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import argparse
 import os
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from statistics import median
+from typing import Any
 
 import h5py
 import numpy as np
@@ -50,15 +53,12 @@ def ours(task: Task) -> int:
     return array.read_rows(start, stop).nbytes
 
 
-def timed(work: Callable[[Task], int], todo: list[Task], threads: int, repeats: int) -> float:
-    """Best rate in GB/s of decoded bytes."""
-    best = 0.0
-    for _ in range(repeats):
-        with ThreadPoolExecutor(threads) as pool:
-            began = time.perf_counter()
-            total = sum(pool.map(work, todo))
-            best = max(best, total / (time.perf_counter() - began) / 1e9)
-    return best
+def rate_of(work: Callable[[Any], int], todo: Sequence[Any], threads: int) -> float:
+    """GB/s of what ``work`` returns."""
+    with ThreadPoolExecutor(threads) as pool:
+        began = time.perf_counter()
+        total = sum(pool.map(work, todo))
+        return total / (time.perf_counter() - began) / 1e9
 
 
 def extents(array: StoredArray) -> tuple[list[tuple[int, int]], int]:
@@ -79,27 +79,30 @@ def extents(array: StoredArray) -> tuple[list[tuple[int, int]], int]:
     return [(a, n) for a, n in runs], whole
 
 
-def plain_reads(arrays: list[StoredArray], threads: int, repeats: int) -> tuple[float, float]:
-    """GB/s of stored bytes, and of the decoded bytes that they stand for."""
-    todo, whole = [], 0
+def slabs_of(runs: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """Runs that are read one after the other, as much as a slab, cut where it is full."""
+    slabs: list[list[tuple[int, int]]] = []
+    room = 0
+    for position, size in runs:
+        while size:
+            if room == 0:
+                slabs.append([])
+                room = SLAB_BYTES
+            part = min(size, room)
+            slabs[-1].append((position, part))
+            position, size, room = position + part, size - part, room - part
+    return slabs
+
+
+def stored_slabs(arrays: list[StoredArray]) -> tuple[list[list[tuple[int, int]]], float]:
+    """Stored bytes of all arrays, and how many decoded bytes one of them stands for."""
+    slabs: list[list[tuple[int, int]]] = []
+    decoded = 0
     for array in arrays:
         runs, size = extents(array)
-        todo += runs
-        whole += size
-    descriptor = os.open(arrays[0].path, os.O_RDONLY)
-
-    def read(run: tuple[int, int]) -> int:
-        # Into fresh memory, as a reader's output is.
-        return os.preadv(descriptor, [np.empty(run[1], np.uint8).data], run[0])
-
-    best, stored = 1e9, 0
-    for _ in range(repeats):
-        with ThreadPoolExecutor(threads) as pool:
-            began = time.perf_counter()
-            stored = sum(pool.map(read, todo))
-            best = min(best, time.perf_counter() - began)
-    os.close(descriptor)
-    return stored / best / 1e9, whole / best / 1e9
+        slabs += slabs_of(runs)
+        decoded += size
+    return slabs, decoded / sum(size for slab in slabs for _, size in slab)
 
 
 def inflaters(array: StoredArray, repeats: int) -> dict[str, float]:
@@ -143,7 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("file")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     arrays = opened(os.path.abspath(options.file))
     todo = tasks(arrays)
@@ -161,12 +164,26 @@ def main() -> None:
     def with_h5py(task: Task) -> int:
         return file[task[0].name][task[1] : task[2]].nbytes
 
+    stored, share = stored_slabs(arrays)
+    descriptor = os.open(options.file, os.O_RDONLY)
+
+    def plain(slab: list[tuple[int, int]]) -> int:
+        # Into fresh memory, as a reader's output is, and as much of it: less stays in caches.
+        out, done = np.empty(sum(size for _, size in slab), np.uint8), 0
+        for position, size in slab:
+            done += os.preadv(descriptor, [out[done : done + size].data], position)
+        return done
+
     print("threads   ours GB/s   h5py GB/s   pread of stored bytes GB/s (as decoded)")
     for threads in options.threads:
-        mine = timed(ours, todo, threads, options.repeats)
-        other = timed(with_h5py, slabs, threads, options.repeats)
-        stored, whole = plain_reads(arrays, threads, options.repeats)
-        print(f"{threads:7d} {mine:11.2f} {other:11.2f} {stored:11.2f} ({whole:.2f})")
+        programs: Any = ((ours, todo), (with_h5py, slabs), (plain, stored))
+        turns = [
+            [rate_of(work, parts, threads) for work, parts in programs]
+            for _ in range(options.repeats)
+        ]
+        mine, other, least = (median(column) for column in zip(*turns, strict=True))
+        print(f"{threads:7d} {mine:11.2f} {other:11.2f} {least:11.2f} ({least * share:.2f})")
+    os.close(descriptor)
     file.close()
     forget_all()
     if [code for code, _ in arrays[0].fingerprint.filters] == [1]:

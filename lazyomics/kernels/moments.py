@@ -148,7 +148,9 @@ def _sparse_moments(
     unlog: float | None,
 ) -> Moments:
     data = _unlogged(block.data, unlog)
-    rows = block.indices, block.indptr.astype(np.int64, copy=False), slots
+    # Group after group: the sums of one stay in cache, those of all do not.
+    order = np.argsort(slots, kind="stable")
+    rows = block.indices, block.indptr.astype(np.int64, copy=False), slots, order
     sums = np.zeros((len(groups), block.shape[1], 3))
     _add_powers(data, *rows, sums)
     total, squares, positive = (np.ascontiguousarray(sums[:, :, k]) for k in range(3))
@@ -207,9 +209,10 @@ def _add_powers(
     indices: NDArray[Any],
     indptr: NDArray[np.int64],
     slots: NDArray[np.int64],
+    order: NDArray[np.int64],
     sums: NDArray[np.float64],
 ) -> None:
-    for row in range(len(indptr) - 1):
+    for row in order:
         slot = slots[row]
         if slot >= 0:
             mine = sums[slot]
@@ -229,10 +232,11 @@ def _add_squares_about(
     indices: NDArray[Any],
     indptr: NDArray[np.int64],
     slots: NDArray[np.int64],
+    order: NDArray[np.int64],
     mean: NDArray[np.float64],
     about: NDArray[np.float64],
 ) -> None:
-    for row in range(len(indptr) - 1):
+    for row in order:
         slot = slots[row]
         if slot >= 0:
             mine = about[slot]

@@ -53,7 +53,7 @@ def highly_variable_genes(
     Passes over X: 0. Peak memory: O(n_vars).
     """
     result = adata_or_result if isinstance(adata_or_result, pd.DataFrame) else adata_or_result.var
-    kind = "variances" if "variances_norm" in result.columns else "dispersions"
+    kind = "variances" if _is_of_counts(adata_or_result) else "dispersions"
     selection = "highly_variable" if highly_variable_genes else "gene_subset"
     needed = [selection, "means", kind, f"{kind}_norm"]
     missing = [column for column in needed if column not in result.columns]
@@ -73,6 +73,16 @@ def highly_variable_genes(
         _log_axes(right, result["means"], result[kind])
     left.legend()
     return finish(figure, right, name="filter_genes_dispersion", show=show, save=save, owned=True)
+
+
+def _is_of_counts(adata_or_result: AnnData | pd.DataFrame) -> bool:
+    """Whether variances were compared; var may also hold the dispersions of another run."""
+    if isinstance(adata_or_result, pd.DataFrame):
+        return "variances_norm" in adata_or_result.columns
+    flavor = dict(adata_or_result.uns.get("hvg", {})).get("flavor")
+    if flavor is None:
+        return "variances_norm" in adata_or_result.var.columns
+    return str(flavor).startswith("seurat_v3")
 
 
 def _draw(

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 import lazyomics as lo
-from lazyomics.errors import UnsupportedError
 
 sc = pytest.importorskip("scanpy", reason="compares with scanpy")
 
@@ -145,8 +144,6 @@ def test_errors_say_what_to_do(pair, counts):
     ours, _ = pair(counts * 1000)
     with np.errstate(all="ignore"), pytest.raises(ValueError, match="log1p first"):
         lo.pp.highly_variable_genes(ours)
-    with pytest.raises(UnsupportedError, match="seurat_v3"):
-        lo.pp.highly_variable_genes(ours, flavor="seurat_v3")
     with pytest.raises(ValueError, match="flavor"):
         lo.pp.highly_variable_genes(ours, flavor="x")
     with pytest.raises(KeyError, match="nothing"):

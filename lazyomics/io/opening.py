@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import h5py
-from dask.utils import parse_bytes
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.deferred import DeferredFrame
@@ -81,7 +80,7 @@ def read_h5ad(
     """
     if backed not in (True, False, "r", "r+", None):
         raise ValueError(f"backed is True, False, 'r' or 'r+', found {backed!r}")
-    plan = _plan(chunks)
+    plan = BlockPlan.of(chunks)
     found = checked_path(path, storage_options)
     name = backing_name(path, found)
     with open_for_reading(found) as file, damage_named(found):
@@ -91,16 +90,6 @@ def read_h5ad(
         )
     adata._backing = FileBacking.of(adata, name)
     return adata if backed else adata.to_memory()
-
-
-def _plan(chunks: str | int) -> BlockPlan:
-    if chunks == "auto":
-        return BlockPlan()
-    if isinstance(chunks, str):
-        return BlockPlan(target_bytes=int(parse_bytes(chunks)))
-    if chunks < 1:
-        raise ValueError(f"chunks is 'auto', a size or a number of rows, found {chunks!r}")
-    return BlockPlan(lines_per_block=chunks)
 
 
 def _expect_h5ad(file: h5py.File, path: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import pandas as pd
+from dask.utils import parse_bytes
 
 from lazyomics import graph
 from lazyomics.container.ragged import is_ragged
@@ -38,6 +39,17 @@ class BlockPlan:
 
     target_bytes: int | None = None
     lines_per_block: int | None = None
+
+    @classmethod
+    def of(cls, chunks: str | int) -> BlockPlan:
+        """From ``"auto"``, a size such as ``"8 MiB"``, or a number of rows."""
+        if chunks == "auto":
+            return cls()
+        if isinstance(chunks, str):
+            return cls(target_bytes=int(parse_bytes(chunks)))
+        if chunks < 1:
+            raise ValueError(f"chunks is 'auto', a size or a number of rows, found {chunks!r}")
+        return cls(lines_per_block=chunks)
 
 
 @dataclass(frozen=True)

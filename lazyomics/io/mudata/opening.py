@@ -28,7 +28,7 @@ from lazyomics.io.encodings.damage import damage_named, guarded
 from lazyomics.io.encodings.members import is_text, member_names
 from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.mudata.backing import MuDataBacking
-from lazyomics.io.opening import _plan, open_group, read_h5ad
+from lazyomics.io.opening import open_group, read_h5ad
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredFrame, StoredMatrix
 
@@ -77,7 +77,7 @@ def read_h5mu(
     """
     if backed not in (True, False, "r", "r+", None):
         raise ValueError(f"backed is True, False, 'r' or 'r+', found {backed!r}")
-    plan = _plan(chunks)
+    plan = BlockPlan.of(chunks)
     found = checked_path(path, storage_options)
     name, absolute = backing_name(path, found), os.fspath(found)
     with open_for_reading(found) as file, damage_named(name):
@@ -110,7 +110,7 @@ def open_modality(
         if mod not in stored_modalities(file):  # also one that the file does not list any more
             known = ", ".join(repr(m) for m in modality_names(file))
             raise KeyError(f"{name} has no modality {mod!r}; there are {known}")
-        return _modality(file, mod, name, os.fspath(found), _plan(chunks))
+        return _modality(file, mod, name, os.fspath(found), BlockPlan.of(chunks))
 
 
 def read(

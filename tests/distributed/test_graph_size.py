@@ -13,9 +13,9 @@ import lazyomics as lo
 from lazyomics import graph
 from lazyomics.graph.cluster import _optimized
 from lazyomics.graph.compact import CompactArray
+from lazyomics.kernels.moments import moments_by_group
 from lazyomics.kernels.project import project
 from lazyomics.kernels.steps import ScaleCols
-from lazyomics.pp.hvg import moments_by_group
 
 cloudpickle = pytest.importorskip("cloudpickle", reason="what dask pickles with")
 

@@ -118,7 +118,9 @@ def highly_variable_genes(
     Notes
     -----
     Passes over X: 1, also with ``batch_key``; 2 for flavours that expect counts. Peak memory: the
-    blocks in flight and, for each of them, four numbers per gene and batch that occurs in it.
+    blocks in flight and, for each of them, four numbers per gene and batch that occurs in it; six
+    for flavours that expect counts, and one more for all. ``lazyomics.memory`` does not bound
+    these.
 
     With batches, scanpy 1.12 rounds the moments of ``"seurat_v3"`` otherwise than 1.11 and
     lazyomics, which the local regression makes 0.1 % of: 1,999 of 2,000 genes of PBMC 3k are the

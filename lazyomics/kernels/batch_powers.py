@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from lazyomics.kernels.block import CSRBlock
 from lazyomics.kernels.compiled import compiled
+from lazyomics.kernels.moments import ROWS_AT_A_TIME
 
 __all__ = ["BatchPowers", "batch_powers"]
-
-ROWS_AT_A_TIME = 512  # of a dense block, so that its float64 copies stay in cache
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lazyomics.errors import require
+from lazyomics.kernels.moments import CANCELLATION
 
 __all__ = ["Trend", "mean_and_variance"]
 
 Rows = NDArray[np.float64]  # (genes,)
 FEWEST_GENES = 3  # that a parabola goes through
-# Below this share of the sum of squares, their difference to the mean's has lost too many digits.
-CANCELLATION = 1e-6
-NOISE = 1e-12
+NOISE = 1e-12  # share of the sum of squares that rounding may leave where nothing varies
 
 
 def mean_and_variance(
@@ -113,8 +112,8 @@ class Trend:
             Sums and sums of squares of values within the bounds, and how many lie above, shape
             (p, 3).
         """
-        above = powers[:, 2]
-        total, squares = powers[:, 0] + above * self.bounds, powers[:, 1] + above * self.bounds**2
+        bounds, above = self.bounds, powers[:, 2]
+        total, squares = powers[:, 0] + above * bounds, powers[:, 1] + above * bounds**2
         about_mean = self.n * np.square(self.mean) + squares - 2 * total * self.mean
         return np.asarray(about_mean / ((self.n - 1) * np.square(self.deviation)))
 

@@ -18,7 +18,7 @@ from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.remote.connection import find
 from lazyomics.io.remote.opened import open_remote
 from lazyomics.io.rewriting.unused import LEAST_GROWTH, warn_if_mostly_unused
-from lazyomics.io.transaction import Shared, saving, share
+from lazyomics.io.transaction import Shared, Stamp, saving, share
 from lazyomics.io.transaction.any_locking import Locking, is_mismatch, open_with_any_locking
 from lazyomics.io.transaction.inherited import closed_in_forks
 from lazyomics.io.transaction.interrupts import interrupts
@@ -133,7 +133,7 @@ def _opened(path: str | os.PathLike[str], shared: Shared | None, *, late: bool) 
 
 @contextmanager
 def open_for_saving(
-    path: str | os.PathLike[str], *, timeout: float | None = None
+    path: str | os.PathLike[str], *, timeout: float | None = None, stamp: Stamp = None
 ) -> Iterator[h5py.File]:
     """Open a file to change it; when the block ends, all changes are in the file or none.
 
@@ -143,6 +143,9 @@ def open_for_saving(
         An existing file; its folder must be writable.
     timeout
         Seconds to wait for others that read or save it.
+    stamp
+        Time of the last change, in nanoseconds, that the file carries afterwards; a function is
+        asked when the block has ended. By default that of the clock.
 
     Raises
     ------
@@ -154,7 +157,7 @@ def open_for_saving(
         If it cannot be written completely: the message says what that means for the save.
     """
     before = os.stat(path).st_size
-    with saving(path, timeout=timeout) as file:
+    with saving(path, timeout=timeout, stamp=stamp) as file:
         yield file
     if os.stat(path).st_size - before >= LEAST_GROWTH:
         with open_for_reading(path) as file:

@@ -48,11 +48,18 @@ assert os.listdir(os.path.dirname(path)) == ["a.h5ad"]
 """
 
 
+def open_folder(request) -> Path:
+    """A folder where every user may look."""
+    folder = Path(tempfile.mkdtemp())
+    request.addfinalizer(lambda: shutil.rmtree(folder))
+    folder.chmod(0o755)
+    return folder
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_permission_is_lost_after_opening(request, what) -> None:
-    folder = Path(tempfile.mkdtemp())  # where every user may look
-    request.addfinalizer(lambda: shutil.rmtree(folder))
+    folder = open_folder(request)
     path = folder / "a.h5ad"
     lo.AnnData(np.ones((4, 3))).write_h5ad(path)
     os.chown(folder, 65534, 65534)

@@ -13,6 +13,17 @@ from lazyomics.io.transaction.beside import beside
 from lazyomics.io.transaction.file_object import raise_failures
 from lazyomics.io.transaction.reading import Shared, share
 from lazyomics.io.transaction.replacing import replacing
-from lazyomics.io.transaction.session import claimed, saving
+from lazyomics.io.transaction.session import claimed, exclusively, saving
+from lazyomics.io.transaction.stamps import Stamp
 
-__all__ = ["Shared", "beside", "claimed", "raise_failures", "replacing", "saving", "share"]
+__all__ = [
+    "Shared",
+    "Stamp",
+    "beside",
+    "claimed",
+    "exclusively",
+    "raise_failures",
+    "replacing",
+    "saving",
+    "share",
+]

@@ -20,6 +20,7 @@ from lazyomics.io.transaction.inherited import close_locked, closed_in_forks
 from lazyomics.io.transaction.interrupts import interrupts
 from lazyomics.io.transaction.lineage import forget
 from lazyomics.io.transaction.locks import lock_exclusive
+from lazyomics.io.transaction.stamps import Stamp, stamp_of
 
 __all__ = ["Beside", "beside", "remove_left_over", "temporary_name", "why_not_written"]
 
@@ -51,13 +52,16 @@ class Beside(FileObject):
             close_locked(self.descriptor)
         super().close()
 
-    def finish(self) -> None:
-        """Return when everything is on the disk."""
+    def finish(self, stamp: Stamp = None) -> None:
+        """Return when everything is on the disk; the file carries the time stamp then."""
         if self.user_block:
             disk.write(self.descriptor, self.user_block, 0)
         if os.fstat(self.descriptor).st_size < self.size:
             disk.truncate(self.descriptor, self.size)
         disk.sync(self.descriptor)
+        modified = stamp_of(stamp)
+        if modified is not None:
+            disk.stamp(self.descriptor, modified)
 
     def _read(self, view: memoryview, position: int) -> None:
         count = disk.read_into(self.descriptor, view, position)
@@ -69,7 +73,9 @@ class Beside(FileObject):
 
 
 @contextmanager
-def beside(path: str, *, replace: bool, user_block: bytes = b"") -> Iterator[h5py.File]:
+def beside(
+    path: str, *, replace: bool, user_block: bytes = b"", stamp: Stamp = None
+) -> Iterator[h5py.File]:
     """Open a new file beside ``path`` to write; gone at the end, or in the place of ``path``.
 
     Parameters
@@ -80,6 +86,9 @@ def beside(path: str, *, replace: bool, user_block: bytes = b"") -> Iterator[h5p
         Whether the new file takes its place when the block ends well.
     user_block
         Bytes in front of the HDF5 part: none, 512, 1024, 2048, ….
+    stamp
+        Time of the last change, in nanoseconds, that the file carries when it takes its place; a
+        function is asked when all is written.
 
     Raises
     ------
@@ -98,7 +107,7 @@ def beside(path: str, *, replace: bool, user_block: bytes = b"") -> Iterator[h5p
             opened = Beside(temporary, user_block)
             yield from _filled(opened)
             if replace:
-                opened.finish()
+                opened.finish(stamp)
                 opened.close()  # Windows renames no open files
                 _take_place(opened, path)
         except OSError as error:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from lazyomics import config
-from lazyomics.io.transaction.locks import WriterLock, holders_of, wait_for
+from lazyomics.io.transaction.file_object import is_opened_here
+from lazyomics.io.transaction.interrupts import interrupts
+from lazyomics.io.transaction.locks import WriterLock, holders_of, is_claimed_here, wait_for
 from lazyomics.io.transaction.names import Names
 
-__all__ = ["kept_open", "locked", "seconds_to_wait"]
+__all__ = ["held", "kept_open", "locked", "seconds_to_wait"]
 
 _NOT_HERE = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
@@ -50,6 +54,26 @@ def locked(names: Names, timeout: float) -> WriterLock:
             "folder instead",
         ) from error
     return lock
+
+
+@contextmanager
+def held(names: Names, timeout: float) -> Iterator[None]:
+    """Hold the right to save a file, or go on with it if this thread has it already.
+
+    Raises
+    ------
+    BlockingIOError, OSError
+        As :func:`locked`; and if this thread is in the middle of a save.
+    """
+    if is_claimed_here(names):
+        if is_opened_here(names.file):
+            raise BlockingIOError(
+                11, f"{names.file} is being saved by this thread itself: that save has to end first"
+            )
+        yield
+        return
+    with interrupts(), locked(names, timeout):
+        yield
 
 
 def kept_open(names: Names, timeout: float, why: str = "") -> BlockingIOError:

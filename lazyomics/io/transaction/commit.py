@@ -13,6 +13,7 @@ from lazyomics.io.transaction.locks import lock_exclusive, lock_shared
 from lazyomics.io.transaction.names import Names
 from lazyomics.io.transaction.overlay import Overlay
 from lazyomics.io.transaction.recovery import apply
+from lazyomics.io.transaction.stamps import Stamp, stamp_of
 
 __all__ = ["Commit"]
 
@@ -30,12 +31,17 @@ class Commit:
         The file, opened for writing; a shared lock and the writer's lock are held.
     overlay
         The caught changes.
+    stamp
+        Time of the last change that the file shall carry afterwards.
     """
 
-    def __init__(self, names: Names, descriptor: int, overlay: Overlay) -> None:
+    def __init__(
+        self, names: Names, descriptor: int, overlay: Overlay, stamp: Stamp = None
+    ) -> None:
         self.names = names
         self.descriptor = descriptor
         self.overlay = overlay
+        self.stamp = stamp
         self.is_empty = False
         self._gave_up_lock = False
 
@@ -44,15 +50,18 @@ class Commit:
         overlay, end = self.overlay, self.overlay.size
         pages = overlay.pages
         overlay.tail.check()
+        stamp = stamp_of(self.stamp)
         if end == overlay.old_end and all(pages.new(n) == pages.old(n) for n in pages.numbers()):
             self.is_empty = True
+            if stamp is not None:
+                disk.stamp(self.descriptor, stamp)
             return
         overlay.tail.write_out(end)
         if end > overlay.old_end:
             disk.sync(self.descriptor)
         tail = checksum_of_range(self.descriptor, overlay.old_end, end)
         mode = os.fstat(self.descriptor).st_mode & 0o666
-        write_journal(self.names.part, overlay, end, tail, mode)
+        write_journal(self.names.part, overlay, end, tail, mode, stamp)
 
     def try_to_begin(self) -> bool:
         """Keep everybody else out; False while somebody reads.

@@ -10,7 +10,7 @@ from typing import Any
 
 from lazyomics.io.transaction.remembered import Remembered
 
-__all__ = ["FileObject", "leave_to_parent", "raise_failures"]
+__all__ = ["FileObject", "is_opened_here", "leave_to_parent", "raise_failures"]
 
 
 class FileObject(io.RawIOBase):
@@ -130,6 +130,11 @@ def leave_to_parent() -> None:
     for opened in _everywhere:
         opened.fail(OSError(errno.EBADF, f"{opened.path} is written by the process that forked"))
     _here.opened.clear()
+
+
+def is_opened_here(path: str) -> bool:
+    """Whether this thread has a file object of this name open."""
+    return any(opened.path == path and not opened.closed for opened in _here.opened)
 
 
 def raise_failures() -> None:

@@ -3,7 +3,8 @@
 Version 1, little-endian::
 
     header   128 bytes  magic, version, page size, number of pages, end of the file before and
-                        after, checksum of the appended bytes, checksum of the header
+                        after, checksum of the appended bytes, whether and which time of its last
+                        change the file shall carry afterwards, checksum of the header
     index    each page  number, length, checksums of the old content of each 512-byte sector,
                         checksum of the new content
     pages               the new content of each page
@@ -40,7 +41,7 @@ __all__ = [
 SECTOR = 512
 VERSION = 1
 _MAGIC = b"\x89lazyomics\r\n\x1a\njl"
-_HEADER = struct.Struct("<16sIIQQQ16s")
+_HEADER = struct.Struct("<16sIIQQQ16s?q")
 _HEADER_BYTES = 128
 _ENTRY = struct.Struct("<QII64s16s")
 _PIECE = 1 << 20
@@ -78,6 +79,8 @@ class Journal:
         Checksum of the bytes between both, if there are any.
     entries
         The pages.
+    stamp
+        Time of the last change that the file shall carry afterwards, in nanoseconds.
     """
 
     descriptor: int
@@ -85,6 +88,7 @@ class Journal:
     end_after: int
     tail: bytes
     entries: tuple[PageEntry, ...]
+    stamp: int | None = None
 
     @classmethod
     def read(cls, path: str) -> Journal:
@@ -113,7 +117,14 @@ class Journal:
         return data
 
 
-def write_journal(path: str, overlay: Overlay, end_after: int, tail: bytes, mode: int) -> None:
+def write_journal(
+    path: str,
+    overlay: Overlay,
+    end_after: int,
+    tail: bytes,
+    mode: int,
+    stamp: int | None = None,
+) -> None:
     """Write the changed pages of an overlay, and return when they are on the disk.
 
     Pages that are as they were are left out, except those of the superblock: it changes when
@@ -130,17 +141,23 @@ def write_journal(path: str, overlay: Overlay, end_after: int, tail: bytes, mode
     )
     descriptor = disk.create(path, mode)
     try:
-        _write_parts(descriptor, overlay, numbers, end_after, tail)
+        _write_parts(descriptor, overlay, numbers, end_after, tail, stamp)
         disk.sync(descriptor)
     finally:
         os.close(descriptor)
 
 
 def _write_parts(
-    descriptor: int, overlay: Overlay, numbers: list[int], end_after: int, tail: bytes
+    descriptor: int,
+    overlay: Overlay,
+    numbers: list[int],
+    end_after: int,
+    tail: bytes,
+    stamp: int | None,
 ) -> None:
+    ends = overlay.old_end, end_after
     header = _HEADER.pack(
-        _MAGIC, VERSION, PAGE, len(numbers), overlay.old_end, end_after, tail
+        _MAGIC, VERSION, PAGE, len(numbers), *ends, tail, stamp is not None, stamp or 0
     ).ljust(_HEADER_BYTES - 16, b"\0")
     whole, position, pending = blake2b(digest_size=32), 0, bytearray()
     for piece in _parts(header, overlay, numbers, end_after):
@@ -169,7 +186,7 @@ def _parsed(descriptor: int) -> Journal:
     header = disk.read(descriptor, _HEADER_BYTES, 0)
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
         raise DamagedJournalError("no header")
-    _, version, page, count, before, after, tail = _HEADER.unpack_from(header)
+    _, version, page, count, before, after, tail, stamped, stamp = _HEADER.unpack_from(header)
     if version != VERSION:
         raise NewerJournalError(f"version {version}")
     if _digest(header[:-16], 16) != header[-16:] or page != PAGE:
@@ -186,7 +203,7 @@ def _parsed(descriptor: int) -> Journal:
         position += length
     if position + 32 != size:
         raise DamagedJournalError("length")
-    return Journal(descriptor, before, after, tail, tuple(entries))
+    return Journal(descriptor, before, after, tail, tuple(entries), stamp if stamped else None)
 
 
 def _is_whole(descriptor: int, size: int) -> bool:

@@ -24,6 +24,7 @@ from lazyomics.io.transaction.locks import (
     PAUSE,
     WriterLock,
     holders_of,
+    is_claimed_here,
     lock_exclusive,
     lock_shared,
     wait_for,
@@ -72,7 +73,8 @@ def fit(journal: Journal, descriptor: int) -> Fit:
 def apply(journal: Journal, descriptor: int) -> None:
     """Put the journal's pages in place and return when they are on the disk.
 
-    May be interrupted anywhere and run again.
+    May be interrupted anywhere and run again. The file carries the journal's time stamp afterwards,
+    if it has one.
     """
     _pass_the_clock_tick(descriptor)
     for entry in journal.entries:
@@ -80,6 +82,8 @@ def apply(journal: Journal, descriptor: int) -> None:
     if os.fstat(descriptor).st_size > journal.end_after:
         disk.truncate(descriptor, journal.end_after)
     disk.sync(descriptor)
+    if journal.stamp is not None:  # last: everything else moves it
+        disk.stamp(descriptor, journal.stamp)
 
 
 def _pass_the_clock_tick(descriptor: int) -> None:
@@ -214,6 +218,8 @@ def settle_for_reading(names: Names, deadline: float) -> bool:
     BlockingIOError
         If another process is still putting its save in place at the deadline.
     """
+    if is_claimed_here(names):
+        return not _settled(names)
     lock = WriterLock(names)
     begun = time.monotonic() + _SECONDS_FOR_A_SAVE_TO_BEGIN
     while names.left_over():
@@ -222,9 +228,8 @@ def settle_for_reading(names: Names, deadline: float) -> bool:
         except OSError:  # no permission, a read-only or a full disk: reading needs none of that
             return True
         if acquired:
-            with lock, suppress(PermissionError, OSError):
-                return not recover(names, copy_if=_NEEDED_FOR_READING)
-            return True
+            with lock:
+                return not _settled(names)
         raise_if_interrupted()
         now = time.monotonic()
         if now > begun and not os.path.lexists(names.journal):
@@ -234,6 +239,13 @@ def settle_for_reading(names: Names, deadline: float) -> bool:
                 11, f"{names.file} is being saved by {lock.holder()}; try again when it is done"
             )
         time.sleep(PAUSE)
+    return False
+
+
+def _settled(names: Names) -> bool:
+    """Whether nothing is left of an interrupted save that was finished, as far as is allowed."""
+    with suppress(OSError):
+        return recover(names, copy_if=_NEEDED_FOR_READING)
     return False
 
 

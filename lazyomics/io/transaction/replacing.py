@@ -10,18 +10,21 @@ from contextlib import contextmanager, suppress
 import h5py
 
 from lazyomics.io.transaction.beside import beside, remove_left_over
-from lazyomics.io.transaction.claim import locked, seconds_to_wait
-from lazyomics.io.transaction.interrupts import interrupts
-from lazyomics.io.transaction.locks import is_claimed_here
+from lazyomics.io.transaction.claim import held, seconds_to_wait
 from lazyomics.io.transaction.names import Names
 from lazyomics.io.transaction.recovery import recover
+from lazyomics.io.transaction.stamps import Stamp
 
 __all__ = ["replacing"]
 
 
 @contextmanager
 def replacing(
-    path: str | os.PathLike[str], *, user_block: bytes = b"", timeout: float | None = None
+    path: str | os.PathLike[str],
+    *,
+    user_block: bytes = b"",
+    timeout: float | None = None,
+    stamp: Stamp = None,
 ) -> Iterator[h5py.File]:
     """Open a file beside ``path`` to write; it takes its place when the block ends well.
 
@@ -34,6 +37,9 @@ def replacing(
     timeout
         Seconds to wait for others that save or write the file; ``lazyomics.lock-timeout`` by
         default.
+    stamp
+        Time of the last change, in nanoseconds, that the file carries when it takes its place; a
+        function is asked when all is written. By default the time at which it was written.
 
     Raises
     ------
@@ -49,14 +55,10 @@ def replacing(
         raise PermissionError(
             errno.EACCES, f"{names.file} may not be written, so no new file takes its place"
         )
-    if is_claimed_here(names):
-        with beside(names.file, replace=True, user_block=user_block) as file:
-            yield file
-        return
-    with interrupts(), locked(names, seconds_to_wait(timeout)):
+    with held(names, seconds_to_wait(timeout)):
         # Parts may come from the file itself: they should be those of a whole state.
         with suppress(OSError):
             recover(names)
         remove_left_over(names.file)
-        with beside(names.file, replace=True, user_block=user_block) as file:
+        with beside(names.file, replace=True, user_block=user_block, stamp=stamp) as file:
             yield file

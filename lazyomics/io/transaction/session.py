@@ -11,7 +11,7 @@ import h5py
 
 from lazyomics.io.transaction import disk
 from lazyomics.io.transaction.beside import remove_left_over
-from lazyomics.io.transaction.claim import kept_open, locked, seconds_to_wait
+from lazyomics.io.transaction.claim import held, kept_open, seconds_to_wait
 from lazyomics.io.transaction.commit import Commit
 from lazyomics.io.transaction.copying import NoRoomError, seconds_for_a_copy
 from lazyomics.io.transaction.file_object import raise_failures
@@ -21,15 +21,18 @@ from lazyomics.io.transaction.locks import lock_shared, wait_for
 from lazyomics.io.transaction.names import Names
 from lazyomics.io.transaction.overlay import Overlay
 from lazyomics.io.transaction.recovery import recover
+from lazyomics.io.transaction.stamps import Stamp
 
-__all__ = ["claimed", "saving"]
+__all__ = ["claimed", "exclusively", "saving"]
 
 # A reader that looks up where things are is no reason for a copy, however little time there is.
 _SECONDS_FOR_A_LOOK = 0.1
 
 
 @contextmanager
-def saving(path: str | os.PathLike[str], *, timeout: float | None = None) -> Iterator[h5py.File]:
+def saving(
+    path: str | os.PathLike[str], *, timeout: float | None = None, stamp: Stamp = None
+) -> Iterator[h5py.File]:
     """Open a file to change it; all changes are in the file when the block ends, or none.
 
     Parameters
@@ -38,6 +41,11 @@ def saving(path: str | os.PathLike[str], *, timeout: float | None = None) -> Ite
         An existing HDF5 file. Its folder must be writable.
     timeout
         Seconds to wait for others that save or read it; ``lazyomics.lock-timeout`` by default.
+    stamp
+        Time of the last change, in nanoseconds, that the file carries afterwards; a function is
+        asked when the block has ended and HDF5 is done. It should be another one than the file
+        has: others recognise by it that the file changed. By default that of the clock, as
+        always for a file of another user.
 
     Raises
     ------
@@ -58,14 +66,45 @@ def saving(path: str | os.PathLike[str], *, timeout: float | None = None) -> Ite
     """
     timeout = seconds_to_wait(timeout)
     with claimed(path, timeout=timeout) as (names, descriptor):
-        yield from _session(names, descriptor, timeout)
+        yield from _session(names, descriptor, timeout, stamp)
+
+
+@contextmanager
+def exclusively(path: str | os.PathLike[str], *, timeout: float | None = None) -> Iterator[Names]:
+    """Be the only one who saves or replaces a file; an interrupted save is finished first.
+
+    Within the block the same thread may save, replace and read the file, any number of times and
+    one after the other; others may read it.
+
+    Parameters
+    ----------
+    path, timeout
+        As for :func:`saving`; the file need not exist.
+
+    Returns
+    -------
+    The names that belong to the file.
+
+    Raises
+    ------
+    BlockingIOError, PermissionError, OSError
+        As for :func:`saving`.
+    """
+    names = Names.of(path)
+    timeout = seconds_to_wait(timeout)
+    deadline = time.monotonic() + timeout
+    with held(names, timeout):
+        if not recover(names, timeout=max(0.0, deadline - time.monotonic())):
+            raise kept_open(names, timeout)
+        remove_left_over(names.file)
+        yield names
 
 
 @contextmanager
 def claimed(
     path: str | os.PathLike[str], *, timeout: float | None = None
 ) -> Iterator[tuple[Names, int]]:
-    """Be the only one who saves a file; an interrupted save is finished first.
+    """Be the only one who changes a file; an interrupted save is finished first.
 
     Parameters
     ----------
@@ -77,13 +116,9 @@ def claimed(
     The names that belong to the file, and a descriptor that can read and write it. Others can read
     the file, nobody can change it.
     """
-    names = Names.of(path)
     timeout = seconds_to_wait(timeout)
     deadline = time.monotonic() + timeout
-    with interrupts(), locked(names, timeout):
-        if not recover(names, timeout=max(0.0, deadline - time.monotonic())):
-            raise kept_open(names, timeout)
-        remove_left_over(names.file)
+    with interrupts(), exclusively(path, timeout=timeout) as names:
         descriptor = disk.open_file(names.file, writable=True)
         try:
             left = max(0.0, deadline - time.monotonic())
@@ -94,9 +129,9 @@ def claimed(
             close_locked(descriptor)
 
 
-def _session(names: Names, descriptor: int, timeout: float) -> Iterator[h5py.File]:
+def _session(names: Names, descriptor: int, timeout: float, stamp: Stamp) -> Iterator[h5py.File]:
     overlay = Overlay(descriptor, names.file)
-    commit = Commit(names, descriptor, overlay)
+    commit = Commit(names, descriptor, overlay, stamp)
     try:
         with interrupts(overlay.fail, held=True):
             try:

@@ -5,6 +5,7 @@
     LazyomicsError
     ├── FileFormatError        (ValueError)           damaged, foreign or unexpected file content
     ├── StaleFileError         (OSError)              the file changed under an opened object
+    ├── ConflictError          (ValueError)           others changed the same elements in the file
     ├── RemoteFileError        (OSError)              a file on a server cannot be read
     ├── ShapeError             (ValueError)           lengths or shapes that do not fit together
     ├── MissingDependencyError (ImportError)          an optional package is not installed
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "ConflictError",
     "FileFormatError",
     "LazyomicsError",
     "MissingDependencyError",
@@ -55,6 +57,23 @@ class FileFormatError(LazyomicsError, ValueError):
 
 class StaleFileError(LazyomicsError, OSError):
     """The file was replaced or rewritten after it was opened; open it again."""
+
+
+class ConflictError(LazyomicsError, ValueError):
+    """Elements were changed here and, differently, in the file since it was opened.
+
+    Attributes
+    ----------
+    elements
+        Their names in the file.
+    """
+
+    def __init__(self, message: str, elements: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.elements = elements
+
+    def __reduce__(self) -> tuple[type[ConflictError], tuple[str, tuple[str, ...]]]:
+        return type(self), (str(self), self.elements)
 
 
 class RemoteFileError(LazyomicsError, OSError):

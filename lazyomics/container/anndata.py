@@ -88,8 +88,8 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
             size = (x.shape[0], x.shape[1])
         elif layers and shape is None:
             size = tuple(next(iter(layers.values())).shape)
-        self._obs = FrameSlot(as_frame(obs, size[0], "obs"))
-        self._var = FrameSlot(as_frame(var, size[1], "var"))
+        self._obs = FrameSlot(as_frame(obs, size[0], "obs"), "obs")
+        self._var = FrameSlot(as_frame(var, size[1], "var"), "var")
         self._x = MatrixSlot(x)
         self._uns = Uns(uns)
         self._layers = AlignedMapping("layers", self.shape, layers)
@@ -119,7 +119,10 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
         self._raw, self._backing = raw, backing
         for name in ("layers", "obsm", "varm", "obsp", "varp"):
             made = mappings.get(name)
-            setattr(self, f"_{name}", made or AlignedMapping(name, (len(obs), len(var))))
+            held = AlignedMapping(name, (len(obs), len(var))) if made is None else made
+            setattr(self, f"_{name}", held)
+        if backing is not None:
+            backing.remember(self)
         return self
 
     def _with_genes(self, x: MatrixSlot, var: FrameSlot, varm: AlignedMapping) -> Self:
@@ -202,12 +205,12 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
         everything = is_whole(rows, self.n_obs) and is_whole(cols, self.n_vars)
         raw, backing = self._raw, self._backing
         if backing is not None and not everything:
-            backing = backing.selected()
+            backing = backing.selected(rows, cols)
         return type(self)._assemble(
             x=self._x.take(rows, cols, self.shape),
             obs=obs,
             var=var,
-            uns=self._uns.take(self._obs, obs),
+            uns=self._uns.take((self._obs, rows), (self._var, cols)),
             mappings={m.name: m.take(selectors, shape) for m in self._mappings()},
             raw=None if raw is None else raw.take(rows, slice(0, len(raw.var), 1), self.n_obs),
             backing=backing,

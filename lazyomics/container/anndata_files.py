@@ -39,6 +39,7 @@ class StoredAnnData(FileObject):
         chunk_bytes: int | str | None = None,
         overwrite_x: bool = False,
         storage: str | None = None,
+        on_conflict: ports.OnConflict = "raise",
     ) -> None:
         """Stream to a new file, or save into the opened one.
 
@@ -70,9 +71,20 @@ class StoredAnnData(FileObject):
         storage
             ``"csr"`` or ``"csc"``: store X, layers and raw.X that are sparse by rows or by columns
             in a new file, transposed out of core where they are not. By default as they are.
+        on_conflict
+            What a save into the opened file does about elements that were changed here and,
+            differently, by others in the file: ``"raise"`` an error that names them, write
+            ``"mine"``, or keep ``"theirs"``. What only others changed stays in any case, and the
+            object shows it afterwards.
 
         Raises
         ------
+        ConflictError
+            If others changed the same elements of the file since it was opened; names them.
+            Nothing is changed then.
+        StaleFileError
+            If rows or columns of the file were replaced or re-ordered since it was opened, or
+            something that is still to be read; nothing is changed then.
         ValueError
             Without a filename on an object that is not opened from a file; for ``storage`` when
             saving into the opened file; for an unknown filter or level.
@@ -117,8 +129,10 @@ class StoredAnnData(FileObject):
             "shuffle": shuffle,
             "chunk_bytes": chunk_bytes,
         }
+        if on_conflict not in ("raise", "mine", "theirs"):
+            raise ValueError(f"on_conflict is 'raise', 'mine' or 'theirs', found {on_conflict!r}")
         if self._saves_in_place(filename, storage):
-            ports.storage().save(self, overwrite_x=overwrite_x, **filters)
+            ports.storage().save(self, overwrite_x=overwrite_x, on_conflict=on_conflict, **filters)
         else:
             ports.storage().write(self, writable_path(str(filename)), storage=storage, **filters)
 

@@ -51,7 +51,7 @@ class AlignedParts(AnnotatedObject):
 
     @obs.setter
     def obs(self, value: Any) -> None:
-        self._obs = FrameSlot(as_frame(value, self.n_obs, "obs"))
+        self._obs.replace(as_frame(value, self.n_obs, "obs"))
 
     @property
     def var(self) -> pd.DataFrame:
@@ -60,7 +60,7 @@ class AlignedParts(AnnotatedObject):
 
     @var.setter
     def var(self, value: Any) -> None:
-        self._var = FrameSlot(as_frame(value, self.n_vars, "var"))
+        self._var.replace(as_frame(value, self.n_vars, "var"))
 
     @property
     def layers(self) -> AlignedMapping:
@@ -69,7 +69,7 @@ class AlignedParts(AnnotatedObject):
 
     @layers.setter
     def layers(self, value: Mapping[str, Any]) -> None:
-        self._layers = AlignedMapping("layers", self.shape, value)
+        self._layers = self._layers.succeeded(value)
 
     @property
     def obsm(self) -> AlignedMapping:
@@ -78,7 +78,7 @@ class AlignedParts(AnnotatedObject):
 
     @obsm.setter
     def obsm(self, value: Mapping[str, Any]) -> None:
-        self._obsm = AlignedMapping("obsm", self.shape, value)
+        self._obsm = self._obsm.succeeded(value)
 
     @property
     def varm(self) -> AlignedMapping:
@@ -87,7 +87,7 @@ class AlignedParts(AnnotatedObject):
 
     @varm.setter
     def varm(self, value: Mapping[str, Any]) -> None:
-        self._varm = AlignedMapping("varm", self.shape, value)
+        self._varm = self._varm.succeeded(value)
 
     @property
     def obsp(self) -> AlignedMapping:
@@ -96,7 +96,7 @@ class AlignedParts(AnnotatedObject):
 
     @obsp.setter
     def obsp(self, value: Mapping[str, Any]) -> None:
-        self._obsp = AlignedMapping("obsp", self.shape, value)
+        self._obsp = self._obsp.succeeded(value)
 
     @property
     def varp(self) -> AlignedMapping:
@@ -105,7 +105,7 @@ class AlignedParts(AnnotatedObject):
 
     @varp.setter
     def varp(self, value: Mapping[str, Any]) -> None:
-        self._varp = AlignedMapping("varp", self.shape, value)
+        self._varp = self._varp.succeeded(value)
 
     def _mappings(self) -> tuple[AlignedMapping, ...]:
         return self._layers, self._obsm, self._varm, self._obsp, self._varp

@@ -72,7 +72,9 @@ class AnnotatedObject:
 
     @uns.setter
     def uns(self, value: Mapping[str, Any]) -> None:
-        self._uns = value.copy() if isinstance(value, Uns) else Uns(value)
+        made = value.copy() if isinstance(value, Uns) else Uns(value)
+        made.succeed(self._uns)
+        self._uns = made
 
     def _become(self, other: Self) -> None:
         """Take over the parts of another object."""

@@ -19,6 +19,11 @@ class FileObject:
 
     _backing: Backing | None
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._backing is not None:
+            self._backing.remember(self)
+
     @property
     def isbacked(self) -> bool:
         """Whether the object is opened from a file; parts of it may be in memory."""

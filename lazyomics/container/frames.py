@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lazyomics.container.baseline import Baseline, content_of
 from lazyomics.container.deferred import CutFrame, DeferredFrame, cut_frame
 from lazyomics.errors import ShapeError
 from lazyomics.graph.selection import Selector, compose
@@ -18,11 +19,25 @@ KEYS_OF_NAMES = ("row_names", "obs_names", "var_names", "index")
 
 
 class FrameSlot:
-    """Holds the table of one axis, in memory or still in the file."""
+    """Hold the table of one axis, in memory or still in the file.
 
-    def __init__(self, value: pd.DataFrame | DeferredFrame) -> None:
+    The length of the axis is that of the table when the slot was made: rows are selected through
+    the object, never dropped from its table.
+
+    Parameters
+    ----------
+    value
+        The table.
+    name
+        What it is called in messages.
+    """
+
+    def __init__(self, value: pd.DataFrame | DeferredFrame, name: str = "obs") -> None:
         self._value = value
+        self._name = name
+        self._length = len(value) if isinstance(value, pd.DataFrame) else value.length
         self._index: pd.Index | None = None
+        self._baseline: Baseline | None = None
 
     @property
     def is_loaded(self) -> bool:
@@ -35,15 +50,32 @@ class FrameSlot:
         return None if isinstance(self._value, pd.DataFrame) else self._value
 
     @property
+    def baseline(self) -> Baseline | None:
+        """The table as it was read; None for one that was not read from a file."""
+        return self._baseline
+
+    @property
     def frame(self) -> pd.DataFrame:
         """The table, read now if it was not."""
         if not isinstance(self._value, pd.DataFrame):
-            self._value = self._value.load()
-        return self._value
+            self.load_with(self._value.load())
+        return self._checked(self._value)
 
-    def refer_to(self, other: FrameSlot) -> None:
-        """Hold what another slot holds."""
-        self._value, self._index = other._value, None
+    def load_with(self, loaded: pd.DataFrame) -> None:
+        """Hold what was read for a table that is still in the file."""
+        if not isinstance(self._value, pd.DataFrame):
+            self._baseline = Baseline(self._value, content_of(loaded))
+            self._value = loaded
+
+    def hold(self, value: pd.DataFrame | DeferredFrame, baseline: Baseline | None = None) -> None:
+        """Hold another table of the same length, with what is known of its file."""
+        self._value, self._index, self._baseline = value, None, baseline
+
+    def replace(self, frame: pd.DataFrame) -> None:
+        """Take over a table that a user gives; what was read of the stored one is remembered."""
+        if self._baseline is None and not isinstance(self._value, pd.DataFrame):
+            self._baseline = Baseline(self._value, None)
+        self._value, self._index = frame, None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -54,7 +86,7 @@ class FrameSlot:
     def index(self) -> pd.Index:
         """Row names; reads no column."""
         if isinstance(self._value, pd.DataFrame):
-            return self._value.index
+            return self._checked(self._value).index
         if self._index is None:
             self._index = self._value.index()
         return self._index
@@ -67,22 +99,36 @@ class FrameSlot:
         self.frame.index = string_index(index)
 
     def __len__(self) -> int:
-        if isinstance(self._value, pd.DataFrame):
-            return len(self._value)
-        return self._value.length
+        return self._length
+
+    def _checked(self, frame: Any) -> pd.DataFrame:
+        if len(frame) != self._length:
+            raise ShapeError(
+                f"{self._name} has {len(frame)} rows now, the object {self._length}: rows were "
+                f"dropped from the table or added to it in place, which leaves all other parts as "
+                f"they were. Assign a table of {self._length} rows to {self._name}, and select "
+                "with adata[mask] (adata[:, mask] for var) instead"
+            )
+        made: pd.DataFrame = frame
+        return made
 
     def take(self, rows: Selector) -> FrameSlot:
         """Return the slot of some rows."""
         if isinstance(self._value, pd.DataFrame):
-            return FrameSlot(cut_frame(self._value, rows))
+            return FrameSlot(cut_frame(self._checked(self._value), rows), self._name)
         if isinstance(self._value, CutFrame):
-            return FrameSlot(CutFrame(self._value.base, compose(self._value.rows, rows)))
-        return FrameSlot(CutFrame(self._value, rows))
+            cut = CutFrame(self._value.base, compose(self._value.rows, rows))
+            return FrameSlot(cut, self._name)
+        return FrameSlot(CutFrame(self._value, rows), self._name)
 
     def copy(self) -> FrameSlot:
         """Return an independent slot."""
         value = self._value
-        return FrameSlot(value.copy() if isinstance(value, pd.DataFrame) else value)
+        if isinstance(value, pd.DataFrame):
+            value = self._checked(value).copy()
+        twin = FrameSlot(value, self._name)
+        twin._index, twin._baseline = self._index, self._baseline
+        return twin
 
     @property
     def nbytes(self) -> int:

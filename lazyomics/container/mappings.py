@@ -57,11 +57,13 @@ class AlignedMapping(StoredValues, MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
             raise TypeError(f"keys of {self.name} are strings, found {type(key).__name__}")
+        self._note(key)
         self._values[key] = value if is_deferred(value) else self._checked(key, value)
 
     def __delitem__(self, key: str) -> None:
         if key not in self._values:
             raise KeyError(f"{self.name} has no {key!r}")
+        self._note(key)
         del self._values[key]
 
     def __repr__(self) -> str:
@@ -86,12 +88,19 @@ class AlignedMapping(StoredValues, MutableMapping[str, Any]):
             if isinstance(value, pd.DataFrame) or _is_stored_table(value):
                 self[key].index = names
 
+    def succeeded(self, values: Mapping[str, Any]) -> AlignedMapping:
+        """Return the mapping of other values, which remembers what is stored for their keys."""
+        made = AlignedMapping(self.name, self._shape, values)
+        made.succeed(self)
+        return made
+
     def copy(self) -> AlignedMapping:
         """Return an independent mapping; lazy and stored values are shared."""
         twin = AlignedMapping(self.name, self._shape)
         for key, value in self._values.items():
             lazy = is_deferred(value) or is_dask_array(value) or is_ragged(value)
             twin._values[key] = value if lazy else value.copy()
+        twin._baselines = dict(self._baselines)
         return twin
 
     def _checked(self, key: str, value: Any) -> Any:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
     from lazyomics.container.mudata import MuData
+    from lazyomics.graph.selection import Selector
 
-__all__ = ["Backing", "Filters", "Storage", "WriteOptions", "storage", "use_storage"]
+__all__ = ["Backing", "Filters", "OnConflict", "Storage", "WriteOptions", "storage", "use_storage"]
 
 
 class Backing(Protocol):
@@ -23,8 +24,15 @@ class Backing(Protocol):
     def is_at(self, path: Path) -> bool:
         """Whether a path leads to this file."""
 
-    def selected(self) -> Backing:
-        """The backing of a selection of the object."""
+    def selected(self, rows: Selector, cols: Selector) -> Backing:
+        """Return the backing of a selection of the object."""
+
+    def remember(self, opened: Any) -> None:
+        """Remember an object that may still need parts of the file as it was opened."""
+
+
+OnConflict = Literal["raise", "mine", "theirs"]
+"""What a save does about elements that were changed here and, differently, in the file."""
 
 
 class Filters(TypedDict, total=False):
@@ -63,6 +71,7 @@ class Storage(Protocol):
         adata: AnnData,
         *,
         overwrite_x: bool,
+        on_conflict: OnConflict = "raise",
         **filters: Unpack[Filters],
     ) -> None:
         """Save into the opened file what changed."""
@@ -86,6 +95,7 @@ class Storage(Protocol):
         *,
         overwrite_x: bool,
         remove_modalities: bool,
+        on_conflict: OnConflict = "raise",
         **filters: Unpack[Filters],
     ) -> None:
         """Save into the opened file what changed in any modality."""

@@ -20,12 +20,14 @@ from lazyomics.graph import from_source, recipe_of
 from lazyomics.io.backing import FileBacking, refuse_remote
 from lazyomics.io.dataset_options import dataset_options
 from lazyomics.io.encodings import child
-from lazyomics.io.files import open_for_reading, open_for_saving
+from lazyomics.io.files import open_for_reading
 from lazyomics.io.gene_major import COPIED_FROM, COPY, PAIR, SAMPLE, sample_of
 from lazyomics.io.readers import CompressedReader, reader_of
 from lazyomics.io.saving.changes import in_file
+from lazyomics.io.saving.recorded import recorded_file
+from lazyomics.io.snapshot import Snapshot
 from lazyomics.io.stored import BlockPlan, StoredMatrix
-from lazyomics.io.transaction import beside, raise_failures
+from lazyomics.io.transaction import beside, exclusively, raise_failures
 from lazyomics.io.transposition.scratch import ScratchPlan
 from lazyomics.io.transposition.transposing import transpose_matrix
 
@@ -127,10 +129,15 @@ def add_gene_major(
     )
     with (
         _turned(reader, target, scratch, limit, options) as made,
-        open_for_saving(target) as file,
+        exclusively(target),
     ):
-        _put_beside(file[backing.group], name, key, made, reader)
-    _refer(adata, backing, layer, key, held)
+        with open_for_reading(target) as file:
+            backing.snapshot.check(file, backing.place(name), backing.place(f"layers/{key}"))
+        now = replace(backing, snapshot=Snapshot.of(backing.absolute))
+        with recorded_file(backing.absolute, now) as opened:
+            _put_beside(opened.file[backing.group], name, key, made, reader)
+            record = opened.record([backing.place(f"layers/{key}")])
+        _refer(adata, backing, record.stamp, layer, key, held)
 
 
 def _own_file(adata: AnnData) -> FileBacking:
@@ -208,23 +215,24 @@ def _put_beside(
     group[name].attrs.update({COPY: key, PAIR: word})
 
 
-def _refer(adata: AnnData, backing: FileBacking, layer: str | None, key: str, held: Any) -> None:
+def _refer(
+    adata: AnnData, backing: FileBacking, stamp: int, layer: str | None, key: str, held: Any
+) -> None:
     """Let the object hold the copy, and the matrix as one that has a copy."""
     recipe = recipe_of(held)
     plan = getattr(held, "plan", BlockPlan())
     if recipe is not None:
         plan = BlockPlan(recipe.target_bytes, recipe.lines_per_block)
+    snapshot = Snapshot.of(backing.absolute)
     place = f"/{backing.place('X' if layer is None else f'layers/{layer}')}"
-    matrix = StoredMatrix(backing.absolute, place, plan, adata.shape)
+    matrix = StoredMatrix(snapshot, place, plan, adata.shape)
     if layer is None:
         adata._x = MatrixSlot(matrix)
     else:
-        adata.layers._values[layer] = matrix
-    adata.layers._values[key] = StoredMatrix(
-        backing.absolute,
-        f"/{backing.place(f'layers/{key}')}",
-        BlockPlan(plan.target_bytes),
-        adata.shape,
+        adata.layers.hold(layer, matrix)
+    by_gene = StoredMatrix(
+        snapshot, f"/{backing.place(f'layers/{key}')}", BlockPlan(plan.target_bytes), adata.shape
     )
+    adata.layers.hold(key, by_gene)
     names = {**backing.names, "layers": backing.names["layers"] | {key}}
-    adata._backing = replace(backing, names=names)
+    adata._backing = replace(backing, names=names, own_saves=backing.own_saves | {stamp})

@@ -9,7 +9,8 @@ from typing import Any
 import h5py
 
 from lazyomics.container.anndata import AnnData
-from lazyomics.container.deferred import DeferredFrame
+from lazyomics.container.baseline import Baseline, content_of
+from lazyomics.container.deferred import is_deferred
 from lazyomics.container.frames import FrameSlot, as_frame
 from lazyomics.container.mappings import AlignedMapping, MappingName
 from lazyomics.container.raw import RawParts
@@ -17,11 +18,12 @@ from lazyomics.container.slots import MatrixSlot
 from lazyomics.container.uns import Uns
 from lazyomics.errors import FileFormatError
 from lazyomics.io.backing import FileBacking, backing_name
-from lazyomics.io.encodings import child, element_kind, has_member, sparse_info
+from lazyomics.io.encodings import child, element_kind, has_member, read_element, sparse_info
 from lazyomics.io.encodings.damage import damage_named, damaged
 from lazyomics.io.encodings.members import is_text, member_names
 from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.legacy import old_layout_parts
+from lazyomics.io.snapshot import Snapshot
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredFrame, StoredMatrix
 
 __all__ = ["open_group", "read_h5ad"]
@@ -85,10 +87,11 @@ def read_h5ad(
     name = backing_name(path, found)
     with open_for_reading(found) as file, damage_named(found):
         _expect_h5ad(file, name)
+        snapshot = Snapshot.of(found)
         adata = open_group(
-            file, os.fspath(found), plan=plan, obs_columns=obs_columns, var_columns=var_columns
+            file, snapshot, plan=plan, obs_columns=obs_columns, var_columns=var_columns
         )
-    adata._backing = FileBacking.of(adata, name)
+        adata._backing = FileBacking.of(adata, name, snapshot, file)
     return adata if backed else adata.to_memory()
 
 
@@ -115,7 +118,7 @@ def _expect_h5ad(file: h5py.File, path: str) -> None:
 
 def open_group(
     group: h5py.Group,
-    path: str,
+    snapshot: Snapshot,
     *,
     plan: BlockPlan,
     obs_columns: list[str] | None = None,
@@ -123,10 +126,10 @@ def open_group(
 ) -> AnnData:
     """Open the AnnData stored in a group (the root of an .h5ad, a modality of an .h5mu)."""
     old = old_layout_parts(group)
-    obs = _frame(group, "obs", path, obs_columns, old.obs)
-    var = _frame(group, "var", path, var_columns, old.var)
+    obs = _frame(group, "obs", snapshot, obs_columns, old.obs)
+    var = _frame(group, "var", snapshot, var_columns, old.var)
     shape = (len(obs), len(var))
-    x = _matrix_slot(group, "X", path, plan, shape)
+    x = _matrix_slot(group, "X", snapshot, plan, shape)
     uns: dict[str, Any] = {}
     if old.uns is not None:
         uns = old.uns
@@ -134,34 +137,41 @@ def open_group(
         uns_group = child(group, "uns")
         if not isinstance(uns_group, h5py.Group):
             raise damaged(uns_group, expected="a group", found="a dataset")
-        uns = {k: StoredElement(path, f"{uns_group.name}/{k}") for k in member_names(uns_group)}
-    mappings = {name: _mapping(group, name, path, plan, shape, old.fields) for name in MAPPINGS}
-    _move_graphs(group, uns, mappings["obsp"], path, plan)
+        uns = {k: StoredElement(snapshot, f"{uns_group.name}/{k}") for k in member_names(uns_group)}
+    mappings = {name: _mapping(group, name, snapshot, plan, shape, old.fields) for name in MAPPINGS}
+    held = Uns(uns)
+    for key, value in (old.uns or {}).items():
+        held.hold(key, value, _as_read(StoredElement(snapshot, f"{group.name}/uns/{key}"), value))
+    _move_graphs(group, held, mappings["obsp"], snapshot, plan)
     return AnnData._assemble(
         x=x,
         obs=obs,
         var=var,
-        uns=Uns(uns),
+        uns=held,
         mappings=mappings,
-        raw=_raw(group, path, plan, shape[0], old),
+        raw=_raw(group, snapshot, plan, shape[0], old),
     )
 
 
 def _frame(
-    group: h5py.Group, name: str, path: str, only: list[str] | None, loaded: Any
+    group: h5py.Group, name: str, snapshot: Snapshot, only: list[str] | None, loaded: Any
 ) -> FrameSlot:
-    if loaded is not None:
-        return FrameSlot(loaded if only is None else loaded[only])
     if not has_member(group, name):
-        return FrameSlot(as_frame(None, 0, name))
-    stored: DeferredFrame = StoredFrame.of(
-        child(group, name), path, None if only is None else tuple(only)
-    )
-    return FrameSlot(stored)
+        return FrameSlot(as_frame(None, 0, name), name)
+    stored = StoredFrame.of(child(group, name), snapshot, None if only is None else tuple(only))
+    slot = FrameSlot(stored, name)
+    if loaded is not None:
+        slot.load_with(loaded if only is None else loaded[only])
+    return slot
+
+
+def _as_read(origin: StoredElement, value: Any) -> Baseline:
+    """Describe a value that was read while the file was opened."""
+    return Baseline(origin, content_of(value))
 
 
 def _matrix_slot(
-    group: h5py.Group, name: str, path: str, plan: BlockPlan, shape: tuple[int, int]
+    group: h5py.Group, name: str, snapshot: Snapshot, plan: BlockPlan, shape: tuple[int, int]
 ) -> MatrixSlot:
     if not has_member(group, name):
         return MatrixSlot(None)
@@ -171,16 +181,16 @@ def _matrix_slot(
         return MatrixSlot(None)
     found = matrix_shape(obj, kind)
     if found is None:
-        raise FileFormatError.at(path, str(obj.name), expected="a matrix", found=kind)
+        raise FileFormatError.at(snapshot.path, str(obj.name), expected="a matrix", found=kind)
     if found != shape:
         raise FileFormatError.at(
-            path,
+            snapshot.path,
             str(obj.name),
             expected=f"shape {shape}, the lengths of obs and var",
             found=f"shape {found}",
             hint="The parts of the file do not belong together; write it again from its source.",
         )
-    return MatrixSlot(StoredMatrix(path, str(obj.name), plan))
+    return MatrixSlot(StoredMatrix(snapshot, str(obj.name), plan))
 
 
 def matrix_shape(obj: Any, kind: str) -> tuple[int, int] | None:
@@ -197,13 +207,16 @@ def matrix_shape(obj: Any, kind: str) -> tuple[int, int] | None:
 def _mapping(
     group: h5py.Group,
     name: MappingName,
-    path: str,
+    snapshot: Snapshot,
     plan: BlockPlan,
     shape: tuple[int, int],
     fields: dict[str, dict[str, Any]],
     at: str | None = None,
 ) -> AlignedMapping:
     mapping = AlignedMapping(name, shape, fields.get(name))
+    for key, value in mapping.stored().items():
+        origin = StoredElement(snapshot, f"{group.name}/{at or name}/{key}")
+        mapping.hold(key, value, _as_read(origin, value))
     if name in fields or not has_member(group, at or name):
         return mapping
     members = child(group, at or name)
@@ -215,15 +228,15 @@ def _mapping(
         lazy = name in LAZY_MAPPINGS and kind in LAZY_KINDS and matrix_shape(obj, kind) is not None
         element = f"{members.name}/{key}"
         mapping._values[key] = (
-            StoredMatrix(path, element, plan, mapping.sizes)
+            StoredMatrix(snapshot, element, plan, mapping.sizes)
             if lazy
-            else StoredElement(path, element, kind, mapping.sizes)
+            else StoredElement(snapshot, element, kind, mapping.sizes)
         )
     return mapping
 
 
 def _move_graphs(
-    group: h5py.Group, uns: dict[str, Any], obsp: AlignedMapping, path: str, plan: BlockPlan
+    group: h5py.Group, uns: Uns, obsp: AlignedMapping, snapshot: Snapshot, plan: BlockPlan
 ) -> None:
     """Neighbour graphs of old files are in uns["neighbors"]; today they belong to obsp."""
     if not has_member(group, "uns") or not has_member(child(group, "uns"), "neighbors"):
@@ -238,21 +251,24 @@ def _move_graphs(
     ]
     if not moved:
         return
-    held = uns["neighbors"]
-    loaded = held.load() if isinstance(held, StoredElement) else held
+    held = StoredElement(snapshot, str(neighbors.name))
+    loaded = read_element(neighbors) if is_deferred(uns.stored()["neighbors"]) else uns["neighbors"]
     if not isinstance(loaded, Mapping):  # of another encoding: carried along as it is
         return
     for key in moved:
         if key not in obsp:
-            obsp._values[key] = StoredMatrix(path, f"{neighbors.name}/{key}", plan, obsp.sizes)
-    uns["neighbors"] = {k: v for k, v in loaded.items() if k not in moved}
+            obsp._values[key] = StoredMatrix(snapshot, f"{neighbors.name}/{key}", plan, obsp.sizes)
+    left = {k: v for k, v in loaded.items() if k not in moved}
+    uns.hold("neighbors", left, _as_read(held, left))
 
 
 def _is_matrix(obj: Any) -> bool:
     return matrix_shape(obj, element_kind(obj)) is not None
 
 
-def _raw(group: h5py.Group, path: str, plan: BlockPlan, n_obs: int, old: Any) -> RawParts | None:
+def _raw(
+    group: h5py.Group, snapshot: Snapshot, plan: BlockPlan, n_obs: int, old: Any
+) -> RawParts | None:
     dotted = has_member(group, "raw.X") or has_member(group, "raw.var")
     if not has_member(group, "raw") and not dotted:
         return None
@@ -261,11 +277,13 @@ def _raw(group: h5py.Group, path: str, plan: BlockPlan, n_obs: int, old: Any) ->
         parent, x_name, var_name = (child(group, "raw"), "X", "var")
         if not isinstance(parent, h5py.Group):
             raise damaged(parent, expected="a group", found="a dataset")
-    var = _frame(parent, var_name, path, None, old.raw_var)
-    x = _matrix_slot(parent, x_name, path, plan, (n_obs, len(var)))
+    var = _frame(parent, var_name, snapshot, None, old.raw_var)
+    x = _matrix_slot(parent, x_name, snapshot, plan, (n_obs, len(var)))
     shape = (n_obs, len(var))
     if dotted:
         loaded = old.fields.get("raw.varm")
         fields = {} if loaded is None else {"varm": loaded}
-        return RawParts(x, var, _mapping(group, "varm", path, plan, shape, fields, at="raw.varm"))
-    return RawParts(x, var, _mapping(parent, "varm", path, plan, shape, {}))
+        return RawParts(
+            x, var, _mapping(group, "varm", snapshot, plan, shape, fields, at="raw.varm")
+        )
+    return RawParts(x, var, _mapping(parent, "varm", snapshot, plan, shape, {}))

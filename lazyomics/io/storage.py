@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.mudata import MuData
-from lazyomics.container.ports import Filters
+from lazyomics.container.ports import Filters, OnConflict
 from lazyomics.io.backing import FileBacking, refuse_remote
 from lazyomics.io.dataset_options import dataset_options
 from lazyomics.io.mudata.opening import read_h5mu
@@ -45,15 +45,16 @@ class FileStorage:
         adata: AnnData,
         *,
         overwrite_x: bool,
+        on_conflict: OnConflict = "raise",
         **filters: Unpack[Filters],
     ) -> None:
         options = dataset_options(**filters)
         backing = adata._backing
         refuse_remote(backing)
         if isinstance(backing, FileBacking) and backing.group.startswith("/mod/"):
-            save_modality(adata, overwrite_x=overwrite_x, options=options)
+            save_modality(adata, overwrite_x=overwrite_x, on_conflict=on_conflict, options=options)
         else:
-            save(adata, overwrite_x=overwrite_x, options=options)
+            save(adata, overwrite_x=overwrite_x, on_conflict=on_conflict, options=options)
 
     def open_mudata(self, path: Path) -> MuData:
         return read_h5mu(path)
@@ -75,12 +76,17 @@ class FileStorage:
         *,
         overwrite_x: bool,
         remove_modalities: bool,
+        on_conflict: OnConflict = "raise",
         **filters: Unpack[Filters],
     ) -> None:
         options = dataset_options(**filters)
         refuse_remote(mdata._backing)
         save_mudata(
-            mdata, overwrite_x=overwrite_x, remove_modalities=remove_modalities, options=options
+            mdata,
+            overwrite_x=overwrite_x,
+            remove_modalities=remove_modalities,
+            on_conflict=on_conflict,
+            options=options,
         )
 
 

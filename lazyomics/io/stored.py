@@ -24,8 +24,9 @@ from lazyomics.io.encodings import (
     read_frame,
 )
 from lazyomics.io.encodings.damage import guarded
-from lazyomics.io.files import open_for_reading
 from lazyomics.io.gene_major import paired_reader
+from lazyomics.io.save_records import INDEX
+from lazyomics.io.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from lazyomics.graph import LazyMatrix
@@ -56,13 +57,18 @@ class BlockPlan:
 class StoredElement:
     """Any element, read as a whole; ``kind`` is its encoding, ``lead`` how its shape begins."""
 
-    path: str
+    snapshot: Snapshot
     name: str
     kind: str = ""
     lead: tuple[int, ...] = field(default=(), compare=False)
 
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self.snapshot.path
+
     def load(self) -> Any:
-        with open_for_reading(self.path) as file:
+        with self.snapshot.open(self.name) as file:
             value = read_element(_member(file, self.name))
         if self.lead and not isinstance(value, OpaqueElement):
             _check_lead(self.path, self.name, value, self.lead)
@@ -70,7 +76,7 @@ class StoredElement:
 
     @property
     def nbytes(self) -> int:
-        with open_for_reading(self.path) as file:
+        with self.snapshot.open(self.name) as file:
             return stored_bytes(_member(file, self.name))
 
 
@@ -78,17 +84,22 @@ class StoredElement:
 class StoredMatrix:
     """A matrix, opened as a lazy one."""
 
-    path: str
+    snapshot: Snapshot
     name: str
     plan: BlockPlan = BlockPlan()
     lead: tuple[int, ...] = field(default=(), compare=False)
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self.snapshot.path
 
     def load(self) -> LazyMatrix:
         return graph.LazyMatrix.cook(self.recipe())
 
     def recipe(self) -> Recipe:
         """What is read to have the matrix. Opens the file, and reads no values."""
-        with open_for_reading(self.path) as file:
+        with self.snapshot.open(self.name) as file:
             source = paired_reader(_member(file, self.name))
         _check_lead(self.path, self.name, source, self.lead)
         return Recipe.of(
@@ -99,7 +110,7 @@ class StoredMatrix:
 
     @property
     def nbytes(self) -> int:
-        with open_for_reading(self.path) as file:
+        with self.snapshot.open(self.name) as file:
             return stored_bytes(_member(file, self.name))
 
 
@@ -107,38 +118,54 @@ class StoredMatrix:
 class StoredFrame:
     """obs or var; ``only`` names the columns to read, None for all."""
 
-    path: str
+    snapshot: Snapshot
     name: str
     all_columns: tuple[str, ...]
     length: int
     only: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, obj: Any, path: str, only: tuple[str, ...] | None = None) -> StoredFrame:
+    def of(cls, obj: Any, snapshot: Snapshot, only: tuple[str, ...] | None = None) -> StoredFrame:
         """Refer to an open table."""
         name = str(obj.name)
         columns = tuple(frame_columns(obj))
         unknown = [c for c in only or () if c not in columns]
         if unknown:
-            raise KeyError(f"{path}: {name} has no column {unknown[0]!r}; it has {list(columns)}")
-        return cls(path, name, columns, frame_length(obj), only)
+            raise KeyError(
+                f"{snapshot.path}: {name} has no column {unknown[0]!r}; it has {list(columns)}"
+            )
+        return cls(snapshot, name, columns, frame_length(obj), only)
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self.snapshot.path
 
     @property
     def columns(self) -> tuple[str, ...]:
         return self.all_columns if self.only is None else self.only
 
+    def element(self, column: str) -> str:
+        """Return the name of a column, or of the row names, in the records of saves."""
+        return f"{self.name}/{column}"
+
     def load(self) -> pd.DataFrame:
-        with open_for_reading(self.path) as file:
-            frame = read_frame(_member(file, self.name), self.only)
+        parts = [self.element(name) for name in (INDEX, *self.columns)]
+        with self.snapshot.open(*parts) as file:
+            frame = read_frame(_member(file, self.name), self.columns)
         return self._checked(frame)
 
     def index(self) -> pd.Index:
-        with open_for_reading(self.path) as file:
+        with self.snapshot.open(self.element(INDEX)) as file:
             return frame_index(_member(file, self.name))
+
+    def load_column(self, name: str) -> pd.Series[Any]:
+        with self.snapshot.open(self.element(INDEX), self.element(name)) as file:
+            return self._checked(read_frame(_member(file, self.name), [name]))[name]
 
     @cached_property
     def nbytes(self) -> int:
-        with open_for_reading(self.path) as file:
+        with self.snapshot.open() as file:
             return stored_bytes(_member(file, self.name))
 
     def _checked(self, frame: pd.DataFrame) -> pd.DataFrame:

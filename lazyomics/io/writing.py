@@ -22,10 +22,9 @@ from lazyomics.io.dataset_options import dataset_options
 from lazyomics.io.encodings import child, strings_to_categoricals, write_element, write_frame
 from lazyomics.io.encodings.damage import guarded
 from lazyomics.io.encodings.dataset_values import check_texts
-from lazyomics.io.files import open_for_reading
 from lazyomics.io.stored import StoredElement, StoredFrame, StoredMatrix
 from lazyomics.io.stream import stream_matrix
-from lazyomics.io.transaction import raise_failures, replacing
+from lazyomics.io.transaction import Stamp, raise_failures, replacing
 
 if TYPE_CHECKING:
     from lazyomics.io.transposition.storage_order import StorageOrder
@@ -45,18 +44,19 @@ def write_new(
 
 
 @contextmanager
-def new_file(path: Path, *, user_block: bytes = b"") -> Iterator[h5py.File]:
+def new_file(path: Path, *, user_block: bytes = b"", stamp: Stamp = None) -> Iterator[h5py.File]:
     """Open a file beside ``path`` for writing; put it in place when the block ends well.
 
     ``user_block`` is put before the HDF5 part; HDF5 allows lengths of 512, 1024, 2048, …. Nobody
-    else saves or writes the file meanwhile; reading it goes on.
+    else saves or writes the file meanwhile; reading it goes on. ``stamp`` is its time of the last
+    change then.
     """
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(f"{path} is a folder, expected the name of a file")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the folder {path.parent} does not exist")
-    with replacing(target, user_block=user_block) as file:
+    with replacing(target, user_block=user_block, stamp=stamp) as file:
         yield file
 
 
@@ -164,7 +164,12 @@ def _copied(
     Only elements of today's encodings: older ones are written anew, so that a new file is new
     throughout.
     """
-    with open_for_reading(stored.path) as source:
+    with stored.snapshot.open() as source:
+        if isinstance(stored, StoredFrame):
+            if not stored.snapshot.holds(source, stored.name):
+                return False  # others may have added columns, which the object does not show
+        else:
+            stored.snapshot.check(source, stored.name)
         obj = child(source, stored.name.lstrip("/"))
         if not _is_current(obj):
             return False

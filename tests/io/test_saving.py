@@ -197,7 +197,7 @@ def test_unread_columns_stay(one_file) -> None:
     adata.obs["new"] = 5
     adata.write()
     saved = ad.read_h5ad(one_file)
-    assert list(saved.obs.columns) == ["n", "new", "kind", "size", "good"]
+    assert list(saved.obs.columns) == ["kind", "size", "good", "n", "new"]
 
 
 def test_names_of_cells_and_order_of_columns(one_file) -> None:
@@ -250,7 +250,8 @@ def test_saving_while_another_process_computes(one_file) -> None:
         "print('ready', flush=True)\n"
         "for _ in range(60):\n"
         "    assert adata.X.sum().compute() == expected\n"
-        "    assert len(lo.read_h5ad(sys.argv[1]).obs) == 30\n"
+        "    try: assert len(lo.read_h5ad(sys.argv[1]).obs) == 30\n"
+        "    except lo.errors.StaleFileError: pass  # saved between opening and reading\n"
     )
     reader = subprocess.Popen(
         [sys.executable, "-c", code, str(one_file)], stdout=subprocess.PIPE, text=True

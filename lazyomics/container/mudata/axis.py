@@ -76,7 +76,7 @@ class Axis:
         held = self.table.frame
         if not isinstance(held, JoinedFrame):
             held = JoinedFrame.over(held, find)
-            self.table = FrameSlot(held)
+            self.table.hold(held, self.table.baseline)
         held._find = find
         return held
 
@@ -170,20 +170,20 @@ class Axis:
         same_rows = union.is_unchanged and len(names) == len(self.table)
         table = self.table
         if not same_rows:
-            table = FrameSlot(spread_frame(self.table.frame, union.previous, names))
+            table = FrameSlot(spread_frame(self.table.frame, union.previous, names), self.name)
         elif not names.equals(self.table.index):
-            table = FrameSlot(self.table.frame.set_axis(names))
+            table.replace(self.table.frame.set_axis(names))
         arrays, pairs = (empty_mapping(m.name, len(names)) for m in (self.arrays, self.pairs))
         for key, value in self.arrays.stored().items():
             if key in self.maps:  # memberships are made anew
                 continue
             if same_rows:
-                arrays._values[key] = value
+                arrays.hold(key, value, self.arrays.baseline(key))
             else:
                 arrays[key] = spread_rows(self.arrays[key], union.previous, names)
         for key, value in self.pairs.stored().items():
             if same_rows:
-                pairs._values[key] = value
+                pairs.hold(key, value, self.pairs.baseline(key))
             else:
                 pairs[key] = spread_pairs(self.pairs[key], union.previous)
         return Axis(self.name, table, arrays, pairs, maps).with_memberships()

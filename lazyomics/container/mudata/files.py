@@ -38,6 +38,7 @@ class StoredModalities(FileObject):
         overwrite_x: bool = False,
         remove_modalities: bool = False,
         storage: str | None = None,
+        on_conflict: ports.OnConflict = "raise",
     ) -> None:
         """Stream to a new .h5mu file, or save into the opened one.
 
@@ -59,9 +60,20 @@ class StoredModalities(FileObject):
         storage
             ``"csr"`` or ``"csc"``: store X, layers and raw.X of each modality that are sparse by
             rows or by columns in a new file. By default as they are.
+        on_conflict
+            What a save into the opened file does about elements that were changed here and,
+            differently, by others in the file: ``"raise"`` an error that names them, write
+            ``"mine"``, or keep ``"theirs"``. What only others changed stays in any case, and the
+            object shows it afterwards.
 
         Raises
         ------
+        ConflictError
+            If others changed the same elements of the file since it was opened; names them.
+            Nothing is changed then.
+        StaleFileError
+            If rows or columns of the file were replaced or re-ordered since it was opened, or
+            something that is still to be read; nothing is changed then.
         ValueError
             Without a filename on an object that is not opened from a file; for ``storage`` when
             saving into the opened file; for an unknown filter or level.
@@ -92,9 +104,15 @@ class StoredModalities(FileObject):
         for name, axis in self._axes.items():
             if not axis.is_current(self.mod):
                 self._update_axis(name)
+        if on_conflict not in ("raise", "mine", "theirs"):
+            raise ValueError(f"on_conflict is 'raise', 'mine' or 'theirs', found {on_conflict!r}")
         if self._saves_in_place(filename, storage):
             ports.storage().save_mudata(
-                self, overwrite_x=overwrite_x, remove_modalities=remove_modalities, **filters
+                self,
+                overwrite_x=overwrite_x,
+                remove_modalities=remove_modalities,
+                on_conflict=on_conflict,
+                **filters,
             )
         else:
             ports.storage().write_mudata(

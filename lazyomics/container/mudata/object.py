@@ -125,6 +125,8 @@ class MuData(GlobalTables, StoredModalities, LazyModalities):
         for held in axes.values():
             if not held.seen:
                 held.note(mod)
+        if backing is not None:
+            backing.remember(self)
         return self
 
     def _with_modalities(self, mods: Mapping[str, AnnData]) -> Self:
@@ -228,7 +230,6 @@ class MuData(GlobalTables, StoredModalities, LazyModalities):
             axis.check_lengths(self._mod)
         rows = axis_selector(row_key, self.n_obs, lambda: self.obs_names, "obs")
         cols = axis_selector(col_key, self.n_vars, lambda: self.var_names, "var")
-        before_obs = self._obs
         obs, in_rows = self._axes["obs"].take(rows)
         var, in_cols = self._axes["var"].take(cols)
         mods = {m: a._take(in_rows[m], in_cols[m]) for m, a in self._mod.items()}
@@ -238,8 +239,8 @@ class MuData(GlobalTables, StoredModalities, LazyModalities):
             mod=Modalities(mods),
             axis=self._axis,
             axes={"obs": obs, "var": var},
-            uns=self._uns.take(before_obs, obs.table),
-            backing=backing if whole or backing is None else backing.selected(),
+            uns=self._uns.take((self._obs, rows), (self._var, cols)),
+            backing=backing if whole or backing is None else backing.selected(rows, cols),
         )
 
     def __contains__(self, name: object) -> bool:

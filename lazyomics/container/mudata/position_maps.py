@@ -60,7 +60,9 @@ class PositionMaps(StoredValues):
 
     def copy(self) -> PositionMaps:
         """Return an independent object; the arrays are shared, as nothing changes them."""
-        return PositionMaps(self.name, self.size, self._values, self.counts)
+        twin = PositionMaps(self.name, self.size, self._values, self.counts)
+        twin._baselines = dict(self._baselines)
+        return twin
 
     def split(self, selector: Selector) -> tuple[PositionMaps, dict[str, Selector]]:
         """Return the maps of a selection, and what it selects in each modality."""

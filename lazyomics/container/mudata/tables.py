@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lazyomics.container.annotated_object import AnnotatedObject, AxisName
-from lazyomics.container.frames import FrameSlot, as_frame
+from lazyomics.container.frames import as_frame
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.mudata.axis import Axis
 from lazyomics.container.mudata.joined_columns import joined_column
@@ -56,7 +56,7 @@ class GlobalTables(AnnotatedObject):
 
     def _set_frame(self, name: AxisName, value: Any) -> None:
         axis = self._axes[name]
-        axis.table = FrameSlot(as_frame(value, len(axis.table), name))
+        axis.table.replace(as_frame(value, len(axis.table), name))
 
     @property
     def obsm(self) -> AlignedMapping:
@@ -101,7 +101,10 @@ class GlobalTables(AnnotatedObject):
             axis.pairs.name: axis.pairs,
             which: value,
         }
-        self._axes[name] = Axis.of(name, axis.table, kept, axis.maps)
+        made = Axis.of(name, axis.table, kept, axis.maps)
+        made.arrays.succeed(axis.arrays)
+        made.pairs.succeed(axis.pairs)
+        self._axes[name] = made
 
     def pull_obs(
         self: Any,

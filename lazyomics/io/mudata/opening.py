@@ -30,6 +30,7 @@ from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.mudata.backing import MuDataBacking
 from lazyomics.io.opening import open_group, read_h5ad
 from lazyomics.io.remote.address import RemotePath
+from lazyomics.io.snapshot import Snapshot
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredFrame, StoredMatrix
 
 __all__ = ["open_modality", "read", "read_h5mu"]
@@ -79,13 +80,13 @@ def read_h5mu(
         raise ValueError(f"backed is True, False, 'r' or 'r+', found {backed!r}")
     plan = BlockPlan.of(chunks)
     found = checked_path(path, storage_options)
-    name, absolute = backing_name(path, found), os.fspath(found)
+    name = backing_name(path, found)
     with open_for_reading(found) as file, damage_named(name):
         _expect_h5mu(file, name)
-        names = modality_names(file)
-        mods = Modalities({m: _modality(file, m, name, absolute, plan) for m in names})
-        mdata = _assembled(file, absolute, mods)
-    mdata._backing = MuDataBacking.of_mudata(mdata, name)
+        names, snapshot = modality_names(file), Snapshot.of(found)
+        mods = Modalities({m: _modality(file, m, name, snapshot, plan) for m in names})
+        mdata = _assembled(file, snapshot, mods)
+        mdata._backing = MuDataBacking.of_mudata(mdata, name, snapshot, file)
     return mdata if backed else mdata.to_memory()
 
 
@@ -110,7 +111,7 @@ def open_modality(
         if mod not in stored_modalities(file):  # also one that the file does not list any more
             known = ", ".join(repr(m) for m in modality_names(file))
             raise KeyError(f"{name} has no modality {mod!r}; there are {known}")
-        return _modality(file, mod, name, os.fspath(found), BlockPlan.of(chunks))
+        return _modality(file, mod, name, Snapshot.of(found), BlockPlan.of(chunks))
 
 
 def read(
@@ -199,7 +200,7 @@ def _members(file: h5py.File, name: str) -> list[str]:
 
 
 def _modality(
-    file: h5py.File, mod: str, path: str | os.PathLike[str], absolute: str, plan: BlockPlan
+    file: h5py.File, mod: str, path: str | os.PathLike[str], snapshot: Snapshot, plan: BlockPlan
 ) -> AnnData:
     group = child(child(file, "mod"), mod)
     if has_member(group, "mod"):
@@ -217,34 +218,36 @@ def _modality(
             expected="the elements 'obs' and 'var'",
             found=", ".join(sorted(group)[:10]) or "nothing",
         )
-    adata = open_group(group, absolute, plan=plan)
-    adata._backing = FileBacking.of(adata, os.fspath(path), f"/mod/{mod}")
+    adata = open_group(group, snapshot, plan=plan)
+    adata._backing = FileBacking.of(adata, path, snapshot, group)
     return adata
 
 
-def _assembled(file: h5py.File, path: str, mods: Modalities) -> MuData:
+def _assembled(file: h5py.File, snapshot: Snapshot, mods: Modalities) -> MuData:
     stated = _attribute(file, "axis", 0)
     if stated.size != 1 or stated.dtype.kind not in "iuf" or stated[0] not in (0, 1, -1):
-        raise FileFormatError.at(path, "/", expected="axis 0, 1 or -1", found=str(stated[:5]))
+        raise FileFormatError.at(
+            snapshot.path, "/", expected="axis 0, 1 or -1", found=str(stated[:5])
+        )
     axis = int(stated[0])
     axes: dict[AxisName, Axis] = {}
     for name in ("obs", "var"):
-        axes[name] = _axis(file, path, name, mods, axis)
-    uns = {key: StoredElement(path, f"/uns/{key}") for key in _members(file, "uns")}
+        axes[name] = _axis(file, snapshot, name, mods, axis)
+    uns = {key: StoredElement(snapshot, f"/uns/{key}") for key in _members(file, "uns")}
     return MuData._assemble(mod=mods, axis=axis, axes=axes, uns=Uns(uns))
 
 
-def _axis(file: h5py.File, path: str, name: AxisName, mods: Modalities, axis: int) -> Axis:
+def _axis(file: h5py.File, snapshot: Snapshot, name: AxisName, mods: Modalities, axis: int) -> Axis:
     """One axis as it is stored; derived from the names where the file does not say enough."""
-    table = FrameSlot(as_frame(None, 0, name))
+    table = FrameSlot(as_frame(None, 0, name), name)
     if has_member(file, name):
-        table = FrameSlot(StoredFrame.of(child(file, name), path))
-    maps = _stored_maps(file, path, name, mods, len(table))
+        table = FrameSlot(StoredFrame.of(child(file, name), snapshot), name)
+    maps = _stored_maps(file, snapshot, name, mods, len(table))
     made = Axis(
         name,
         table,
-        _arrays(file, path, f"{name}m", len(table), skip=set(mods)),
-        _arrays(file, path, f"{name}p", len(table), skip=set()),
+        _arrays(file, snapshot, f"{name}m", len(table), skip=set(mods)),
+        _arrays(file, snapshot, f"{name}p", len(table), skip=set()),
         maps,
     )
     made.note(mods)
@@ -256,10 +259,10 @@ def _axis(file: h5py.File, path: str, name: AxisName, mods: Modalities, axis: in
 
 
 def _stored_maps(
-    file: h5py.File, path: str, name: AxisName, mods: Modalities, size: int
+    file: h5py.File, snapshot: Snapshot, name: AxisName, mods: Modalities, size: int
 ) -> PositionMaps:
     there = set(_members(file, f"{name}map"))
-    values = {m: StoredElement(path, f"/{name}map/{m}") for m in mods if m in there}
+    values = {m: StoredElement(snapshot, f"/{name}map/{m}") for m in mods if m in there}
     counts = {m: a.shape[name == "var"] for m, a in mods.items()}
     return PositionMaps(f"{name}map", size, values, counts)
 
@@ -274,7 +277,7 @@ def _is_complete(axis: Axis, mods: Modalities, shared: bool) -> bool:
     return len(axis.table) == sum(counts.values())
 
 
-def _arrays(file: h5py.File, path: str, name: str, length: int, *, skip: set[str]) -> Any:
+def _arrays(file: h5py.File, snapshot: Snapshot, name: str, length: int, *, skip: set[str]) -> Any:
     """Obsm or obsp as stored; memberships of modalities are derived from the positions."""
     mapping = empty_mapping(name, length)
     for key in _members(file, name):
@@ -284,9 +287,9 @@ def _arrays(file: h5py.File, path: str, name: str, length: int, *, skip: set[str
         pair = name.endswith("p") and is_text(key)
         lazy = pair and element_kind(child(file, element[1:])) in MATRICES
         stored = (
-            StoredMatrix(path, element, lead=mapping.sizes)
+            StoredMatrix(snapshot, element, lead=mapping.sizes)
             if lazy
-            else StoredElement(path, element, lead=mapping.sizes)
+            else StoredElement(snapshot, element, lead=mapping.sizes)
         )
         mapping._values[key] = stored
     return mapping

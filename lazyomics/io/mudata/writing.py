@@ -20,7 +20,7 @@ from lazyomics.io.writing import (
 if TYPE_CHECKING:
     from lazyomics.io.transposition.storage_order import StorageOrder
 
-__all__ = ["USER_BLOCK", "user_block", "write_modality", "write_new_mudata"]
+__all__ = ["USER_BLOCK", "fill_mudata", "user_block", "write_modality", "write_new_mudata"]
 
 USER_BLOCK = 512  # bytes before the HDF5 part, by whose first ones an .h5mu is recognised
 FORMAT_VERSION = "0.1.0"
@@ -31,16 +31,23 @@ def write_new_mudata(
 ) -> None:
     """Stream an object to ``path``; an existing file is replaced only by a complete one."""
     with new_file(path, user_block=user_block()) as file:
-        for name, axis in mdata._axes.items():
-            _write_frame(file, name, axis.table, options)
-            for mapping in (axis.arrays, axis.pairs):
-                _write_dict(file, mapping.name, _stored(mapping, axis.maps), options)
-            _write_dict(file, f"{name}map", dict(axis.maps.items()), options)
-        _write_dict(file, "uns", mdata.uns.stored(), options)
-        group = file.create_group("mod")
-        for mod, adata in mdata.mod.items():
-            write_modality(group.create_group(mod), adata, options, order)
-        write_attributes(file, mdata)
+        fill_mudata(file, mdata, options, order)
+
+
+def fill_mudata(
+    file: h5py.File, mdata: MuData, options: Mapping[str, Any], order: StorageOrder | None = None
+) -> None:
+    """Write all parts of an object into an empty file."""
+    for name, axis in mdata._axes.items():
+        _write_frame(file, name, axis.table, options)
+        for mapping in (axis.arrays, axis.pairs):
+            _write_dict(file, mapping.name, _stored(mapping, axis.maps), options)
+        _write_dict(file, f"{name}map", dict(axis.maps.items()), options)
+    _write_dict(file, "uns", mdata.uns.stored(), options)
+    group = file.create_group("mod")
+    for mod, adata in mdata.mod.items():
+        write_modality(group.create_group(mod), adata, options, order)
+    write_attributes(file, mdata)
 
 
 def _stored(mapping: AlignedMapping, maps: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,10 +12,9 @@ import h5py
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.graph.kinds import is_dask_array
-from lazyomics.io.backing import FileBacking
 from lazyomics.io.encodings import write_element
 from lazyomics.io.saving.changes import Changes
-from lazyomics.io.saving.discarding import makes_room
+from lazyomics.io.saving.discarding import makes_room, unlink
 from lazyomics.io.saving.frames import write_frame_change
 from lazyomics.io.transaction import beside, raise_failures
 from lazyomics.io.writing import write_raw, write_value
@@ -25,14 +24,13 @@ __all__ = ["apply_changes", "streamed_beside"]
 
 @contextmanager
 def streamed_beside(
-    changes: Changes, backing: FileBacking, options: Mapping[str, Any]
+    lazy: Mapping[str, Any], path: str, options: Mapping[str, Any]
 ) -> Iterator[h5py.File | None]:
-    """Compute the lazy matrices into a file beside the target, before that is touched."""
-    lazy = {k: v for k, v in changes.written.items() if is_dask_array(v)}
+    """Compute lazy matrices into a file beside the target, before that is touched."""
     if not lazy:
         yield None
         return
-    with beside(os.path.realpath(backing.absolute), replace=False) as file:
+    with beside(os.path.realpath(path), replace=False) as file:
         for element, value in lazy.items():
             write_value(file, element.replace("/", "|"), value, options)
         file.flush()
@@ -51,7 +49,7 @@ def apply_changes(
     last = [e for e in changes.removed if "/" in e and not makes_room(group[e], e)]
     for element in changes.removed:
         if element not in last:
-            del group[element]
+            _delete(group, element)
     for name, change in changes.frames.items():
         write_frame_change(group, name, change)
     moves = [
@@ -62,10 +60,15 @@ def apply_changes(
     if changes.raw and adata._raw is not None:
         write_raw(group, adata._raw, options)
     for element in last:
-        del group[element]
+        _delete(group, element)
     for parent, fresh, key in moves:
-        del parent[key]
+        unlink(parent, key)
         parent.move(fresh, key)
+
+
+def _delete(group: h5py.Group, element: str) -> None:
+    parent, _, key = element.rpartition("/")
+    unlink(group[parent] if parent else group, key)
 
 
 def _write(
@@ -87,9 +90,9 @@ def _write(
         if "encoding-type" not in parent.attrs:
             parent.attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
     if key in parent and makes_room(parent[key], element):
-        del parent[key]
+        unlink(parent, key)
     name = f"{key}.{uuid4().hex[:8]}.new" if key in parent else key
-    if is_dask_array(value) and prepared is not None:
+    if is_dask_array(value) and prepared is not None and element.replace("/", "|") in prepared:
         prepared.copy(element.replace("/", "|"), parent, name)
     else:
         write_element(parent, name, value, dataset_kwargs=options)

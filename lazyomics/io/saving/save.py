@@ -10,40 +10,74 @@ from typing import Any
 import h5py
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.container.ports import OnConflict
 from lazyomics.errors import ShapeError, XNotWrittenWarning, warn_user
 from lazyomics.io.backing import FileBacking
-from lazyomics.io.encodings import element_kind
-from lazyomics.io.files import open_for_reading, open_for_saving
+from lazyomics.io.files import open_for_reading
 from lazyomics.io.opening import read_h5ad
+from lazyomics.io.save_records import EVERYTHING, SaveRecord, read_records
 from lazyomics.io.saving.applying import apply_changes, streamed_beside
-from lazyomics.io.saving.changes import Changes, compare_mapping, in_file
-from lazyomics.io.saving.frames import frame_change
-from lazyomics.io.saving.referring import point_to_file
-from lazyomics.io.writing import write_new
+from lazyomics.io.saving.changes import in_file
+from lazyomics.io.saving.compare import (
+    check_axes,
+    compare_matrices,
+    compare_parts,
+    lazy_values,
+    matrix_changes,
+)
+from lazyomics.io.saving.merge import Merge, raise_conflicts
+from lazyomics.io.saving.merged import merged
+from lazyomics.io.saving.rebind import rebind
+from lazyomics.io.saving.recorded import complete, record_replacement, recorded_file
+from lazyomics.io.saving.rescue import read_before_replaced
+from lazyomics.io.transaction import exclusively
+from lazyomics.io.writing import write_anndata
 
-__all__ = ["save"]
+__all__ = ["check_is_there", "save"]
 
 
-def save(adata: AnnData, *, overwrite_x: bool, options: Mapping[str, Any]) -> None:
+def save(
+    adata: AnnData,
+    *,
+    overwrite_x: bool,
+    on_conflict: OnConflict,
+    options: Mapping[str, Any],
+) -> None:
     """Write what changed or is new into the file that the object was opened from.
 
-    Lazy matrices are streamed to a file beside it first, so that the file itself is open for
-    writing only for the short time of putting things in place. All changes are made, or none.
+    Lazy matrices are streamed to a file beside it first. Then, while nobody else may save the
+    file, the object is compared with it as it is now, and the difference is put in place: all of
+    it, or nothing. The object is the state of the file afterwards.
     """
     backing = adata._backing
     assert isinstance(backing, FileBacking)
-    _check_owner(adata, backing, overwrite_x)
-    anew = overwrite_x and (backing.is_selection or _x_changed(adata, backing))
-    if anew:
-        write_new(adata, Path(backing.absolute), options=options)
-    else:
-        _save_parts(adata, backing, options)
-    point_to_file(adata, read_h5ad(backing.path), with_matrices=anew)
+    check_is_there(backing)
+    _check_shape(adata, backing, overwrite_x)
+    if overwrite_x and (backing.is_selection or _x_changed(adata, backing)):
+        with exclusively(backing.absolute):
+            _replace_file(adata, backing, on_conflict, options)
+        return
+    lazy = lazy_values(adata, backing)
+    with (
+        streamed_beside(lazy, backing.absolute, options) as prepared,
+        exclusively(backing.absolute),
+    ):
+        _save_parts(adata, backing, on_conflict, prepared, options)
 
 
-def _check_owner(adata: AnnData, backing: FileBacking, overwrite_x: bool) -> None:
+def check_is_there(backing: FileBacking) -> None:
+    """Make sure that the file still exists.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is gone.
+    """
     if not os.path.exists(backing.absolute):
         raise FileNotFoundError(f"{backing.path} is gone; write to a new file instead")
+
+
+def _check_shape(adata: AnnData, backing: FileBacking, overwrite_x: bool) -> None:
     if backing.is_selection and not overwrite_x:
         raise ValueError(
             f"this object is a selection of {backing.path}: saving it would need to replace the "
@@ -55,69 +89,80 @@ def _check_owner(adata: AnnData, backing: FileBacking, overwrite_x: bool) -> Non
 
 
 def _x_changed(adata: AnnData, backing: FileBacking) -> bool:
-    raw_changed = adata._raw is not None and not in_file(adata._raw.x.held, backing, "raw/X")
-    return raw_changed or not in_file(adata._x.held, backing, "X")
-
-
-def _save_parts(adata: AnnData, backing: FileBacking, options: Mapping[str, Any]) -> None:
-    with open_for_reading(backing.absolute) as file:
-        changes = _find_changes(adata, backing, file[backing.group])
-    with (
-        streamed_beside(changes, backing, options) as prepared,
-        open_for_saving(backing.absolute) as file,
-    ):
-        apply_changes(file[backing.group], adata, changes, prepared, options)
-
-
-def _find_changes(adata: AnnData, backing: FileBacking, group: h5py.Group) -> Changes:
-    changes = Changes()
-    for name, slot in (("obs", adata._obs), ("var", adata._var)):
-        if slot.is_loaded:
-            changes.frames[name] = frame_change(group, name, slot.frame, backing.names[name])
-    for mapping in adata._mappings():
-        compare_mapping(changes, group, mapping.name, mapping.stored(), backing)
-    compare_mapping(changes, group, "uns", adata._uns.stored(), backing)
-    if isinstance(group.get("obs"), h5py.Dataset):
-        changes.removed.extend(_old_categories(group, adata))
-    _compare_x(changes, group, adata, backing)
-    _compare_raw(changes, group, adata, backing)
-    return changes
-
-
-def _old_categories(group: h5py.Group, adata: AnnData) -> list[str]:
-    """Entries of uns that hold categories of the tables of anndata 0.6, which are written anew."""
-    stored = group.get("uns", {})
-    return [f"uns/{k}" for k in stored if k.endswith("_categories") and k not in adata.uns]
-
-
-def _compare_x(changes: Changes, group: h5py.Group, adata: AnnData, backing: FileBacking) -> None:
-    held = adata._x.held
-    has_x = "X" in group and element_kind(group["X"]) != "null"
-    if not has_x:
-        if held is not None:
-            changes.written["X"] = adata.X
-        return
-    if not in_file(held, backing, "X"):
-        _warn_not_written("X", backing)
-
-
-def _compare_raw(changes: Changes, group: h5py.Group, adata: AnnData, backing: FileBacking) -> None:
-    raw = adata._raw
-    if "raw" not in group and "raw.X" not in group:
-        changes.raw = raw is not None
-        return
-    if raw is None or not in_file(raw.x.held, backing, "raw/X"):
-        _warn_not_written("raw.X", backing)
-        return
-    if raw.var.is_loaded and "raw" in group:
-        known = frozenset(raw.var.columns)
-        changes.frames["raw/var"] = frame_change(group, "raw/var", raw.var.frame, known)
-
-
-def _warn_not_written(name: str, backing: FileBacking) -> None:
-    warn_user(
-        f"{name} was changed, but {backing.path} holds {name} already and keeps it: everything "
-        "else is saved. To keep the change, use write(overwrite_x=True), save it as a layer "
-        f"(adata.layers['changed'] = adata.{name}) or write to a new file.",
-        XNotWrittenWarning,
+    """Tell whether X or raw differ from those of the file that the object was opened from."""
+    held, raw = adata._x.held, adata._raw
+    if (held is not None or "X" in backing.names) and not in_file(held, backing, "X"):
+        return True
+    if raw is None:
+        return bool(backing.names["raw"])
+    return not in_file(raw.x.held, backing, "raw/X") and not (
+        raw.x.is_absent and bool(backing.names["raw"])
     )
+
+
+def _save_parts(
+    adata: AnnData,
+    backing: FileBacking,
+    on_conflict: OnConflict,
+    prepared: h5py.File | None,
+    options: Mapping[str, Any],
+) -> None:
+    path = backing.absolute
+    theirs = read_h5ad(path)
+    with open_for_reading(path) as file:
+        merge = Merge(backing, file["/"], backing.saves_since(file), on_conflict)
+        check_axes(merge, adata, theirs)
+        changes = compare_parts(merge, adata, theirs)
+        left_out = matrix_changes(merge, adata, theirs)
+        raise_conflicts(backing.path, changes.conflicts)
+    keep = {"keep_x": "X" in left_out, "keep_raw": "raw.X" in left_out}
+
+    def write() -> None:
+        record = SaveRecord.now(0, 0, changes.elements())
+        read_before_replaced(path, record, [adata])
+        with recorded_file(path, theirs._backing) as opened:
+            apply_changes(opened.file["/"], adata, changes, prepared, options)
+            opened.record(changes.elements())
+
+    if changes.is_empty:
+        rebind(adata, theirs, changes.taken, **keep)
+    else:
+        complete(path, write, lambda: rebind(adata, read_h5ad(path), changes.taken, **keep))
+    if left_out:
+        _warn_not_written(left_out, backing)
+
+
+def _replace_file(
+    adata: AnnData, backing: FileBacking, on_conflict: OnConflict, options: Mapping[str, Any]
+) -> None:
+    """Write the object anew, with what others saved meanwhile, in the place of the file."""
+    path = backing.absolute
+    theirs = read_h5ad(path)
+    with open_for_reading(path) as file:
+        merge = Merge(backing, file["/"], backing.saves_since(file), on_conflict)
+        check_axes(merge, adata, theirs)
+        if backing.selection is not None:
+            theirs = theirs._take(*backing.selection)
+        changes = compare_parts(merge, adata, theirs)
+        replaced = compare_matrices(merge, adata)
+        raise_conflicts(backing.path, changes.conflicts)
+        earlier = read_records(file)
+    elements = [EVERYTHING] if backing.is_selection else [*changes.elements(), *replaced]
+    made = merged(adata, theirs, changes, replaced)
+
+    def write() -> None:
+        read_before_replaced(path, SaveRecord.now(0, 0, elements), [adata, made, theirs])
+        with record_replacement(Path(path), elements, earlier) as file:
+            write_anndata(file, made, options)
+
+    complete(path, write, lambda: rebind(adata, read_h5ad(path), changes.taken))
+
+
+def _warn_not_written(names: list[str], backing: FileBacking) -> None:
+    for name in names:
+        warn_user(
+            f"{name} was changed, but {backing.path} holds {name} already and keeps it: everything "
+            "else is saved. To keep the change, use write(overwrite_x=True), save it as a layer "
+            f"(adata.layers['changed'] = adata.{name}) or write to a new file.",
+            XNotWrittenWarning,
+        )

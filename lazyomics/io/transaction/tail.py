@@ -17,8 +17,8 @@ class Tail:
     """Bytes from ``start``, the old end of the file, on.
 
     Nobody looks there before the file says that it is longer, so they may be written at any time.
-    Large pieces keep the file's time stamp still for most of the time, which spares readers in
-    other processes looking again.
+    The file gets its time stamp back after each piece: what it says has not changed, and objects
+    that were opened before should not take it for another state.
     """
 
     def __init__(self, descriptor: int, start: int, path: str) -> None:
@@ -26,6 +26,7 @@ class Tail:
         self.path = path
         self.start = start
         self.is_in_file = False
+        self._modified = os.fstat(descriptor).st_mtime_ns
         self._stamp: tuple[int, int] | None = self._stamp_now()
         self._blocks: dict[int, bytearray] = {}
         self._written: set[int] = set()
@@ -64,13 +65,13 @@ class Tail:
             self._flush(end)
             if os.fstat(self.descriptor).st_size < end:
                 disk.truncate(self.descriptor, end)
-                self._stamp = self._stamp_now()
+                self._settle()
 
     def abandon(self) -> None:
         """Cut the file at its old end, unless another program has written to it."""
         if self.is_in_file and (self._stamp is None or self._stamp == self._stamp_now()):
             disk.truncate(self.descriptor, self.start)
-            self._stamp = self._stamp_now()
+            self._settle()
 
     def check(self) -> None:
         """Make sure that nobody else has changed the file since the save began.
@@ -117,4 +118,9 @@ class Tail:
                 disk.write(self.descriptor, memoryview(block)[:size], position)
             self._written.add(number)
         self._blocks.clear()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Give the file its time stamp back, and remember it as it is now."""
+        disk.stamp(self.descriptor, self._modified)
         self._stamp = self._stamp_now()

@@ -1,4 +1,4 @@
-"""Whether a value equals what the file holds: values, dtypes, categories and their order."""
+"""Compare values of elements: values, dtypes, categories and their order."""
 
 from __future__ import annotations
 

@@ -1,0 +1,156 @@
+"""What a value was when it was read: enough to find changes that were made in place since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from lazyomics.container.equality import same_value
+
+__all__ = ["Baseline", "FrameContent", "content_of", "is_content"]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A value as it was read.
+
+    Attributes
+    ----------
+    origin
+        The stored element that it was read from.
+    content
+        Its content, see :func:`content_of`; None where nothing but the origin is known.
+    """
+
+    origin: Any
+    content: Any
+
+
+class Digest(NamedTuple):
+    """Type, shape and two checksums of an array of numbers."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    crc: int
+    adler: int
+
+
+class Parts(NamedTuple):
+    """A value of several arrays: a sparse matrix or a categorical column."""
+
+    kind: tuple[Any, ...]
+    parts: tuple[Any, ...]
+
+
+class Kept(NamedTuple):
+    """A value that is kept itself: small ones, and text, of which a copy is a list of pointers."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class FrameContent:
+    """Content of a table: its row names, and each column."""
+
+    index: Any
+    columns: Mapping[str, Any]
+
+
+def content_of(value: Any) -> Any:
+    """Describe a value by its types and checksums.
+
+    Parameters
+    ----------
+    value
+        What a container may hold in memory.
+
+    Returns
+    -------
+    A mapping of contents for a mapping, a :class:`FrameContent` for a table, otherwise a value to
+    be given to :func:`is_content`. Numbers are described by 64 bits of checksums (8 GB/s), text by
+    a shallow copy.
+    """
+    if isinstance(value, Mapping):
+        return {key: content_of(entry) for key, entry in value.items()}
+    if isinstance(value, pd.DataFrame):
+        columns = {str(name): content_of(column) for name, column in value.items()}
+        return FrameContent(content_of(value.index), columns)
+    if isinstance(value, pd.Index):
+        return Parts(("index", value.name), (_column_content(value.array),))
+    if isinstance(value, pd.Series):
+        return _column_content(value.array)
+    if isinstance(value, np.ndarray):
+        return _array_content(value)
+    if sp.issparse(value):
+        if value.format in ("csr", "csc"):
+            arrays = (value.indptr, value.indices, value.data)
+            return Parts((value.format, value.shape), tuple(map(_array_content, arrays)))
+        return Kept(value.copy())
+    if isinstance(value, pd.api.extensions.ExtensionArray):
+        return _column_content(value)
+    return Kept(deepcopy(value))
+
+
+def is_content(value: Any, content: Any) -> bool:
+    """Tell whether a value still has a content that :func:`content_of` returned."""
+    if isinstance(content, Kept):
+        return same_value(value, content.value)
+    if isinstance(content, Parts) and content.kind[0] == "index":
+        is_index = isinstance(value, pd.Index) and value.name == content.kind[1]
+        return is_index and is_content(value.array, content.parts[0])
+    if isinstance(content, Parts) and content.kind[0] == "categorical":
+        if not isinstance(value, pd.Categorical | pd.Series) or not hasattr(value, "dtype"):
+            return False
+        array = value.array if isinstance(value, pd.Series) else value
+        if not isinstance(array, pd.Categorical) or array.ordered != content.kind[1]:
+            return False
+        codes, categories = content.parts
+        return is_content(np.asarray(array.codes), codes) and is_content(
+            array.categories.array, categories
+        )
+    if isinstance(content, Mapping):
+        return (
+            isinstance(value, Mapping)
+            and set(value) == set(content)
+            and all(is_content(value[key], content[key]) for key in content)
+        )
+    if isinstance(content, FrameContent):
+        return (
+            isinstance(value, pd.DataFrame)
+            and list(map(str, value.columns)) == list(content.columns)
+            and is_content(value.index, content.index)
+            and all(
+                is_content(value.iloc[:, at].array, column)
+                for at, column in enumerate(content.columns.values())
+            )
+        )
+    if isinstance(value, pd.Series):
+        value = value.array
+    if isinstance(value, pd.arrays.NumpyExtensionArray):
+        value = value.to_numpy()
+    return type(content_of(value)) is type(content) and bool(content_of(value) == content)
+
+
+def _column_content(array: Any) -> Any:
+    if isinstance(array, pd.Categorical):
+        codes, categories = np.asarray(array.codes), array.categories.array
+        parts = (_array_content(codes), _column_content(categories))
+        return Parts(("categorical", array.ordered), parts)
+    if isinstance(array, pd.arrays.NumpyExtensionArray):
+        return _array_content(array.to_numpy())
+    return Kept(array.copy())
+
+
+def _array_content(array: np.ndarray[Any, Any]) -> Any:
+    if array.dtype.kind not in "biufcmM" or type(array) is not np.ndarray:
+        return Kept(array.copy())
+    import deflate
+
+    view: Any = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    return Digest(array.dtype.str, array.shape, deflate.crc32(view), deflate.adler32(view))

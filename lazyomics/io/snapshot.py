@@ -1,0 +1,156 @@
+"""One state of a file: what an opened object, its copies and selections read, or nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import h5py
+
+from lazyomics.errors import StaleFileError
+from lazyomics.io.files import open_for_reading
+from lazyomics.io.remote.address import RemotePath
+from lazyomics.io.save_records import SaveRecord, read_records, records_between
+from lazyomics.io.transaction.names import Names
+
+__all__ = ["Snapshot", "State", "state_of"]
+
+_SECONDS_TO_SETTLE, _PAUSE = 0.3, 0.002
+_MOST_KNOWN = 64
+
+
+class State(NamedTuple):
+    """What tells one state of a file from another: not its size, as saves append to it first."""
+
+    inode: int
+    mtime_ns: int
+
+
+_known: dict[tuple[str, State, State], tuple[SaveRecord, ...]] = {}
+
+
+def state_of(path: str) -> State | None:
+    """Return what tells that a file may have changed; None for one on a server, which says so."""
+    if isinstance(path, RemotePath):
+        return None
+    status = os.stat(path)
+    return State(status.st_ino, status.st_mtime_ns)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A file in the state in which it was opened.
+
+    What is read through it is of that state: an element is handed out if the file did not change,
+    or if the records of the saves since then say that the element did not.
+
+    Attributes
+    ----------
+    path
+        Absolute path, or URL, of the file.
+    state
+        Its identity and time stamp when it was opened.
+    """
+
+    path: str
+    state: State | None
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> Snapshot:
+        """Return the present state of a file."""
+        absolute = path if isinstance(path, RemotePath) else os.path.abspath(os.fspath(path))
+        state = state_of(absolute)
+        while state is not None and _is_being_saved(absolute):
+            time.sleep(_PAUSE)
+            before, state = state, state_of(absolute)
+            if state == before:
+                break
+        return cls(absolute, state)
+
+    @contextmanager
+    def open(self, *elements: str) -> Iterator[h5py.File]:
+        """Open the file to read some elements.
+
+        Raises
+        ------
+        StaleFileError
+            If one of them is not what it was.
+        FileNotFoundError
+            If the file is gone.
+        """
+        with open_for_reading(self.path) as file:
+            seen = self.check(file, *elements)
+            yield file
+            if state_of(self.path) != seen:  # by a program that ignores the lock
+                self.check(file, *elements)
+
+    def check(self, file: h5py.File, *elements: str) -> State | None:
+        """Make sure that elements of the open file are those of this state; return its present one.
+
+        Raises
+        ------
+        StaleFileError
+            If one of them is not.
+        """
+        now = state_of(self.path)
+        if now == self.state:
+            return now
+        saves = self.saves_since(file)
+        if saves is None:
+            raise StaleFileError(
+                f"{self.path}: another program changed or replaced the file after it was opened, "
+                f"so that {_listed(elements)} cannot be trusted to be what it was; open it again"
+            )
+        for element in elements:
+            for save in saves:
+                if save.touches(element.strip("/")):
+                    raise StaleFileError(
+                        f"{self.path}: element {element.strip('/')!r} changed after it was opened: "
+                        f"it was saved by {save.by}; open it again"
+                    )
+        return now
+
+    def holds(self, file: h5py.File, element: str) -> bool:
+        """Tell whether an element of the open file is wholly that of this state."""
+        try:
+            self.check(file, element)
+        except StaleFileError:
+            return False
+        return True
+
+    def saves_since(self, file: h5py.File) -> tuple[SaveRecord, ...] | None:
+        """Return the saves since this state; None if another program changed the file, too."""
+        before, now = self.state, state_of(self.path)
+        if before is None or now is None or now == before:
+            return ()
+        found = _known.get((self.path, before, now))
+        deadline = time.monotonic() + _SECONDS_TO_SETTLE
+        while found is None:
+            found = records_between(read_records(file), before.mtime_ns, now.mtime_ns)
+            if found is not None:
+                if len(_known) >= _MOST_KNOWN:
+                    _known.clear()
+                _known[self.path, before, now] = found
+            elif time.monotonic() > deadline or not _is_being_saved(self.path):
+                return None
+            else:
+                time.sleep(_PAUSE)
+                now = state_of(self.path)
+                assert now is not None
+                if now == before:
+                    return ()
+        return found
+
+
+def _is_being_saved(path: str) -> bool:
+    """Tell whether a save is on its way: the time stamp is another for a moment when it appends."""
+    return os.path.lexists(Names.of(path).lock)
+
+
+def _listed(elements: tuple[str, ...]) -> str:
+    names = [repr(e.strip("/")) for e in elements[:3]]
+    return ", ".join(names) + (" …" if len(elements) > 3 else "") or "what it holds"

@@ -5,12 +5,14 @@
     LazyomicsError
     ├── FileFormatError        (ValueError)           damaged, foreign or unexpected file content
     ├── StaleFileError         (OSError)              the file changed under an opened object
+    ├── NameTakenError         (OSError)              something else is where a save has its files
     ├── RemoteFileError        (OSError)              a file on a server cannot be read
     ├── ShapeError             (ValueError)           lengths or shapes that do not fit together
     ├── MissingDependencyError (ImportError)          an optional package is not installed
     └── UnsupportedError       (NotImplementedError)  valid input that lazyomics cannot handle yet
 
     XNotWrittenWarning         (UserWarning)          a changed X was left out of an in-place save
+    AttributesLostWarning      (UserWarning)          a new file lacks what the old one had: owner …
 
 Wrong arguments raise Python's own ``KeyError``, ``ValueError`` and ``TypeError``.
 """
@@ -24,9 +26,11 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "AttributesLostWarning",
     "FileFormatError",
     "LazyomicsError",
     "MissingDependencyError",
+    "NameTakenError",
     "RemoteFileError",
     "ShapeError",
     "StaleFileError",
@@ -57,6 +61,10 @@ class StaleFileError(LazyomicsError, OSError):
     """The file was replaced or rewritten after it was opened; open it again."""
 
 
+class NameTakenError(LazyomicsError, OSError):
+    """A link, pipe, folder, … has a name beside a file that a save of it needs."""
+
+
 class RemoteFileError(LazyomicsError, OSError):
     """A file on a server cannot be read: it is out of reach, or does not answer as it should."""
 
@@ -75,6 +83,10 @@ class UnsupportedError(LazyomicsError, NotImplementedError):
 
 class XNotWrittenWarning(UserWarning):
     """A changed ``X`` (or ``raw.X``) was left out of an in-place save."""
+
+
+class AttributesLostWarning(UserWarning):
+    """A file was replaced by one that could not be given all of its owner, permissions, …."""
 
 
 def require(module: str, *, extra: str, purpose: str) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lazyomics.errors import FileFormatError, RemoteFileError, StaleFileError
+from lazyomics.errors import FileFormatError, NameTakenError, RemoteFileError, StaleFileError
 from lazyomics.io.chunks.files import FileState, RawFile
 from lazyomics.io.chunks.layout import Fingerprint, fill_value, fingerprint_of
 from lazyomics.io.chunks.library import open_steady
@@ -35,7 +35,13 @@ _TICK_NS = 50_000_000
 
 _ATTEMPTS, _PAUSE = 5, 0.02
 
-_NOT_ABOUT_CONTENT = (PermissionError, FileNotFoundError, StaleFileError, RemoteFileError)
+_NOT_ABOUT_CONTENT = (
+    PermissionError,
+    FileNotFoundError,
+    NameTakenError,
+    StaleFileError,
+    RemoteFileError,
+)
 
 
 @dataclass(frozen=True, eq=False)

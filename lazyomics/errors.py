@@ -6,12 +6,14 @@
     ├── FileFormatError        (ValueError)           damaged, foreign or unexpected file content
     ├── StaleFileError         (OSError)              the file changed under an opened object
     ├── ConflictError          (ValueError)           others changed the same elements in the file
+    ├── NameTakenError         (OSError)              something else is where a save has its files
     ├── RemoteFileError        (OSError)              a file on a server cannot be read
     ├── ShapeError             (ValueError)           lengths or shapes that do not fit together
     ├── MissingDependencyError (ImportError)          an optional package is not installed
     └── UnsupportedError       (NotImplementedError)  valid input that lazyomics cannot handle yet
 
     XNotWrittenWarning         (UserWarning)          a changed X was left out of an in-place save
+    AttributesLostWarning      (UserWarning)          a new file lacks what the old one had: owner …
 
 Wrong arguments raise Python's own ``KeyError``, ``ValueError`` and ``TypeError``.
 """
@@ -25,10 +27,12 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "AttributesLostWarning",
     "ConflictError",
     "FileFormatError",
     "LazyomicsError",
     "MissingDependencyError",
+    "NameTakenError",
     "RemoteFileError",
     "ShapeError",
     "StaleFileError",
@@ -76,6 +80,10 @@ class ConflictError(LazyomicsError, ValueError):
         return type(self), (str(self), self.elements)
 
 
+class NameTakenError(LazyomicsError, OSError):
+    """A link, pipe, folder, … has a name beside a file that a save of it needs."""
+
+
 class RemoteFileError(LazyomicsError, OSError):
     """A file on a server cannot be read: it is out of reach, or does not answer as it should."""
 
@@ -94,6 +102,10 @@ class UnsupportedError(LazyomicsError, NotImplementedError):
 
 class XNotWrittenWarning(UserWarning):
     """A changed ``X`` (or ``raw.X``) was left out of an in-place save."""
+
+
+class AttributesLostWarning(UserWarning):
+    """A file was replaced by one that could not be given all of its owner, permissions, …."""
 
 
 def require(module: str, *, extra: str, purpose: str) -> Any:

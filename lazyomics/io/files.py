@@ -23,6 +23,7 @@ from lazyomics.io.transaction.any_locking import Locking, is_mismatch, open_with
 from lazyomics.io.transaction.inherited import closed_in_forks
 from lazyomics.io.transaction.interrupts import interrupts
 from lazyomics.io.transaction.locks import PAUSE
+from lazyomics.io.transaction.obstacles import kind_of
 from lazyomics.io.transaction.superblock import SIGNATURE
 
 __all__ = ["checked_path", "open_for_reading", "open_for_saving"]
@@ -61,6 +62,14 @@ def checked_path(
         raise IsADirectoryError(f"{path} is a folder, expected a .h5ad file")
     if not found.exists():
         raise FileNotFoundError(f"{path} does not exist")
+    if not found.is_file():  # reading a pipe would wait for its other end
+        raise FileFormatError.at(
+            path,
+            "/",
+            expected="a regular file (.h5ad)",
+            found=kind_of(found.stat()),
+            hint="HDF5 reads at any position: write what comes from a pipe to a file first.",
+        )
     if not _is_hdf5(found):
         raise FileFormatError.at(
             path,

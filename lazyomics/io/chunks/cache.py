@@ -1,9 +1,10 @@
 """What this process knows of stored arrays, and whether it still holds.
 
-Two things tell that values changed: the dataset's layout (in the array itself, so that every
-process can compare it), and, where this process has read the array before, the position of each
-chunk and a sample of their bytes. Not noticed: values overwritten in place, in chunks of the same
-stored size at the same positions, before a process first reads the array or outside the sample.
+Three things tell that values changed: the dataset's layout (in the array itself, so that every
+process can compare it); the records that saves leave in the file; and, where another program wrote
+and this process has read the array before, the position of each chunk and a sample of their bytes.
+Not noticed: values overwritten in place by another program, in chunks of the same stored size at the
+same positions, before a process first reads the array or outside the sample.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lazyomics.errors import FileFormatError, RemoteFileError, StaleFileError
+from lazyomics.errors import FileFormatError, NameTakenError, RemoteFileError, StaleFileError
 from lazyomics.io.chunks.files import FileState, RawFile
 from lazyomics.io.chunks.layout import Fingerprint, fill_value, fingerprint_of
 from lazyomics.io.chunks.library import open_steady
 from lazyomics.io.chunks.table import ChunkTable
+from lazyomics.io.save_records import SaveRecord, read_records, records_between
 
 __all__ = ["Known", "forget_all", "known"]
 
@@ -35,7 +37,13 @@ _TICK_NS = 50_000_000
 
 _ATTEMPTS, _PAUSE = 5, 0.02
 
-_NOT_ABOUT_CONTENT = (PermissionError, FileNotFoundError, StaleFileError, RemoteFileError)
+_NOT_ABOUT_CONTENT = (
+    PermissionError,
+    FileNotFoundError,
+    NameTakenError,
+    StaleFileError,
+    RemoteFileError,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +65,8 @@ class Known:
         other values.
     served
         Time stamps of the arrays that were read with these values; grows.
+    records
+        What saves have changed.
     """
 
     state: FileState
@@ -68,6 +78,14 @@ class Known:
     since_ns: int = 0
     outdated: frozenset[int] = frozenset()
     served: set[int] = field(default_factory=set)
+    records: tuple[SaveRecord, ...] = ()
+
+    def was_saved_since(self, name: str, opened_ns: int) -> bool:
+        """Tell whether a save changed the array after the file had a time stamp."""
+        if opened_ns in self.served:
+            return False
+        saves = records_between(self.records, opened_ns, self.state.mtime_ns)
+        return any(save.touches(name) for save in saves or ())
 
 
 _cache: OrderedDict[tuple[str, str], Known] = OrderedDict()
@@ -121,7 +139,7 @@ def known(file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int) ->
                 entry = _learn(file, name, fingerprint, opened_ns, entry)
                 _remember(key, entry)
     outdated = opened_ns < entry.since_ns or opened_ns in entry.outdated
-    if entry.fingerprint != fingerprint or outdated:
+    if entry.fingerprint != fingerprint or outdated or entry.was_saved_since(name, opened_ns):
         raise stale(file.path, name)
     entry.served.add(opened_ns)
     return entry
@@ -203,6 +221,7 @@ def _look_once(file: RawFile, name: str, state: FileState) -> tuple[Known, bool]
         table = ChunkTable.of(dataset, fingerprint, file.path)
         fill = fill_value(dataset)
         sample = table.sample(file) if file.is_local else 0
+        records = read_records(opened)
     age = time.time_ns() - state.mtime_ns
     settled = not 0 <= age < _TICK_NS
-    return Known(state, settled, fingerprint, table, fill, sample), steady
+    return Known(state, settled, fingerprint, table, fill, sample, records=records), steady

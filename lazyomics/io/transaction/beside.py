@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from uuid import uuid4
 
 import h5py
 from dask.utils import format_bytes
@@ -20,16 +18,19 @@ from lazyomics.io.transaction.inherited import close_locked, closed_in_forks
 from lazyomics.io.transaction.interrupts import interrupts
 from lazyomics.io.transaction.lineage import forget
 from lazyomics.io.transaction.locks import lock_exclusive
+from lazyomics.io.transaction.names import temporary_name, temporary_names
+from lazyomics.io.transaction.obstacles import open_beside
 from lazyomics.io.transaction.stamps import Stamp, stamp_of
+from lazyomics.io.transaction.succession import inherit, take_place
 
-__all__ = ["Beside", "beside", "remove_left_over", "temporary_name", "why_not_written"]
+__all__ = ["Beside", "beside", "remove_left_over", "why_not_written"]
 
 _SECONDS_TO_LOCK = 10.0
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Beside(FileObject):
-    """A new file for HDF5 to write, locked as long as it is open.
+    """A new file for HDF5 to write, locked as long as it is open, and only for this user.
 
     Parameters
     ----------
@@ -52,16 +53,30 @@ class Beside(FileObject):
             close_locked(self.descriptor)
         super().close()
 
-    def finish(self, stamp: Stamp = None) -> None:
-        """Return when everything is on the disk; the file carries the time stamp then."""
+    def finish(self, place: str, stamp: Stamp = None) -> list[str]:
+        """Return when everything is on the disk, and the file may take its place.
+
+        Parameters
+        ----------
+        place
+            Where it will be: it has the attributes of the file there.
+        stamp
+            Time of the last change that it carries.
+
+        Returns
+        -------
+        Attributes that it could not be given, in words.
+        """
         if self.user_block:
             disk.write(self.descriptor, self.user_block, 0)
         if os.fstat(self.descriptor).st_size < self.size:
             disk.truncate(self.descriptor, self.size)
+        lost = inherit(self.descriptor, self.path, place)
         disk.sync(self.descriptor)
         modified = stamp_of(stamp)
         if modified is not None:
             disk.stamp(self.descriptor, modified)
+        return lost
 
     def _read(self, view: memoryview, position: int) -> None:
         count = disk.read_into(self.descriptor, view, position)
@@ -107,9 +122,10 @@ def beside(
             opened = Beside(temporary, user_block)
             yield from _filled(opened)
             if replace:
-                opened.finish(stamp)
+                lost = opened.finish(path, stamp)
                 opened.close()  # Windows renames no open files
-                _take_place(opened, path)
+                forget(path)
+                take_place(temporary, path, lost)
         except OSError as error:
             if opened is not None and (opened.error or error) is error:
                 raise why_not_written(error, path, opened.written, opened.size) from error
@@ -136,24 +152,9 @@ def _filled(opened: Beside) -> Iterator[h5py.File]:
         raise opened.error
 
 
-def _take_place(opened: Beside, path: str) -> None:
-    with suppress(FileNotFoundError):
-        os.chmod(opened.path, os.stat(path).st_mode & 0o7777)
-    forget(path)
-    disk.rename(opened.path, path)
-    disk.sync_folder(path)
-
-
-def temporary_name(path: str) -> str:
-    """A name for a file beside ``path`` that nobody else uses."""
-    folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.{os.getpid()}-{uuid4().hex[:8]}.part")
-
-
 def remove_left_over(path: str) -> None:
     """Remove files that a process wrote beside ``path`` when it was killed."""
-    folder, name = os.path.split(path)
-    pattern = re.compile(re.escape(f".{name}.") + r"(\d+)-[0-9a-f]{8}\.part")
+    folder, pattern = os.path.dirname(path), temporary_names(path)
     with suppress(OSError):
         for entry in os.listdir(folder or "."):
             found = pattern.fullmatch(entry)
@@ -172,8 +173,8 @@ def _is_running(process: int) -> bool:
 
 
 def _remove_unlocked(path: str) -> None:
-    with suppress(OSError):
-        descriptor = disk.open_file(path)
+    with suppress(OSError):  # something else that looks like it by its name is left alone
+        descriptor = open_beside(path, path)
         try:
             # One of another machine may be locked in a moment: new ones stay.
             age = time.time() - os.fstat(descriptor).st_mtime

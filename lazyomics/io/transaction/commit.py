@@ -7,10 +7,12 @@ from contextlib import suppress
 
 from lazyomics.errors import StaleFileError
 from lazyomics.io.transaction import disk
+from lazyomics.io.transaction.attributes import attributes_of, give_permissions
 from lazyomics.io.transaction.copying import replace_by_copy
 from lazyomics.io.transaction.journal import Journal, checksum_of_range, write_journal
 from lazyomics.io.transaction.locks import lock_exclusive, lock_shared
 from lazyomics.io.transaction.names import Names
+from lazyomics.io.transaction.obstacles import create_beside, open_beside, refuse_others
 from lazyomics.io.transaction.overlay import Overlay
 from lazyomics.io.transaction.recovery import apply
 from lazyomics.io.transaction.stamps import Stamp, stamp_of
@@ -43,6 +45,7 @@ class Commit:
         self.overlay = overlay
         self.stamp = stamp
         self.is_empty = False
+        self._made: list[str] = []
         self._gave_up_lock = False
 
     def prepare(self) -> None:
@@ -60,8 +63,9 @@ class Commit:
         if end > overlay.old_end:
             disk.sync(self.descriptor)
         tail = checksum_of_range(self.descriptor, overlay.old_end, end)
-        mode = os.fstat(self.descriptor).st_mode & 0o666
-        write_journal(self.names.part, overlay, end, tail, mode, stamp)
+        part = create_beside(self.names.part, self.names.file)
+        self._made.append(self.names.part)
+        write_journal(part, overlay, end, tail, stamp)
 
     def try_to_begin(self) -> bool:
         """Keep everybody else out; False while somebody reads.
@@ -94,7 +98,7 @@ class Commit:
         if not lock_shared(self.descriptor):
             return False
         self._check()
-        journal = Journal.read(self.names.part)
+        journal = Journal.read(self.names.part, self.names.file)
         try:
             replace_by_copy(journal, self.names, self.descriptor, apply, self._check)
         finally:
@@ -114,6 +118,13 @@ class Commit:
 
     def decide(self) -> None:
         """Give the journal its name: from here on the save counts as done."""
+        part = open_beside(self.names.part, self.names.file)
+        try:  # whoever may change the file may also finish its save
+            give_permissions(attributes_of(self.descriptor), part)
+        finally:
+            os.close(part)
+        refuse_others(self.names.journal, self.names.file)
+        self._made.append(self.names.journal)
         disk.rename(self.names.part, self.names.journal)
         disk.sync_folder(self.names.journal)
 
@@ -126,7 +137,7 @@ class Commit:
             If that fails; the journal stays, and is applied when the file is opened next.
         """
         try:
-            journal = Journal.read(self.names.journal)
+            journal = Journal.read(self.names.journal, self.names.file)
             try:
                 apply(journal, self.descriptor)
             finally:
@@ -144,8 +155,8 @@ class Commit:
     def abandon(self) -> None:
         """Leave the file as it was, and nothing beside it."""
         with suppress(OSError):
-            disk.remove(self.names.journal)
-            disk.remove(self.names.part)
+            for path in reversed(self._made):
+                disk.remove(path)
             disk.sync_folder(self.names.journal)
         # Behind the old end another program may be writing, if it came in meanwhile.
         if not self._gave_up_lock or lock_shared(self.descriptor):

@@ -9,17 +9,16 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 
 from dask.utils import format_bytes
 
 from lazyomics.io.transaction import disk
-from lazyomics.io.transaction.beside import temporary_name
 from lazyomics.io.transaction.inherited import close_locked
 from lazyomics.io.transaction.journal import Journal
 from lazyomics.io.transaction.lineage import is_copy_of
 from lazyomics.io.transaction.locks import lock_exclusive
-from lazyomics.io.transaction.names import Names
+from lazyomics.io.transaction.names import Names, temporary_name
+from lazyomics.io.transaction.succession import inherit, take_place
 
 __all__ = ["NoRoomError", "replace_by_copy", "seconds_for_a_copy"]
 
@@ -68,29 +67,31 @@ def replace_by_copy(
     _check_room(names, journal.end_after)
     temporary = temporary_name(names.file)
     try:
-        _write_copy(journal, descriptor, temporary, apply, check)
-        _copy_status(names.file, temporary)
+        lost = _write_copy(journal, names, descriptor, temporary, apply, check)
         check()
         is_copy_of(names.file, os.stat(temporary), os.fstat(descriptor))
-        disk.rename(temporary, names.file)
-        with suppress(OSError):  # done, if maybe not for a power failure: both states are whole
-            disk.sync_folder(names.file)
+        take_place(temporary, names.file, lost)
     finally:
         disk.remove(temporary)
 
 
 def _write_copy(
     journal: Journal,
+    names: Names,
     descriptor: int,
     path: str,
     apply: Callable[[Journal, int], None],
     check: Callable[[], None],
-) -> None:
+) -> list[str]:
+    """Write the copy; returns the attributes that it could not be given."""
     copy = disk.create_new(path)
     try:
         lock_exclusive(copy)  # shows that it is not left over
         _copy_bytes(descriptor, copy, journal.end_after, check)
         apply(journal, copy)
+        lost = inherit(copy, path, names.file)
+        disk.sync(copy)
+        return lost
     finally:
         close_locked(copy)
 
@@ -139,16 +140,3 @@ def _copy_piece(source: int, target: int, size: int, position: int) -> int:
     data = disk.read(source, min(size, 1 << 20), position)
     disk.write(target, data, position)
     return len(data)
-
-
-def _copy_status(source: str, target: str) -> None:
-    """Give a copy the owner, permissions and attributes of the file."""
-    status = os.stat(source)
-    if hasattr(os, "chown"):
-        with suppress(OSError):  # of another user: the copy belongs to the one who saves
-            os.chown(target, status.st_uid, status.st_gid)
-    os.chmod(target, status.st_mode & 0o7777)
-    if hasattr(os, "listxattr"):
-        with suppress(OSError):
-            for name in os.listxattr(source):
-                os.setxattr(target, name, os.getxattr(source, name))

@@ -11,9 +11,9 @@ except ImportError:
     F_FULLFSYNC = None
 
 __all__ = [
-    "create",
     "create_new",
     "open_file",
+    "open_unfollowed",
     "read",
     "read_into",
     "remove",
@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 _BINARY = getattr(os, "O_BINARY", 0)
+_UNFOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def open_file(path: str, *, writable: bool = False) -> int:
@@ -33,17 +34,14 @@ def open_file(path: str, *, writable: bool = False) -> int:
     return os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | _BINARY)
 
 
-def create(path: str, mode: int) -> int:
-    """Descriptor of a new, empty file with these permissions; one that is there is replaced."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | _BINARY, mode)
-    if hasattr(os, "fchmod") and os.fstat(descriptor).st_mode & 0o777 != mode:
-        os.fchmod(descriptor, mode)  # whoever may change the file may also finish its save
-    return descriptor
+def open_unfollowed(path: str, *, writable: bool = False) -> int:
+    """The same, but no symbolic link is followed, and no pipe waits for its other end."""
+    return os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | _BINARY | _UNFOLLOWED)
 
 
-def create_new(path: str) -> int:
-    """Descriptor of a new, empty file with the usual permissions; there must be none yet."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+def create_new(path: str, mode: int = 0o600) -> int:
+    """Descriptor of a new, empty file, by default only for this user; there must be none yet."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, mode)
 
 
 def read_into(descriptor: int, view: memoryview, position: int) -> int:

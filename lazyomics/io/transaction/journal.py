@@ -24,6 +24,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from lazyomics.io.transaction import disk
+from lazyomics.io.transaction.obstacles import check_writer, open_beside
 from lazyomics.io.transaction.overlay import Overlay
 from lazyomics.io.transaction.pages import PAGE
 
@@ -91,15 +92,19 @@ class Journal:
     stamp: int | None = None
 
     @classmethod
-    def read(cls, path: str) -> Journal:
-        """Open and check a journal; ``close`` it.
+    def read(cls, path: str, file: str) -> Journal:
+        """Open and check a journal of ``file``; ``close`` it.
 
         Raises
         ------
         DamagedJournalError, NewerJournalError
+            If it is not complete, or of a later version.
+        NameTakenError
+            If it is no regular file, or by someone who may not write the file.
         """
-        descriptor = disk.open_file(path)
+        descriptor = open_beside(path, file)
         try:
+            check_writer(descriptor, path, file)
             return _parsed(descriptor)
         except BaseException:
             os.close(descriptor)
@@ -118,14 +123,9 @@ class Journal:
 
 
 def write_journal(
-    path: str,
-    overlay: Overlay,
-    end_after: int,
-    tail: bytes,
-    mode: int,
-    stamp: int | None = None,
+    descriptor: int, overlay: Overlay, end_after: int, tail: bytes, stamp: int | None = None
 ) -> None:
-    """Write the changed pages of an overlay, and return when they are on the disk.
+    """Write the changed pages of an overlay, return when they are on the disk, and close the file.
 
     Pages that are as they were are left out, except those of the superblock: it changes when
     another program appends to the file, so the journal would not fit any more.
@@ -139,7 +139,6 @@ def write_journal(
         if n * PAGE < min(end_after, overlay.old_end)
         and (n in watched or pages.new(n) != pages.old(n))
     )
-    descriptor = disk.create(path, mode)
     try:
         _write_parts(descriptor, overlay, numbers, end_after, tail, stamp)
         disk.sync(descriptor)

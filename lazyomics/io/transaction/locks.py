@@ -13,9 +13,12 @@ from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
 
+from lazyomics.io.transaction import disk
+from lazyomics.io.transaction.attributes import attributes_of, give_permissions
 from lazyomics.io.transaction.inherited import close_locked, locked_here
 from lazyomics.io.transaction.interrupts import raise_if_interrupted
 from lazyomics.io.transaction.names import Names
+from lazyomics.io.transaction.obstacles import open_beside
 from lazyomics.io.transaction.remembered import Remembered
 
 HAS_FLOCK = importlib.util.find_spec("fcntl") is not None
@@ -96,6 +99,8 @@ class WriterLock:
         ------
         PermissionError
             If no file can be made beside the target.
+        NameTakenError
+            If there is something else where the lock would be.
         """
         while True:
             descriptor = _open_lock_file(self.names)
@@ -117,19 +122,22 @@ class WriterLock:
 
     def holder(self) -> str:
         """Who has the lock, in words."""
-        with (
-            contextlib.suppress(OSError, ValueError),
-            open(self.names.lock, encoding="utf-8") as file,
-        ):
-            return file.read(300) or "another process"
-        return "another process"
+        note = ""
+        with contextlib.suppress(OSError, ValueError):
+            descriptor = open_beside(self.names.lock, self.names.file)
+            try:
+                note = os.read(descriptor, 300).decode()
+            finally:
+                os.close(descriptor)
+        return note or "another process"
 
     def release(self) -> None:
         """Give the lock back."""
         if self._descriptor is None:
             return
-        with contextlib.suppress(OSError):
-            os.unlink(self.names.lock)  # while it is held, so that it is never another's
+        with contextlib.suppress(OSError):  # while it is held, so that it is never another's
+            if _is_at(self._descriptor, self.names.lock):
+                os.unlink(self.names.lock)
         close_locked(self._descriptor)
         self._descriptor = None
         _held.discard(self)
@@ -177,22 +185,27 @@ if hasattr(os, "register_at_fork"):
 
 def _open_lock_file(names: Names) -> int:
     """Open or make the lock file, with the permissions of the file that it stands for."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return _open_left_over(names)
+        with contextlib.suppress(FileExistsError):  # made by another process at this moment
+            descriptor = disk.create_new(names.lock)
+            with contextlib.suppress(OSError):
+                give_permissions(attributes_of(names.file), descriptor)
+            return descriptor
+
+
+def _open_left_over(names: Names) -> int:
+    """Open the lock file of a process that has it, or that was killed; it stays as it is."""
     try:
-        descriptor = os.open(names.lock, os.O_RDWR | os.O_CREAT, 0o600)
-    except PermissionError:
-        # Left by another user's process that was killed; reading is enough to lock it.
-        if not os.path.exists(names.lock):
-            raise
-        return os.open(names.lock, os.O_RDONLY)
-    if hasattr(os, "fchmod"):
-        with contextlib.suppress(OSError):
-            os.fchmod(descriptor, os.stat(names.file).st_mode & 0o666)
-    return descriptor
+        return open_beside(names.lock, names.file, writable=True)
+    except PermissionError:  # of another user: reading is enough to lock it
+        return open_beside(names.lock, names.file)
 
 
 def _is_at(descriptor: int, path: str) -> bool:
     try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except FileNotFoundError:
         return False
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import NamedTuple
+from uuid import uuid4
 
-__all__ = ["Names"]
+__all__ = ["Names", "temporary_name", "temporary_names"]
 
 
 class Names(NamedTuple):
@@ -43,3 +45,15 @@ class Names(NamedTuple):
     def left_over(self) -> bool:
         """Whether a save is being put in place, or was interrupted."""
         return os.path.lexists(self.journal) or os.path.lexists(self.part)
+
+
+def temporary_name(path: str) -> str:
+    """A name for a file beside ``path`` that nobody else uses."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{os.getpid()}-{uuid4().hex[:8]}.part")
+
+
+def temporary_names(path: str) -> re.Pattern[str]:
+    """All such names in the folder of ``path``; the first group is the process."""
+    name = os.path.basename(path)
+    return re.compile(re.escape(f".{name}.") + r"(\d+)-[0-9a-f]{8}\.part")

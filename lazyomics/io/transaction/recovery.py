@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from enum import Enum
 from functools import lru_cache
 
-from lazyomics.errors import FileFormatError, warn_user
+from lazyomics.errors import FileFormatError, NameTakenError, warn_user
 from lazyomics.io.transaction import disk
 from lazyomics.io.transaction.copying import NoRoomError, replace_by_copy, seconds_for_a_copy
 from lazyomics.io.transaction.inherited import close_locked
@@ -30,6 +29,7 @@ from lazyomics.io.transaction.locks import (
     wait_for,
 )
 from lazyomics.io.transaction.names import Names
+from lazyomics.io.transaction.obstacles import refuse_others
 from lazyomics.io.transaction.pages import PAGE
 
 __all__ = ["Fit", "apply", "fit", "is_whole", "recover", "settle_for_reading"]
@@ -130,8 +130,11 @@ def recover(
         If the file or the folder cannot be written.
     FileFormatError
         If a newer version wrote the journal.
+    NameTakenError
+        If there is something else where the journal would be.
     """
     if os.path.lexists(names.part):
+        refuse_others(names.part, names.file)
         disk.remove(names.part)
     try:
         journal = _opened(names)
@@ -156,7 +159,7 @@ def recover(
 
 def _opened(names: Names) -> Journal:
     try:
-        return Journal.read(names.journal)
+        return Journal.read(names.journal, names.file)
     except NewerJournalError as error:
         raise FileFormatError.at(
             names.file,
@@ -195,6 +198,7 @@ def _finish_in_copy(
 
 
 def _set_aside(names: Names, why: str) -> None:
+    refuse_others(names.set_aside, names.file)
     disk.rename(names.journal, names.set_aside)
     disk.sync_folder(names.journal)
     warn_user(
@@ -217,6 +221,8 @@ def settle_for_reading(names: Names, deadline: float) -> bool:
     ------
     BlockingIOError
         If another process is still putting its save in place at the deadline.
+    NameTakenError
+        If there is something else where the journal or the lock would be.
     """
     if is_claimed_here(names):
         return not _settled(names)
@@ -225,6 +231,8 @@ def settle_for_reading(names: Names, deadline: float) -> bool:
     while names.left_over():
         try:
             acquired = lock.try_acquire()
+        except NameTakenError:
+            raise
         except OSError:  # no permission, a read-only or a full disk: reading needs none of that
             return True
         if acquired:
@@ -244,9 +252,12 @@ def settle_for_reading(names: Names, deadline: float) -> bool:
 
 def _settled(names: Names) -> bool:
     """Whether nothing is left of an interrupted save that was finished, as far as is allowed."""
-    with suppress(OSError):
+    try:
         return recover(names, copy_if=_NEEDED_FOR_READING)
-    return False
+    except NameTakenError:
+        raise
+    except OSError:
+        return False
 
 
 def is_whole(names: Names, descriptor: int) -> bool:
@@ -258,7 +269,7 @@ def is_whole(names: Names, descriptor: int) -> bool:
         If the journal is in the file in part.
     """
     try:
-        status = os.stat(names.journal)
+        status = os.lstat(names.journal)
     except FileNotFoundError:
         return True
     file = os.fstat(descriptor)

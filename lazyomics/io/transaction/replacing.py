@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import h5py
 
+from lazyomics.errors import NameTakenError
 from lazyomics.io.transaction.beside import beside, remove_left_over
 from lazyomics.io.transaction.claim import held, seconds_to_wait
 from lazyomics.io.transaction.names import Names
+from lazyomics.io.transaction.obstacles import kind_of
 from lazyomics.io.transaction.recovery import recover
 from lazyomics.io.transaction.stamps import Stamp
 
@@ -47,18 +49,38 @@ def replacing(
         If another process saves or writes it for the whole time; names it.
     PermissionError
         If there is a file that may not be written.
+    FileExistsError
+        If there is something that is no regular file.
     OSError
         If it cannot be written: says where, how much was, and how much room there is.
     """
     names = Names.of(path)
-    if os.path.exists(names.file) and not os.access(names.file, os.W_OK):
-        raise PermissionError(
-            errno.EACCES, f"{names.file} may not be written, so no new file takes its place"
-        )
+    _check_goal(names.file)
     with held(names, seconds_to_wait(timeout)):
         # Parts may come from the file itself: they should be those of a whole state.
-        with suppress(OSError):
+        try:
             recover(names)
+        except NameTakenError:
+            raise
+        except OSError:
+            pass
         remove_left_over(names.file)
         with beside(names.file, replace=True, user_block=user_block, stamp=stamp) as file:
             yield file
+
+
+def _check_goal(file: str) -> None:
+    """Make sure that a new file may take a place, which is free or that of a file."""
+    try:
+        kind = kind_of(os.lstat(file))
+    except FileNotFoundError:
+        return
+    if kind:  # behind all symbolic links: one that leads to itself is left
+        raise FileExistsError(
+            errno.EEXIST,
+            f"{file} is {kind}, expected a file or a free name: nothing takes its place",
+        )
+    if not os.access(file, os.W_OK):
+        raise PermissionError(
+            errno.EACCES, f"{file} may not be written, so no new file takes its place"
+        )

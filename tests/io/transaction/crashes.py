@@ -22,7 +22,7 @@ import numpy as np
 from lazyomics.io.transaction import disk
 
 SECTOR = 512
-CHANGING = ("create", "write", "truncate", "sync", "rename", "remove", "sync_folder")
+CHANGING = ("create_new", "write", "truncate", "sync", "rename", "remove", "sync_folder")
 
 
 @dataclass
@@ -43,12 +43,14 @@ def recorded(folder: Path) -> Iterator[Trace]:
     def record(name: str) -> Callable[..., Any]:
         def call(*args: Any) -> Any:
             result = real[name](*args)
+            if is_lock(*args):
+                return result
             kept = [
                 os.path.basename(a) if isinstance(a, str) else bytes(a) if _is_data(a) else a
                 for a in args
             ]
-            if name == "create":
-                kept[1] = _inode(result)
+            if name == "create_new":
+                kept = [kept[0], _inode(result)]
             elif isinstance(args[0], int):
                 kept[0] = _inode(args[0])
             trace.calls.append((name, *kept))
@@ -60,6 +62,11 @@ def recorded(folder: Path) -> Iterator[Trace]:
         for name in CHANGING:
             stack.enter_context(mock.patch.object(disk, name, record(name)))
         yield trace
+
+
+def is_lock(*args: Any) -> bool:
+    """Whether a call is about the lock, which says nothing about the file's state."""
+    return str(args[0]).endswith("lazyomics-lock")
 
 
 def _is_data(value: Any) -> bool:
@@ -128,7 +135,7 @@ def after_crash(trace: Trace, count: int, chance: random.Random, mode: str) -> d
                 _rename(names, change)
             pending.clear()
         else:
-            if kind == "create":
+            if kind == "create_new":
                 files[args[1]] = _File(b"")
             pending.append((kind, *args))
     for change in pending:
@@ -139,7 +146,7 @@ def after_crash(trace: Trace, count: int, chance: random.Random, mode: str) -> d
 
 def _rename(names: dict[str, int], change: tuple[Any, ...]) -> None:
     kind, *args = change
-    if kind == "create":
+    if kind == "create_new":
         names[args[0]] = args[1]
     elif kind == "remove":
         names.pop(args[0], None)

@@ -3,8 +3,8 @@
 Three things tell that values changed: the dataset's layout (in the array itself, so that every
 process can compare it); the records that saves leave in the file; and, where another program wrote
 and this process has read the array before, the position of each chunk and a sample of their bytes.
-Not noticed: values overwritten in place by another program, in chunks of the same stored size at the
-same positions, before a process first reads the array or outside the sample.
+Not noticed: values overwritten in place by another program, in chunks of the same stored size at
+the same positions, before a process first reads the array or outside the sample.
 """
 
 from __future__ import annotations

@@ -74,6 +74,10 @@ class AnnotatedObject:
     def uns(self, value: Mapping[str, Any]) -> None:
         self._uns = value.copy() if isinstance(value, Uns) else Uns(value)
 
+    @uns.deleter
+    def uns(self) -> None:
+        self._uns = Uns()
+
     def _become(self, other: Self) -> None:
         """Take over the parts of another object."""
         self.__dict__.update(other.__dict__)

@@ -47,6 +47,9 @@ class DeferredFrame(Protocol):
     def index(self) -> pd.Index:
         """Read the row names only."""
 
+    def column(self, name: str) -> pd.Series[Any]:
+        """Read one column only."""
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of its columns."""
@@ -88,6 +91,9 @@ class CutFrame:
 
     def index(self) -> pd.Index:
         return self.base.index()[self.rows]
+
+    def column(self, name: str) -> pd.Series[Any]:
+        return cut_frame(self.base.column(name).to_frame(), self.rows)[name]
 
     @property
     def columns(self) -> tuple[str, ...]:

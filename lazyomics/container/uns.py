@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from lazyomics.container.cut_colors import CutColors
 from lazyomics.container.deferred import is_deferred
 from lazyomics.container.frames import FrameSlot
 from lazyomics.container.stored_values import StoredValues
@@ -35,39 +33,45 @@ class Uns(StoredValues, MutableMapping[str, Any]):
         """Return an independent copy; stored entries stay in the file."""
         return Uns({k: v if is_deferred(v) else deepcopy(v) for k, v in self._values.items()})
 
-    def take(self, before: FrameSlot, after: FrameSlot) -> Uns:
-        """Return the entries for a selection: colours follow the categories that are left."""
+    def take(self, *tables: tuple[FrameSlot, FrameSlot]) -> Uns:
+        """Return the entries for a selection: colours follow the categories that are left.
+
+        Parameters
+        ----------
+        *tables
+            obs and var, before and after the selection.
+        """
         cut = self.copy()
-        for key in self._values:
-            column = key.removesuffix("_colors")
-            if column != key and column in before.columns:
-                cut._values[key] = _Colors(self._values[key], column, before, after)
+        for before, after in tables:
+            for key in self._values:
+                column = key.removesuffix("_colors")
+                if column != key and column in before.columns:
+                    cut._values[key] = CutColors.of(cut._values[key], column, before, after)
         return cut
 
+    def _settled(self) -> dict[str, Any]:
+        """The values, without colours that did not fit their categories before a selection.
 
-@dataclass(frozen=True, eq=False)
-class _Colors:
-    """Colours of a categorical column, cut to the categories that a selection still uses."""
+        Cut to the categories that are left, they might fit by chance.
+        """
+        for key, value in list(self._values.items()):
+            if isinstance(value, CutColors) and not value.fits():
+                del self._values[key]
+        return self._values
 
-    colors: Any
-    column: str
-    before: FrameSlot
-    after: FrameSlot
+    def __getitem__(self, key: str) -> Any:
+        self._settled()
+        return super().__getitem__(key)
 
-    def load(self) -> Any:
-        colors = self.colors.load() if is_deferred(self.colors) else self.colors
-        full = self.before.frame.get(self.column)
-        left = self.after.frame.get(self.column)
-        if full is None or left is None or not (_categorical(full) and _categorical(left)):
-            return deepcopy(colors)
-        if np.ndim(colors) == 0 or len(colors) != len(full.cat.categories):
-            return deepcopy(colors)
-        return np.asarray(colors)[full.cat.categories.isin(left.cat.categories)]
+    def __contains__(self, key: object) -> bool:
+        return key in self._settled()
 
-    @property
-    def nbytes(self) -> int:
-        return 0
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._settled())
 
+    def __len__(self) -> int:
+        return len(self._settled())
 
-def _categorical(column: Any) -> bool:
-    return hasattr(column, "cat")
+    def stored(self) -> dict[str, Any]:
+        """Values as they are held: those that were not read yet stay deferred."""
+        return dict(self._settled())

@@ -136,6 +136,10 @@ class StoredFrame:
         with open_for_reading(self.path) as file:
             return frame_index(_member(file, self.name))
 
+    def column(self, name: str) -> pd.Series[Any]:
+        with open_for_reading(self.path) as file:
+            return self._checked(read_frame(_member(file, self.name), [name]))[name]
+
     @cached_property
     def nbytes(self) -> int:
         with open_for_reading(self.path) as file:

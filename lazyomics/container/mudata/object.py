@@ -54,8 +54,8 @@ class MuData(GlobalTables, StoredModalities, LazyModalities):
     Examples
     --------
     >>> import numpy as np
-    >>> rna = AnnData(np.ones((2, 3)), obs={"index": ["c1", "c2"], "leiden": ["0", "1"]})
-    >>> adt = AnnData(np.ones((2, 1)), obs={"index": ["c2", "c3"]}, var={"index": ["CD4"]})
+    >>> rna = AnnData(np.ones((2, 3)), obs={"obs_names": ["c1", "c2"], "leiden": ["0", "1"]})
+    >>> adt = AnnData(np.ones((2, 1)), obs={"obs_names": ["c2", "c3"]}, var={"var_names": ["CD4"]})
     >>> mdata = MuData({"rna": rna, "adt": adt})
     >>> mdata.shape
     (3, 4)
@@ -228,7 +228,7 @@ class MuData(GlobalTables, StoredModalities, LazyModalities):
             axis.check_lengths(self._mod)
         rows = axis_selector(row_key, self.n_obs, lambda: self.obs_names, "obs")
         cols = axis_selector(col_key, self.n_vars, lambda: self.var_names, "var")
-        before_obs = self._obs
+        before = self._obs, self._var
         obs, in_rows = self._axes["obs"].take(rows)
         var, in_cols = self._axes["var"].take(cols)
         mods = {m: a._take(in_rows[m], in_cols[m]) for m, a in self._mod.items()}
@@ -238,7 +238,7 @@ class MuData(GlobalTables, StoredModalities, LazyModalities):
             mod=Modalities(mods),
             axis=self._axis,
             axes={"obs": obs, "var": var},
-            uns=self._uns.take(before_obs, obs.table),
+            uns=self._uns.take((before[0], obs.table), (before[1], var.table)),
             backing=backing if whole or backing is None else backing.selected(),
         )
 

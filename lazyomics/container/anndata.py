@@ -66,6 +66,7 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
 
     Examples
     --------
+    >>> import numpy as np
     >>> adata = AnnData(np.eye(3, dtype="float32"), obs={"batch": ["a", "b", "b"]})
     >>> adata[adata.obs["batch"] == "b"].shape
     (2, 3)

@@ -13,6 +13,7 @@ from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.mudata.axis import Axis, is_shared
 from lazyomics.container.mudata.collection import LazyModalities
 from lazyomics.container.mudata.files import StoredModalities
+from lazyomics.container.mudata.methods import MuDataMethods
 from lazyomics.container.mudata.modalities import Modalities
 from lazyomics.container.mudata.names import make_names_unique, set_names
 from lazyomics.container.mudata.position_maps import PositionMaps
@@ -27,7 +28,7 @@ from lazyomics.graph.selection import is_whole
 __all__ = ["MuData"]
 
 
-class MuData(GlobalTables, StoredModalities, LazyModalities):
+class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
     """Several AnnData objects, called modalities, that share observations (or variables).
 
     Modalities may hold different observations in different orders: ``obsmap`` says where each

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Literal, NoReturn, Self
 
-import numpy as np
 import pandas as pd
 
 from lazyomics import graph
 from lazyomics.container import sizes
 from lazyomics.container.anndata_collection import LazyParts
 from lazyomics.container.anndata_files import StoredAnnData
+from lazyomics.container.anndata_methods import AnnDataMethods
 from lazyomics.container.anndata_parts import AlignedParts
 from lazyomics.container.annotated_object import AxisName
-from lazyomics.container.deferred import cut_value
+from lazyomics.container.constructing import inferred_shape, raw_parts
 from lazyomics.container.frames import FrameSlot, as_frame
 from lazyomics.container.index import axis_selector, split_key
 from lazyomics.container.mappings import AlignedMapping, MappingName
 from lazyomics.container.names import make_index_unique
 from lazyomics.container.ports import Backing
-from lazyomics.container.raw import Raw, RawParts, gene_values
+from lazyomics.container.raw import Raw, RawParts
 from lazyomics.container.repr import describe
 from lazyomics.container.slots import MatrixSlot, as_matrix
 from lazyomics.container.uns import Uns
-from lazyomics.errors import ShapeError
 from lazyomics.graph.selection import Selector, is_whole
 
 __all__ = ["AnnData"]
 
 
-class AnnData(AlignedParts, StoredAnnData, LazyParts):
+class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
     """Annotated matrix of cells × genes.
 
     ``X``, ``layers``, ``raw.X``, ``obsp`` and ``varp`` of an opened file are dask arrays; ``obs``
@@ -41,9 +42,11 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
     Parameters
     ----------
     X
-        Matrix of shape (n_obs, n_vars): ndarray, scipy sparse, dask array, or None.
+        Matrix of shape (n_obs, n_vars): ndarray, scipy sparse, dask array, or None. Another
+        AnnData gives all its parts.
     obs, var
-        Tables (or mappings of columns) of length n_obs and n_vars.
+        Tables of length n_obs and n_vars; or mappings of columns, of which ``"obs_names"`` or
+        ``"row_names"``, and ``"var_names"`` or ``"col_names"``, are the names.
     uns
         Unstructured annotation.
     obsm, varm
@@ -54,11 +57,16 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
         ``Raw`` of another object, or a mapping with ``X``, ``var`` and ``varm``.
     shape
         (n_obs, n_vars) where nothing else gives it.
+    filename
+        Open this .h5ad file, as ``read_h5ad`` does, instead of making an object of parts.
+    filemode
+        ``"r"`` or ``"r+"``, which are the same: nothing is written before ``write()``.
     obsp, varp
         Square matrices over the cells or genes.
 
     Examples
     --------
+    >>> import numpy as np
     >>> adata = AnnData(np.eye(3, dtype="float32"), obs={"batch": ["a", "b", "b"]})
     >>> adata[adata.obs["batch"] == "b"].shape
     (2, 3)
@@ -76,9 +84,15 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
         raw: Raw | Mapping[str, Any] | None = None,
         *,
         shape: tuple[int, int] | None = None,
+        filename: str | os.PathLike[str] | None = None,
+        filemode: Literal["r", "r+"] | None = None,
         obsp: Mapping[str, Any] | None = None,
         varp: Mapping[str, Any] | None = None,
     ) -> None:
+        if filename is not None or isinstance(X, AnnData):
+            parts = [X, obs, var, uns, obsm, varm, layers, raw, shape, obsp, varp]
+            self._take_whole(parts, filename, filemode)
+            return
         if isinstance(X, pd.DataFrame):
             obs = pd.DataFrame(index=X.index) if obs is None else obs
             var = pd.DataFrame(index=X.columns) if var is None else var
@@ -86,8 +100,8 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
         size: tuple[int | None, int | None] = shape or (None, None)
         if x is not None:
             size = (x.shape[0], x.shape[1])
-        elif layers and shape is None:
-            size = tuple(next(iter(layers.values())).shape)
+        elif shape is None:
+            size = inferred_shape((obs, var), layers, (obsm, varm), (obsp, varp))
         self._obs = FrameSlot(as_frame(obs, size[0], "obs"), "obs")
         self._var = FrameSlot(as_frame(var, size[1], "var"), "var")
         self._x = MatrixSlot(x)
@@ -100,6 +114,18 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
         self._backing: Backing | None = None
         self._raw: RawParts | None = None
         self.raw = raw
+
+    def _take_whole(
+        self, parts: list[Any], filename: str | os.PathLike[str] | None, filemode: str | None
+    ) -> None:
+        """Become a file's object, or a copy of another object; no part may be given beside."""
+        whole, *others = parts if filename is None else [None, *parts]
+        if any(part is not None for part in others):
+            source = "filename" if filename is not None else "an AnnData as X"
+            raise ValueError(f"{source} gives all parts of the object: give no other part")
+        if filemode not in (None, "r", "r+"):
+            raise ValueError(f"filemode is 'r' or 'r+', found {filemode!r}")
+        self._become(self._open(Path(filename)) if filename is not None else whole.copy())
 
     @classmethod
     def _assemble(
@@ -170,20 +196,7 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
 
     @raw.setter
     def raw(self, value: Any) -> None:
-        if value is None:
-            self._raw = None
-        elif isinstance(value, Raw):
-            self._raw = value._parts.copy()
-        elif isinstance(value, AnnData):
-            self._raw = RawParts.of(value)
-        else:
-            self._raw = RawParts.of(
-                AnnData(value["X"], var=value.get("var"), varm=value.get("varm"))
-            )
-        if self._raw is not None and not self._raw.x.is_absent:
-            n = self._raw.x.value.shape[0]
-            if n != self.n_obs:
-                raise ShapeError(f"raw has {n} cells, expected {self.n_obs}")
+        self._raw = raw_parts(value, self.n_obs, AnnData)
 
     @raw.deleter
     def raw(self) -> None:
@@ -210,7 +223,7 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
             x=self._x.take(rows, cols, self.shape),
             obs=obs,
             var=var,
-            uns=self._uns.take((self._obs, rows), (self._var, cols)),
+            uns=self._uns.take((self._obs, obs), (self._var, var)),
             mappings={m.name: m.take(selectors, shape) for m in self._mappings()},
             raw=None if raw is None else raw.take(rows, slice(0, len(raw.var), 1), self.n_obs),
             backing=backing,
@@ -224,22 +237,6 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
         """Keep only some genes of this object."""
         self._become(self[:, key])
 
-    def obs_vector(self, k: str, *, layer: str | None = None) -> np.ndarray[Any, Any]:
-        """Return a column of obs, or a gene's values for all cells, shape (n_obs,)."""
-        if k in self._obs.columns:
-            return np.asarray(self.obs[k])
-        x = self.X if layer in (None, "X") else self.layers[str(layer)]
-        return gene_values(x, self.var_names, k)
-
-    def var_vector(self, k: str, *, layer: str | None = None) -> np.ndarray[Any, Any]:
-        """Return a column of var, or a cell's values for all genes, shape (n_vars,)."""
-        if k in self._var.columns:
-            return np.asarray(self.var[k])
-        x = self.X if layer in (None, "X") else self.layers[str(layer)]
-        row = axis_selector(k, self.n_obs, lambda: self.obs_names, "obs")
-        values = graph.materialize(cut_value(x, (row, slice(0, self.n_vars, 1))))
-        return np.ravel(values.toarray() if hasattr(values, "toarray") else values)
-
     def to_df(self, layer: str | None = None) -> pd.DataFrame:
         """Return X or a layer as a dense table of shape (n_obs, n_vars), read now."""
         values = graph.materialize(self.X if layer is None else self.layers[layer])
@@ -247,6 +244,11 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
             raise ValueError("the object has no X; name a layer")
         dense = values.toarray() if hasattr(values, "toarray") else values
         return pd.DataFrame(dense, index=self.obs_names, columns=self.var_names)
+
+    def __contains__(self, key: object) -> NoReturn:
+        raise AttributeError(
+            "an AnnData does not say what is in it: look in obs, obs_names, var, var_names, …"
+        )
 
     # -- description ----------------------------------------------------------------------
 

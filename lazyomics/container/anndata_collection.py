@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from lazyomics.container.collection import LazyCollection
 from lazyomics.container.deferred import is_deferred
+from lazyomics.container.frames import FrameSlot
+from lazyomics.container.mappings import AlignedMapping
+from lazyomics.container.raw import RawParts
 from lazyomics.container.slots import MatrixSlot
+from lazyomics.container.uns import Uns
 from lazyomics.graph.kinds import is_dask_array, to_memory_format
 
 if TYPE_CHECKING:
@@ -50,6 +54,21 @@ class LazyParts(LazyCollection):
             return self.X
         return self._raw.x.value if name == "raw" else getattr(self, f"_{name}")[key]
 
+    def _sharing(self: Any) -> Any:
+        """Return another object that holds the same matrices, arrays and columns."""
+        raw = self._raw
+        return type(self)._assemble(
+            x=MatrixSlot(self._x.held),
+            obs=_same_columns(self._obs),
+            var=_same_columns(self._var),
+            uns=Uns(self._uns.stored()),
+            mappings={m.name: _same_values(m) for m in self._mappings()},
+            raw=None
+            if raw is None
+            else RawParts(MatrixSlot(raw.x.held), _same_columns(raw.var), _same_values(raw.varm)),
+            backing=self._backing,
+        )
+
     def _with_parts(self: Any, values: Mapping[Place, Any]) -> Any:
         """Return a copy with some of its matrices replaced."""
         made = self.copy()
@@ -83,3 +102,13 @@ class LazyParts(LazyCollection):
             for key in mapping:
                 mapping[key]
         self._backing = None
+
+
+def _same_columns(slot: FrameSlot) -> FrameSlot:
+    return FrameSlot(slot.stored if slot.stored is not None else slot.frame.copy(deep=False))
+
+
+def _same_values(mapping: AlignedMapping) -> AlignedMapping:
+    twin = AlignedMapping(mapping.name, mapping._shape)
+    twin._values = mapping.stored()
+    return twin

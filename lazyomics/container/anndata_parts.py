@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from lazyomics.container.annotated_object import AnnotatedObject
+from lazyomics.container.assigned_matrix import assigned_matrix
 from lazyomics.container.frames import FrameSlot, as_frame
 from lazyomics.container.mappings import AlignedMapping
-from lazyomics.container.slots import MatrixSlot, as_matrix
-from lazyomics.errors import ShapeError
+from lazyomics.container.slots import MatrixSlot
 
 __all__ = ["AlignedParts"]
 
@@ -30,15 +30,17 @@ class AlignedParts(AnnotatedObject):
 
     @property
     def X(self) -> Any:
-        """Matrix of shape (n_obs, n_vars): a dask array when lazy, else ndarray or scipy."""
+        """Matrix of shape (n_obs, n_vars): a dask array when lazy, else ndarray or scipy.
+
+        Assigning takes a matrix of that shape as it is, also on a selection, which shares nothing
+        with what it was selected from; the values of the only cell or gene; or a number, which
+        fills the matrix.
+        """
         return self._x.value
 
     @X.setter
     def X(self, value: Any) -> None:
-        matrix = as_matrix(value)
-        if matrix is not None and tuple(matrix.shape) != self.shape:
-            raise ShapeError(f"X has shape {tuple(matrix.shape)}, expected {self.shape}")
-        self._x = MatrixSlot(matrix)
+        self._x = MatrixSlot(assigned_matrix(value, self.shape, self._x))
 
     @X.deleter
     def X(self) -> None:
@@ -53,6 +55,10 @@ class AlignedParts(AnnotatedObject):
     def obs(self, value: Any) -> None:
         self._obs.replace(as_frame(value, self.n_obs, "obs"))
 
+    @obs.deleter
+    def obs(self) -> None:
+        self._obs = FrameSlot(pd.DataFrame(index=self.obs_names))
+
     @property
     def var(self) -> pd.DataFrame:
         """Table of the genes, read on first access."""
@@ -61,6 +67,10 @@ class AlignedParts(AnnotatedObject):
     @var.setter
     def var(self, value: Any) -> None:
         self._var.replace(as_frame(value, self.n_vars, "var"))
+
+    @var.deleter
+    def var(self) -> None:
+        self._var = FrameSlot(pd.DataFrame(index=self.var_names))
 
     @property
     def layers(self) -> AlignedMapping:
@@ -71,41 +81,61 @@ class AlignedParts(AnnotatedObject):
     def layers(self, value: Mapping[str, Any]) -> None:
         self._layers = self._layers.succeeded(value)
 
+    @layers.deleter
+    def layers(self) -> None:
+        self._layers = AlignedMapping("layers", self.shape)
+
     @property
     def obsm(self) -> AlignedMapping:
         """Arrays of the cells, read entry by entry."""
-        return self._obsm
+        return self._obsm.follow(self._obs)
 
     @obsm.setter
     def obsm(self, value: Mapping[str, Any]) -> None:
         self._obsm = self._obsm.succeeded(value)
 
+    @obsm.deleter
+    def obsm(self) -> None:
+        self._obsm = AlignedMapping("obsm", self.shape)
+
     @property
     def varm(self) -> AlignedMapping:
         """Arrays of the genes, read entry by entry."""
-        return self._varm
+        return self._varm.follow(self._var)
 
     @varm.setter
     def varm(self, value: Mapping[str, Any]) -> None:
         self._varm = self._varm.succeeded(value)
 
+    @varm.deleter
+    def varm(self) -> None:
+        self._varm = AlignedMapping("varm", self.shape)
+
     @property
     def obsp(self) -> AlignedMapping:
         """Square matrices of the cells, lazy when they are in a file."""
-        return self._obsp
+        return self._obsp.follow(self._obs)
 
     @obsp.setter
     def obsp(self, value: Mapping[str, Any]) -> None:
         self._obsp = self._obsp.succeeded(value)
 
+    @obsp.deleter
+    def obsp(self) -> None:
+        self._obsp = AlignedMapping("obsp", self.shape)
+
     @property
     def varp(self) -> AlignedMapping:
         """Square matrices of the genes, lazy when they are in a file."""
-        return self._varp
+        return self._varp.follow(self._var)
 
     @varp.setter
     def varp(self, value: Mapping[str, Any]) -> None:
         self._varp = self._varp.succeeded(value)
+
+    @varp.deleter
+    def varp(self) -> None:
+        self._varp = AlignedMapping("varp", self.shape)
 
     def _mappings(self) -> tuple[AlignedMapping, ...]:
         return self._layers, self._obsm, self._varm, self._obsp, self._varp

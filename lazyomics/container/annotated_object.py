@@ -76,6 +76,10 @@ class AnnotatedObject:
         made.succeed(self._uns)
         self._uns = made
 
+    @uns.deleter
+    def uns(self) -> None:
+        self._uns = Uns()
+
     def _become(self, other: Self) -> None:
         """Take over the parts of another object."""
         self.__dict__.update(other.__dict__)

@@ -27,7 +27,7 @@ class LazyCollection:
     A subclass says in ``_held_parts`` which matrices are lazy or stored, by their places, and in
     ``_lazy_parts`` the same with stored ones opened. ``_with_parts`` returns a copy with others in
     these places, ``_put_parts`` puts them there; ``_load_stored`` reads all the rest, of which
-    ``_load_tables`` reads the tables.
+    ``_load_tables`` reads the tables. ``_sharing`` returns another object of the same parts.
     """
 
     _backing: Backing | None
@@ -35,18 +35,34 @@ class LazyCollection:
     def compute(self) -> Self:
         """Return the object in memory: scipy CSR (CSC) or numpy matrices, not backed.
 
+        What is in memory already is copied, unlike by ``to_memory``.
+
+        Notes
+        -----
+        Passes over X: one; of a MuData one of each modality, in one run of dask. Peak memory: the
+        result and the blocks in flight.
+        """
+        return self.to_memory(copy=True)
+
+    def to_memory(self, *, copy: bool = False) -> Self:
+        """Return the object in memory: scipy CSR (CSC) or numpy matrices, not backed.
+
+        Parameters
+        ----------
+        copy
+            Whether to copy what is in memory already; without it the new object shares the
+            matrices, arrays and columns that are.
+
         Notes
         -----
         Passes over X: one; of a MuData one of each modality, in one run of dask. Peak memory: the
         result and the blocks in flight.
         """
         collection: Any = self
-        made = collection._with_parts({})
+        made = collection.copy() if copy else collection._sharing()
         made._put_parts(_computed(made))
         made._load_stored()
         return cast("Self", made)
-
-    to_memory = compute
 
     def persist(self) -> Self:
         """Return the object with its lazy matrices kept as blocks in memory (of the cluster)."""

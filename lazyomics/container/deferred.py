@@ -47,7 +47,7 @@ class DeferredFrame(Protocol):
     def index(self) -> pd.Index:
         """Read the row names only."""
 
-    def load_column(self, name: str) -> pd.Series[Any]:
+    def column(self, name: str) -> pd.Series[Any]:
         """Read one column only."""
 
     @property
@@ -92,8 +92,8 @@ class CutFrame:
     def index(self) -> pd.Index:
         return self.base.index()[self.rows]
 
-    def load_column(self, name: str) -> pd.Series[Any]:
-        return cut_frame(self.base.load_column(name).to_frame(), self.rows)[name]
+    def column(self, name: str) -> pd.Series[Any]:
+        return cut_frame(self.base.column(name).to_frame(), self.rows)[name]
 
     @property
     def columns(self) -> tuple[str, ...]:

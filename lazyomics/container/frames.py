@@ -15,7 +15,7 @@ from lazyomics.graph.selection import Selector, compose
 __all__ = ["FrameSlot", "as_frame", "string_index"]
 
 # As in anndata, row names may be given among the columns under one of these keys.
-KEYS_OF_NAMES = ("row_names", "obs_names", "var_names", "index")
+KEYS_OF_NAMES = {"obs": ("obs_names", "row_names"), "var": ("var_names", "col_names")}
 
 
 class FrameSlot:
@@ -157,7 +157,15 @@ def as_frame(value: Any, length: int | None, axis: str) -> pd.DataFrame:
     elif isinstance(value, pd.Index):
         frame = pd.DataFrame(index=value)
     else:
-        frame = pd.DataFrame(_columns(value), index=_names(value, length))
+        key = next((k for k in KEYS_OF_NAMES[axis] if k in value), None)
+        columns = {k: v for k, v in value.items() if k != key}
+        index = _names(value, key, length)
+        for name, column in columns.items():
+            if np.ndim(column) and len(column) != len(index):
+                raise ShapeError(
+                    f"{axis}[{name!r}] has {len(column)} values, expected {len(index)}"
+                )
+        frame = pd.DataFrame(columns, index=index)
     if length is not None and len(frame) != length:
         raise ShapeError(f"{axis} has {len(frame)} rows, expected {length}")
     if isinstance(frame.index, pd.MultiIndex):
@@ -166,18 +174,13 @@ def as_frame(value: Any, length: int | None, axis: str) -> pd.DataFrame:
     return frame
 
 
-def _names(value: Any, length: int | None) -> Any:
-    """Row names of a mapping, if one of its keys holds them."""
-    for key in KEYS_OF_NAMES:
-        if key in value:
-            return pd.Index(np.asarray(value[key]))
+def _names(value: Any, key: str | None, length: int | None) -> Any:
+    """Row names of a mapping: what the key holds, if there is one."""
+    if key is not None:
+        return pd.Index(np.asarray(value[key]))
     if length is None:
         length = len(next(iter(value.values()))) if value else 0
     return pd.RangeIndex(length)
-
-
-def _columns(value: Any) -> dict[str, Any]:
-    return {k: v for k, v in value.items() if k not in KEYS_OF_NAMES}
 
 
 def string_index(index: pd.Index) -> pd.Index:

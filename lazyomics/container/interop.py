@@ -15,7 +15,7 @@ __all__ = ["parts_of_anndata", "to_anndata"]
 def to_anndata(adata: AnnData) -> Any:
     """Return an ``anndata.AnnData`` with everything loaded."""
     anndata = require("anndata", extra="scverse", purpose="to_anndata")
-    loaded = adata.to_memory()
+    loaded = adata.to_memory(copy=True)
     raw = loaded.raw
     return anndata.AnnData(
         X=loaded.X,

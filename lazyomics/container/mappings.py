@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from lazyomics.container.aligned_names import AlignedNames
 from lazyomics.container.deferred import cut_value, defer_cut, is_deferred
 from lazyomics.container.frames import string_index
 from lazyomics.container.normal_form import normal_form
@@ -31,7 +32,7 @@ AXES: dict[str, tuple[int, ...]] = {
 """Which axes of the object (0 obs, 1 var) the axes of a mapping's values follow."""
 
 
-class AlignedMapping(StoredValues, MutableMapping[str, Any]):
+class AlignedMapping(AlignedNames, StoredValues, MutableMapping[str, Any]):
     """Values whose leading axes follow those of the object; stored ones are read on access."""
 
     def __init__(

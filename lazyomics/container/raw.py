@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lazyomics import graph
-from lazyomics.container.deferred import cut_value
 from lazyomics.container.frames import FrameSlot
 from lazyomics.container.index import axis_selector, split_key
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.slots import MatrixSlot
+from lazyomics.container.vectors import is_column, vector_of
 from lazyomics.graph.selection import Selector, length
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class Raw:
     @property
     def varm(self) -> AlignedMapping:
         """Arrays aligned to the genes."""
-        return self._parts.varm
+        return self._parts.varm.follow(self._parts.var)
 
     @property
     def n_obs(self) -> int:
@@ -121,9 +120,22 @@ class Raw:
         parts = self._parts.copy()
         return self._parent._with_genes(parts.x, parts.var, parts.varm)
 
-    def obs_vector(self, k: str) -> Any:
+    is_view = False
+
+    def copy(self) -> Raw:
+        """Return an independent raw of the same object; what is lazy or stored is shared."""
+        return Raw(self._parts.copy(), self._parent)
+
+    def obs_vector(self, k: str) -> np.ndarray[Any, Any]:
         """Return the values of a gene for all cells, shape (n_obs,)."""
         return gene_values(self.X, self.var_names, k)
+
+    def var_vector(self, k: str) -> np.ndarray[Any, Any]:
+        """Return a column of var, or a cell's values for all genes, shape (n_vars,)."""
+        if is_column(k, self._parts.var.columns, self.obs_names, table="var", others="obs_names"):
+            return np.asarray(self.var[k])
+        row = axis_selector(k, self.n_obs, lambda: self.obs_names, "obs")
+        return vector_of(self.X, row, slice(0, self.n_vars, 1))
 
     def __repr__(self) -> str:
         lines = [f"Raw AnnData with n_obs × n_vars = {self.n_obs} × {self.n_vars}"]
@@ -136,7 +148,4 @@ class Raw:
 def gene_values(x: Any, names: pd.Index, k: str) -> np.ndarray[Any, Any]:
     """Values of one column of a matrix as a vector, read now."""
     col = axis_selector(k, len(names), lambda: names, "var")
-    whole = slice(0, x.shape[0], 1)
-    column = graph.materialize(cut_value(x, (whole, col)))
-    column = column.toarray() if hasattr(column, "toarray") else np.asarray(column)
-    return np.ravel(column)
+    return vector_of(x, slice(0, x.shape[0], 1), col)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from lazyomics.container.deferred import DeferredFrame, is_deferred
+from lazyomics.container.cut_colors import CutColors
+from lazyomics.container.deferred import is_deferred
 from lazyomics.container.frames import FrameSlot
 from lazyomics.container.stored_values import StoredValues
-from lazyomics.graph.selection import Selector
 
 __all__ = ["Uns"]
 
@@ -40,68 +37,45 @@ class Uns(StoredValues, MutableMapping[str, Any]):
         twin._baselines = dict(self._baselines)
         return twin
 
-    def take(self, *axes: tuple[FrameSlot, Selector]) -> Uns:
+    def take(self, *tables: tuple[FrameSlot, FrameSlot]) -> Uns:
         """Return the entries for a selection: colours follow the categories that are left.
 
         Parameters
         ----------
-        axes
-            Tables that may hold the categories, and what is selected of each.
+        *tables
+            obs and var, before and after the selection.
         """
         cut = self.copy()
-        for key, colors in self._values.items():
-            column = key.removesuffix("_colors")
-            if column == key:
-                continue
-            for frame, rows in axes:
-                if column not in frame.columns:
-                    continue
-                if (stored := frame.stored) is not None:
-                    cut.hold(key, _Colors(colors, column, stored, rows))
-                    break
-                colors = colors.load() if is_deferred(colors) else colors
-                left = _colors_left(colors, frame.frame[column], rows)
-                if left is None:
-                    cut.forget(key)
-                    break
-                cut.hold(key, left)
-                colors = left
+        for before, after in tables:
+            for key in self._values:
+                column = key.removesuffix("_colors")
+                if column != key and column in before.columns:
+                    cut._values[key] = CutColors.of(cut._values[key], column, before, after)
         return cut
 
+    def _settled(self) -> dict[str, Any]:
+        """The values, without colours that did not fit their categories before a selection.
 
-@dataclass(frozen=True, eq=False)
-class _Colors:
-    """Colours of a categorical column, cut to the categories that a selection still uses.
+        Cut to the categories that are left, they might fit by chance.
+        """
+        for key, value in list(self._values.items()):
+            if isinstance(value, CutColors) and not value.fits():
+                del self._values[key]
+        return self._values
 
-    The column is that of the file when the selection was made: what is done to the table of the
-    selection afterwards does not change which colours it has.
-    """
+    def __getitem__(self, key: str) -> Any:
+        self._settled()
+        return super().__getitem__(key)
 
-    colors: Any
-    column: str
-    frame: DeferredFrame
-    rows: Selector
+    def __contains__(self, key: object) -> bool:
+        return key in self._settled()
 
-    def load(self) -> Any:
-        colors = self.colors.load() if is_deferred(self.colors) else self.colors
-        left = _colors_left(colors, self.frame.load_column(self.column), self.rows)
-        return np.empty(0, dtype=object) if left is None else left  # plots choose others then
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._settled())
 
-    @property
-    def sources(self) -> tuple[Any, ...]:
-        """What is still in the file of colours and categories."""
-        return (self.colors, self.frame) if is_deferred(self.colors) else (self.frame,)
+    def __len__(self) -> int:
+        return len(self._settled())
 
-    @property
-    def nbytes(self) -> int:
-        return 0
-
-
-def _colors_left(colors: Any, column: Any, rows: Selector) -> Any:
-    """Return the colours of the categories that some rows use; None if they do not fit them."""
-    if not hasattr(column, "cat") or np.ndim(colors) == 0:
-        return deepcopy(colors)
-    if len(colors) != len(column.cat.categories):
-        return None
-    used = np.unique(np.asarray(column.cat.codes)[rows])
-    return np.asarray(colors)[used[used >= 0]]
+    def stored(self) -> dict[str, Any]:
+        """Values as they are held: those that were not read yet stay deferred."""
+        return dict(self._settled())

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lazyomics.graph.scheduler import runs_here, threads, workers
     from lazyomics.graph.source import Source
     from lazyomics.graph.taking import take
+    from lazyomics.graph.transposing import transpose
 
 __all__ = [
     "JoinedPart",
@@ -54,6 +55,7 @@ __all__ = [
     "take",
     "threads",
     "to_memory_format",
+    "transpose",
     "windows",
     "workers",
 ]
@@ -71,6 +73,7 @@ _NAMES = {
     "scheduler": ("runs_here", "threads", "workers"),
     "source": ("Source",),
     "taking": ("take",),
+    "transposing": ("transpose",),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 

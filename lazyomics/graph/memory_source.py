@@ -61,6 +61,10 @@ class MemorySource:
     def read_columns(self, rows: Selector, cols: Selector) -> Any:
         return _cut(self.array, rows, cols)
 
+    def transposed(self) -> MemorySource:
+        """The same values with rows and columns interchanged; nothing is copied."""
+        return MemorySource(self.array.T)
+
 
 def _row_view(block: CSRBlock, rows: slice) -> CSRBlock:
     low, high = block.indptr[rows.start], block.indptr[rows.stop]

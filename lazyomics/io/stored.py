@@ -159,7 +159,7 @@ class StoredFrame:
         with self.snapshot.open(self.element(INDEX)) as file:
             return frame_index(_member(file, self.name))
 
-    def load_column(self, name: str) -> pd.Series[Any]:
+    def column(self, name: str) -> pd.Series[Any]:
         with self.snapshot.open(self.element(INDEX), self.element(name)) as file:
             return self._checked(read_frame(_member(file, self.name), [name]))[name]
 

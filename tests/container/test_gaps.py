@@ -41,12 +41,12 @@ def test_nothing_to_take_from() -> None:
 
 def test_awkward_arrays_of_a_mudata_follow_its_observations() -> None:
     ak = pytest.importorskip("awkward", reason="reads rows of any length")
-    rna = lo.AnnData(np.eye(3), obs={"index": ["x", "y", "z"]})
+    rna = lo.AnnData(np.eye(3), obs={"obs_names": ["x", "y", "z"]})
     mdata = lo.MuData({"rna": rna})
     mdata.obsm["hits"] = ak.Array([[1], [2, 3], []])
     mdata["rna"]._inplace_subset_obs(["x", "z"])
     mdata.update()
     assert mdata.obsm["hits"].to_list() == [[1], []]
-    mdata.mod["adt"] = lo.AnnData(np.eye(1), obs={"index": ["new"]})
+    mdata.mod["adt"] = lo.AnnData(np.eye(1), obs={"obs_names": ["new"]})
     with pytest.raises(UnsupportedError, match="awkward"):
         mdata.update()

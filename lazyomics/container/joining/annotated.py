@@ -188,7 +188,7 @@ class _Join:
         keys = shared_keys(found, everywhere=self.join == "inner")
         return {k: self.matrix([m.get(k) for m in found]) for k in keys}
 
-    def aligned(self, rule: MergeRule | None, *, pairwise: bool) -> dict[str, dict[str, Any]]:
+    def aligned(self, rule: MergeRule | None, *, pairwise: bool) -> dict[str, Any]:
         """Entries of obsm, varm, obsp and varp."""
         here, there = NAMES[self.along], NAMES[1 - self.along]
         return {

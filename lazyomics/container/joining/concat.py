@@ -91,8 +91,8 @@ def concat(
     Examples
     --------
     >>> import numpy as np
-    >>> one = AnnData(np.ones((2, 3)), var={"index": ["a", "b", "c"]})
-    >>> two = AnnData(np.zeros((1, 2)), var={"index": ["c", "b"]})
+    >>> one = AnnData(np.ones((2, 3)), var={"var_names": ["a", "b", "c"]})
+    >>> two = AnnData(np.zeros((1, 2)), var={"var_names": ["c", "b"]})
     >>> both = concat({"x": one, "y": two}, label="from", index_unique="-")
     >>> both.shape, list(both.obs_names), list(both.var_names)
     ((3, 2), ['0-x', '1-x', '0-y'], ['b', 'c'])

@@ -43,6 +43,10 @@ class LazyModalities(LazyCollection):
                 parts["", name, key] = mappings[name][key]
         return {place: x for place, x in parts.items() if is_dask_array(x)}
 
+    def _sharing(self: Any) -> Any:
+        """Return another object whose modalities hold the same matrices, arrays and columns."""
+        return self._with_modalities({mod: adata._sharing() for mod, adata in self.mod.items()})
+
     def _with_parts(self: Any, values: Mapping[Place, Any]) -> Any:
         """Return a copy with some of its matrices replaced."""
         made = self._with_modalities({mod: adata.copy() for mod, adata in self.mod.items()})

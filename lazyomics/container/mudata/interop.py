@@ -17,7 +17,7 @@ __all__ = ["parts_of_mudata", "to_mudata"]
 def to_mudata(mdata: MuData) -> Any:
     """Return a ``mudata.MuData`` with everything loaded."""
     mudata = require("mudata", extra="scverse", purpose="to_mudata")
-    loaded = mdata.to_memory()
+    loaded = mdata.to_memory(copy=True)
     kept = {name: dict(getattr(loaded, name)) for name in ("obsm", "varm", "obsp", "varp")}
     with warnings.catch_warnings():
         # mudata 0.3 announces with every update that 0.4 updates differently

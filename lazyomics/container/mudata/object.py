@@ -13,6 +13,7 @@ from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.mudata.axis import Axis, is_shared
 from lazyomics.container.mudata.collection import LazyModalities
 from lazyomics.container.mudata.files import StoredModalities
+from lazyomics.container.mudata.methods import MuDataMethods
 from lazyomics.container.mudata.modalities import Modalities
 from lazyomics.container.mudata.names import make_names_unique, set_names
 from lazyomics.container.mudata.position_maps import PositionMaps
@@ -27,7 +28,7 @@ from lazyomics.graph.selection import is_whole
 __all__ = ["MuData"]
 
 
-class MuData(GlobalTables, StoredModalities, LazyModalities):
+class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
     """Several AnnData objects, called modalities, that share observations (or variables).
 
     Modalities may hold different observations in different orders: ``obsmap`` says where each
@@ -54,8 +55,8 @@ class MuData(GlobalTables, StoredModalities, LazyModalities):
     Examples
     --------
     >>> import numpy as np
-    >>> rna = AnnData(np.ones((2, 3)), obs={"index": ["c1", "c2"], "leiden": ["0", "1"]})
-    >>> adt = AnnData(np.ones((2, 1)), obs={"index": ["c2", "c3"]}, var={"index": ["CD4"]})
+    >>> rna = AnnData(np.ones((2, 3)), obs={"obs_names": ["c1", "c2"], "leiden": ["0", "1"]})
+    >>> adt = AnnData(np.ones((2, 1)), obs={"obs_names": ["c2", "c3"]}, var={"var_names": ["CD4"]})
     >>> mdata = MuData({"rna": rna, "adt": adt})
     >>> mdata.shape
     (3, 4)
@@ -230,6 +231,7 @@ class MuData(GlobalTables, StoredModalities, LazyModalities):
             axis.check_lengths(self._mod)
         rows = axis_selector(row_key, self.n_obs, lambda: self.obs_names, "obs")
         cols = axis_selector(col_key, self.n_vars, lambda: self.var_names, "var")
+        before = self._obs, self._var
         obs, in_rows = self._axes["obs"].take(rows)
         var, in_cols = self._axes["var"].take(cols)
         mods = {m: a._take(in_rows[m], in_cols[m]) for m, a in self._mod.items()}
@@ -239,7 +241,7 @@ class MuData(GlobalTables, StoredModalities, LazyModalities):
             mod=Modalities(mods),
             axis=self._axis,
             axes={"obs": obs, "var": var},
-            uns=self._uns.take((self._obs, rows), (self._var, cols)),
+            uns=self._uns.take((before[0], obs.table), (before[1], var.table)),
             backing=backing if whole or backing is None else backing.selected(rows, cols),
         )
 

@@ -61,38 +61,54 @@ class GlobalTables(AnnotatedObject):
     @property
     def obsm(self) -> AlignedMapping:
         """Arrays of the observations; under the name of each modality, which of them it holds."""
-        return self._axes["obs"].arrays
+        return self._axes["obs"].arrays.follow(self._axes["obs"].table)
 
     @obsm.setter
     def obsm(self, value: Mapping[str, Any]) -> None:
         self._set_arrays("obs", "obsm", value)
 
+    @obsm.deleter
+    def obsm(self) -> None:
+        self._set_arrays("obs", "obsm", {})
+
     @property
     def varm(self) -> AlignedMapping:
         """Arrays of the variables; under the name of each modality, which of them it holds."""
-        return self._axes["var"].arrays
+        return self._axes["var"].arrays.follow(self._axes["var"].table)
 
     @varm.setter
     def varm(self, value: Mapping[str, Any]) -> None:
         self._set_arrays("var", "varm", value)
 
+    @varm.deleter
+    def varm(self) -> None:
+        self._set_arrays("var", "varm", {})
+
     @property
     def obsp(self) -> AlignedMapping:
         """Square matrices of the observations, lazy when they are in a file."""
-        return self._axes["obs"].pairs
+        return self._axes["obs"].pairs.follow(self._axes["obs"].table)
 
     @obsp.setter
     def obsp(self, value: Mapping[str, Any]) -> None:
         self._set_arrays("obs", "obsp", value)
 
+    @obsp.deleter
+    def obsp(self) -> None:
+        self._set_arrays("obs", "obsp", {})
+
     @property
     def varp(self) -> AlignedMapping:
         """Square matrices of the variables, lazy when they are in a file."""
-        return self._axes["var"].pairs
+        return self._axes["var"].pairs.follow(self._axes["var"].table)
 
     @varp.setter
     def varp(self, value: Mapping[str, Any]) -> None:
         self._set_arrays("var", "varp", value)
+
+    @varp.deleter
+    def varp(self) -> None:
+        self._set_arrays("var", "varp", {})
 
     def _set_arrays(self, name: AxisName, which: str, value: Mapping[str, Any]) -> None:
         axis = self._axes[name]

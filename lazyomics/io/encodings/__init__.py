@@ -6,11 +6,11 @@ to writers, and each family of encodings registers its own when it is imported h
 
 from __future__ import annotations
 
+from lazyomics.container.text_categories import strings_to_categoricals
 from lazyomics.io.encodings import awkward as _awkward  # noqa: F401
 from lazyomics.io.encodings import categoricals as _categoricals  # noqa: F401
 from lazyomics.io.encodings import nullable as _nullable  # noqa: F401
 from lazyomics.io.encodings import scalars as _scalars  # noqa: F401
-from lazyomics.io.encodings.categorise import strings_to_categoricals
 from lazyomics.io.encodings.damage import location
 from lazyomics.io.encodings.frame_writing import write_frame
 from lazyomics.io.encodings.frames import frame_columns, frame_index, frame_length, read_frame

@@ -124,6 +124,16 @@ class CompressedReader:
         with read_together(parts, ranges.starts, ranges.stops):
             return self._read_lines(ranges, inside, whole=whole)
 
+    def transposed(self) -> CompressedReader:
+        """The same values with rows and columns interchanged: CSR is read as CSC."""
+        return _TransposedReader(
+            self.data,
+            self.indices,
+            self.indptr,
+            self.shape[::-1],
+            "csc" if self.format == "csr" else "csr",
+        )
+
     def cost(self, lines: Selector, cols: Selector) -> tuple[int, int]:
         """Chunks and stored bytes of data and indices of these lines, at most."""
         ranges = LineRanges.of(line_pointers(self), lines)
@@ -172,6 +182,27 @@ class CompressedReader:
         shape = (length(rows), length(cols))
         columns = pieces[0] if len(pieces) == 1 else joined_lines(pieces, shape)
         return _by_rows(columns, shape)
+
+
+@dataclass(frozen=True)
+class _TransposedReader(CompressedReader):
+    """A stored matrix with rows and columns interchanged: no element of the file by itself."""
+
+    @property
+    def element(self) -> tuple[str, str]:
+        """File and name of what is read; no save takes it for that element."""
+        path, name = super().element
+        return path, f"{name} (transposed)"
+
+    def transposed(self) -> CompressedReader:
+        """The matrix as it is stored."""
+        return CompressedReader(
+            self.data,
+            self.indices,
+            self.indptr,
+            self.shape[::-1],
+            "csc" if self.format == "csr" else "csr",
+        )
 
 
 def _column_windows(pointers: Any, cols: Selector, itemsize: int) -> list[Selector]:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from lazyomics.graph.selection import Selector, is_whole
+from lazyomics.graph.source import Source
+from lazyomics.importing import import_whole
 from lazyomics.io.chunks import StoredArray
 from lazyomics.io.chunks.costs import cost_of_box
 
@@ -49,6 +51,10 @@ class DenseReader:
 
     def read_columns(self, rows: Selector, cols: Selector) -> Any:
         raise TypeError("a dense matrix has no compressed columns")
+
+    def transposed(self) -> Source:
+        """The same values with rows and columns interchanged."""
+        return import_whole("lazyomics.graph.transposing").TransposedDense(self)
 
     def cost(self, lines: Selector, cols: Selector) -> tuple[int, int]:
         """Chunks and stored bytes that reading these rows and columns touches."""

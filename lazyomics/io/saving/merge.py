@@ -341,7 +341,7 @@ class _Columns:
 
     def _stored(self, column: str) -> pd.Series[Any]:
         frame = self.theirs.stored
-        values = self.theirs.frame[column] if frame is None else frame.load_column(column)
+        values = self.theirs.frame[column] if frame is None else frame.column(column)
         return _as_stored(values)
 
     def _is_content(self, stored: pd.Series[Any], content: Any) -> bool:

@@ -105,7 +105,7 @@ def _take_columns(name: str, frame: pd.DataFrame, theirs: FrameSlot, taken: set[
             continue
         if column in theirs.columns:
             stored = theirs.stored
-            values = theirs.frame[column] if stored is None else stored.load_column(column)
+            values = theirs.frame[column] if stored is None else stored.column(column)
             frame[column] = values.array
         elif column in frame.columns:
             del frame[column]

@@ -1,0 +1,246 @@
+"""What anndata's users call on an object beside its parts: chunks, categories, other shapes."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lazyomics import graph
+from lazyomics.container.index import axis_selector
+from lazyomics.container.text_categories import categorise, rename_in_records, renamed_categories
+from lazyomics.container.transposing import transposed
+from lazyomics.container.vectors import is_column, vector_of
+from lazyomics.graph.selection import Selector, positions
+
+__all__ = ["AnnDataMethods"]
+
+ROWS_OF_A_CHUNK = 6000
+
+
+class AnnDataMethods:
+    """Methods of anndata's AnnData that read or change several parts."""
+
+    def transpose(self: Any) -> Any:
+        """Return an object of genes × cells; what is lazy or stored stays so.
+
+        Notes
+        -----
+        Passes over X: 0. A matrix that is stored by rows is read as one that is stored by columns,
+        and the other way round; one with recorded steps (``pp.normalize_total``) becomes a plain
+        dask array. ``raw`` is left out. The result belongs to no file.
+        """
+        return transposed(self)
+
+    T = property(transpose)
+
+    def chunked_X(self: Any, chunk_size: int | None = None) -> Iterator[tuple[Any, int, int]]:
+        """Read X some rows at a time.
+
+        Parameters
+        ----------
+        chunk_size
+            Number of rows, by default 6,000.
+
+        Yields
+        ------
+        The rows in memory (ndarray or scipy matrix), and the positions of the first of them and of
+        the one after the last.
+        """
+        size = ROWS_OF_A_CHUNK if chunk_size is None else int(chunk_size)
+        if size < 1:
+            raise ValueError(f"chunk_size is a number of rows, found {chunk_size!r}")
+        for start in range(0, self.n_obs, size):
+            stop = min(start + size, self.n_obs)
+            yield _rows_of(self, slice(start, stop, 1)), start, stop
+
+    def chunk_X(
+        self: Any, select: int | Sequence[int] | NDArray[Any] = 1000, *, replace: bool = True
+    ) -> NDArray[Any]:
+        """Return some rows of X as an ndarray.
+
+        Parameters
+        ----------
+        select
+            Number of rows that are drawn with numpy's global random state, or their positions.
+        replace
+            Whether a row may be drawn more than once.
+        """
+        if isinstance(select, int | np.integer) and not isinstance(select, bool):
+            count = min(int(select), self.n_obs)
+            chosen: Any = np.random.choice(self.n_obs, count, replace)  # noqa: NPY002
+        elif isinstance(select, Sequence | np.ndarray):
+            chosen = np.asarray(select)
+        else:
+            raise ValueError(f"select is a number of rows or their positions, found {select!r}")
+        rows = _rows_of(self, positions(chosen, self.n_obs, "obs"))
+        return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows)
+
+    def strings_to_categoricals(self: Any, df: pd.DataFrame | None = None) -> None:
+        """Turn columns of text that repeats into categories, in natural order of their names.
+
+        Parameters
+        ----------
+        df
+            Table to change; by default obs and var of the object.
+        """
+        for frame in (self.obs, self.var) if df is None else (df,):
+            categorise(frame)
+
+    def rename_categories(self: Any, key: str, categories: Sequence[Any]) -> None:
+        """Give the categories of a column other names.
+
+        Parameters
+        ----------
+        key
+            Column of obs or, if there is none, of var.
+        categories
+            New names, in the order of the old ones.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column, it has no categories, or another number of them.
+
+        Notes
+        -----
+        Record arrays in uns that were made for this column, as by ``rank_genes_groups`` of scanpy,
+        get the new names too.
+        """
+        if isinstance(categories, Mapping):
+            raise ValueError("categories are a list of new names, found a mapping")
+        frame = next((f for f in (self.obs, self.var) if key in f.columns), None)
+        if frame is None:
+            raise ValueError(
+                f"{key!r} is a column neither of obs ({list(self.obs.columns)}) nor of var "
+                f"({list(self.var.columns)})"
+            )
+        old = getattr(frame[key], "cat", pd.Series(dtype="category").cat).categories
+        frame[key] = renamed_categories(frame[key], categories)
+        rename_in_records(self.uns, key, list(old), list(categories))
+
+    def concatenate(
+        self: Any,
+        *adatas: Any,
+        join: str = "inner",
+        batch_key: str = "batch",
+        batch_categories: Sequence[Any] | None = None,
+        uns_merge: Any = None,
+        index_unique: str | None = "-",
+        fill_value: Any = None,
+    ) -> Any:
+        """Join objects under each other as anndata's deprecated method does; see ``lo.concat``.
+
+        Parameters
+        ----------
+        *adatas
+            Objects that come after this one.
+        join
+            ``"inner"`` or ``"outer"``, of the genes; obs keeps all columns of all objects.
+        batch_key
+            Column of obs that says which object a cell comes from.
+        batch_categories
+            Names of the objects; by default 0, 1, ….
+        uns_merge, index_unique, fill_value
+            As ``lo.concat`` takes them.
+
+        Returns
+        -------
+        An object without varm. Columns of var that the objects agree about are kept, others once
+        for each object, as ``"column-batch"``.
+        """
+        from lazyomics.container.joining.concatenate import concatenate
+
+        warnings.warn(
+            "AnnData.concatenate is deprecated, use lazyomics.concat", FutureWarning, stacklevel=2
+        )
+        if not adatas:
+            return self.copy()
+        if len(adatas) == 1 and isinstance(adatas[0], list | tuple):
+            adatas = tuple(adatas[0])
+        return concatenate(
+            (self, *adatas),
+            join=join,
+            batch_key=batch_key,
+            batch_categories=batch_categories,
+            uns_merge=uns_merge,
+            index_unique=index_unique,
+            fill_value=fill_value,
+        )
+
+    def write_csvs(
+        self: Any, dirname: str | os.PathLike[str], *, skip_data: bool = True, sep: str = ","
+    ) -> None:
+        """Write the annotation to text files: obs.csv, var.csv, obsm.csv, varm.csv and uns/*.csv.
+
+        Parameters
+        ----------
+        dirname
+            Folder, made if it does not exist.
+        skip_data
+            False writes X too, dense and without names.
+        sep
+            Text between two values.
+
+        Warns
+        -----
+        UserWarning
+            If an entry of uns is no table.
+
+        Notes
+        -----
+        Passes over X: 0, or 1 with ``skip_data=False``. The object cannot be read from these files
+        again: use ``write`` for that.
+        """
+        from lazyomics.container.csv_files import write_csvs
+
+        write_csvs(self, dirname, skip_data=skip_data, sep=sep)
+
+    def obs_vector(self: Any, k: str, *, layer: str | None = None) -> NDArray[Any]:
+        """Return a column of obs, or a gene's values for all cells, shape (n_obs,).
+
+        Raises
+        ------
+        KeyError
+            If there is neither.
+        ValueError
+            If there are both.
+        """
+        if is_column(k, self._obs.columns, self.var_names, table="obs", others="var_names"):
+            return np.asarray(self.obs[k])
+        column = axis_selector(k, self.n_vars, lambda: self.var_names, "var")
+        return vector_of(_layer_or_x(self, layer), slice(0, self.n_obs, 1), column)
+
+    def var_vector(self: Any, k: str, *, layer: str | None = None) -> NDArray[Any]:
+        """Return a column of var, or a cell's values for all genes, shape (n_vars,).
+
+        Raises
+        ------
+        KeyError
+            If there is neither.
+        ValueError
+            If there are both.
+        """
+        if is_column(k, self._var.columns, self.obs_names, table="var", others="obs_names"):
+            return np.asarray(self.var[k])
+        row = axis_selector(k, self.n_obs, lambda: self.obs_names, "obs")
+        return vector_of(_layer_or_x(self, layer), row, slice(0, self.n_vars, 1))
+
+
+def _rows_of(adata: Any, rows: Selector) -> Any:
+    if adata.X is None:
+        raise ValueError("the object has no X")
+    return graph.materialize(graph.take(adata.X, rows, slice(0, adata.n_vars, 1)))
+
+
+def _layer_or_x(adata: Any, layer: str | None) -> Any:
+    in_x = layer is None or (layer == "X" and "X" not in adata.layers)
+    x = adata.X if in_x else adata.layers[layer]
+    if x is None:
+        raise ValueError(f"the object has no X; name a layer: {list(adata.layers)}")
+    return x

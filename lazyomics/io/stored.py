@@ -20,6 +20,7 @@ from lazyomics.io.encodings import (
     frame_columns,
     frame_index,
     frame_length,
+    named_rows,
     read_element,
     read_frame,
 )
@@ -130,11 +131,12 @@ class StoredFrame:
     def load(self) -> pd.DataFrame:
         with open_for_reading(self.path) as file:
             frame = read_frame(_member(file, self.name), self.only)
+            frame.index = named_rows(_member(file, self.name), frame.index)
         return self._checked(frame)
 
     def index(self) -> pd.Index:
         with open_for_reading(self.path) as file:
-            return frame_index(_member(file, self.name))
+            return named_rows(_member(file, self.name), frame_index(_member(file, self.name)))
 
     @cached_property
     def nbytes(self) -> int:

@@ -128,6 +128,11 @@ class StoredFrame:
     def columns(self) -> tuple[str, ...]:
         return self.all_columns if self.only is None else self.only
 
+    @property
+    def is_as_stored(self) -> bool:
+        """Whether a copy of what the file holds is the table."""
+        return True
+
     def load(self) -> pd.DataFrame:
         with open_for_reading(self.path) as file:
             frame = read_frame(_member(file, self.name), self.only)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,23 +32,16 @@ class GlobalFrame(StoredFrame):
     """
 
     maps: PositionMaps = field(kw_only=True, compare=False)
-    names: Mapping[str, Names] = field(kw_only=True, compare=False)
+    tables: Mapping[str, ModalityTable] = field(kw_only=True, compare=False)
 
     @classmethod
     def over(
         cls, stored: StoredFrame, axis: AxisName, maps: PositionMaps, mods: Mapping[str, Any]
     ) -> GlobalFrame:
         """Name the rows of a stored table by modalities."""
-        names = {mod: Names.of(modality_slot(adata, axis)) for mod, adata in mods.items()}
-        return cls(
-            stored.path,
-            stored.name,
-            stored.all_columns,
-            stored.length,
-            stored.only,
-            maps=maps,
-            names=names,
-        )
+        tables = {mod: ModalityTable.of(modality_slot(a, axis)) for mod, a in mods.items()}
+        columns, length = stored.all_columns, stored.length
+        return cls(stored.path, stored.name, columns, length, maps=maps, tables=tables)
 
     @property
     def is_as_stored(self) -> bool:
@@ -60,36 +54,37 @@ class GlobalFrame(StoredFrame):
 
     def index(self) -> pd.Index:
         """Read the names, also those of the modalities."""
+        return self._names
+
+    @cached_property
+    def _names(self) -> pd.Index:
         stored = super().index()
         found = np.asarray(stored, dtype=object).copy()
         try:
-            positions = {mod: self.maps.rows_in(mod) for mod in self.names}
-        except ShapeError:  # they fit neither: what is asked of them next will say so
+            for mod, table in self.tables.items():
+                rows = self.maps.rows_in(mod)
+                found[rows >= 0] = np.asarray(table.names(), dtype=object)[rows[rows >= 0]]
+        except ShapeError:  # positions that fit neither: what is asked of them next will say so
             return stored
-        for mod, rows in positions.items():
-            present = rows >= 0
-            found[present] = np.asarray(self.names[mod].read(), dtype=object)[rows[present]]
         if np.array_equal(found, np.asarray(stored, dtype=object)):
             return stored
         return pd.Index(list(found), name=stored.name)
 
 
 @dataclass(frozen=True, eq=False)
-class Names:
-    """Names in a modality as they were when the file was opened."""
+class ModalityTable:
+    """obs or var of a modality as it was when the file was opened."""
 
     slot: FrameSlot
-    stored: DeferredFrame | None
-    held: pd.Index | None
+    held: DeferredFrame | pd.Index
 
     @classmethod
-    def of(cls, slot: FrameSlot) -> Names:
-        """Refer to the names of a table; those of a stored one are not read."""
-        return cls(slot, slot.stored, slot.index if slot.stored is None else None)
+    def of(cls, slot: FrameSlot) -> ModalityTable:
+        """Refer to a table; one that is stored is not read."""
+        return cls(slot, slot.stored or slot.index)
 
-    def read(self) -> pd.Index:
-        """The names."""
-        if self.stored is None:
-            assert self.held is not None
+    def names(self) -> pd.Index:
+        """Names of its rows, from whoever has read them."""
+        if isinstance(self.held, pd.Index):
             return self.held
-        return self.slot.index if self.slot.stored is self.stored else self.stored.index()
+        return self.slot.index if self.slot.stored is self.held else self.held.index()

@@ -14,8 +14,11 @@ from lazyomics.graph.selection import Selector, compose
 
 __all__ = ["FrameSlot", "as_frame", "string_index"]
 
-# As in anndata, row names may be given among the columns under one of these keys.
-KEYS_OF_NAMES = {"obs": ("obs_names", "row_names"), "var": ("var_names", "col_names")}
+# As in anndata, names may be given among the columns under one of these keys.
+KEYS_OF_NAMES = {
+    "obs": ("obs_names", "row_names", "index"),
+    "var": ("var_names", "col_names", "index"),
+}
 
 
 class FrameSlot:
@@ -59,7 +62,11 @@ class FrameSlot:
         """The table, read now if it was not."""
         if not isinstance(self._value, pd.DataFrame):
             self.load_with(self._value.load())
-        return self._checked(self._value)
+        frame = self._checked(self._value)
+        names = string_index(frame.index, self._name)  # others may have been assigned to the table
+        if names is not frame.index:
+            frame.index = names
+        return frame
 
     def load_with(self, loaded: pd.DataFrame) -> None:
         """Hold what was read for a table that is still in the file."""
@@ -86,17 +93,19 @@ class FrameSlot:
     def index(self) -> pd.Index:
         """Row names; reads no column."""
         if isinstance(self._value, pd.DataFrame):
-            return self._checked(self._value).index
+            return self.frame.index
         if self._index is None:
-            self._index = self._value.index()
+            self._index = string_index(self._value.index())
         return self._index
 
     @index.setter
     def index(self, names: Any) -> None:
-        index = pd.Index(names)
+        index = string_index(names if isinstance(names, pd.Index) else pd.Index(names))
         if len(index) != len(self):
             raise ShapeError(f"{len(index)} names for an axis of length {len(self)}")
-        self.frame.index = string_index(index)
+        # not self.frame, which refuses the names that are replaced here if they are no names
+        held = self._value if isinstance(self._value, pd.DataFrame) else self.frame
+        held.index = index
 
     def __len__(self) -> int:
         return self._length
@@ -115,7 +124,7 @@ class FrameSlot:
     def take(self, rows: Selector) -> FrameSlot:
         """Return the slot of some rows."""
         if isinstance(self._value, pd.DataFrame):
-            return FrameSlot(cut_frame(self._checked(self._value), rows), self._name)
+            return FrameSlot(cut_frame(self.frame, rows), self._name)
         if isinstance(self._value, CutFrame):
             cut = CutFrame(self._value.base, compose(self._value.rows, rows))
             return FrameSlot(cut, self._name)
@@ -157,34 +166,56 @@ def as_frame(value: Any, length: int | None, axis: str) -> pd.DataFrame:
     elif isinstance(value, pd.Index):
         frame = pd.DataFrame(index=value)
     else:
-        key = next((k for k in KEYS_OF_NAMES[axis] if k in value), None)
-        columns = {k: v for k, v in value.items() if k != key}
-        index = _names(value, key, length)
-        for name, column in columns.items():
-            if np.ndim(column) and len(column) != len(index):
-                raise ShapeError(
-                    f"{axis}[{name!r}] has {len(column)} values, expected {len(index)}"
-                )
-        frame = pd.DataFrame(columns, index=index)
+        frame = _frame_of_columns(value, length, axis)
     if length is not None and len(frame) != length:
         raise ShapeError(f"{axis} has {len(frame)} rows, expected {length}")
-    if isinstance(frame.index, pd.MultiIndex):
-        raise TypeError(f"{axis} cannot have a MultiIndex; call reset_index() on it first")
-    frame.index = string_index(frame.index)
+    frame.index = string_index(frame.index, axis)
     return frame
 
 
-def _names(value: Any, key: str | None, length: int | None) -> Any:
-    """Row names of a mapping: what the key holds, if there is one."""
-    if key is not None:
-        return pd.Index(np.asarray(value[key]))
-    if length is None:
-        length = len(next(iter(value.values()))) if value else 0
-    return pd.RangeIndex(length)
+def _frame_of_columns(columns: Any, length: int | None, axis: str) -> pd.DataFrame:
+    """Make a table of a mapping; one of its keys may hold the names."""
+    key = next((k for k in KEYS_OF_NAMES[axis] if k in columns), None)
+    values = {k: v for k, v in columns.items() if k != key}
+    if length is None and key is None:
+        length = len(next(iter(columns.values()))) if columns else 0
+    index = pd.RangeIndex(length) if key is None else pd.Index(np.asarray(columns[key]))
+    for name, column in values.items():
+        if np.ndim(column) and len(column) != len(index):
+            raise ShapeError(f"{axis}[{name!r}] has {len(column)} values, expected {len(index)}")
+    return pd.DataFrame(values, index=index)
 
 
-def string_index(index: pd.Index) -> pd.Index:
-    """Row names as strings, whatever they were; their name is kept."""
-    if len(index) == 0 or pd.api.types.infer_dtype(index) in ("string", "empty"):
-        return index.astype(object).astype(str) if isinstance(index, pd.RangeIndex) else index
-    return index.astype(str)
+def string_index(index: pd.Index, where: str = "names") -> pd.Index:
+    """Names as text, as anndata makes it of whatever they were.
+
+    Parameters
+    ----------
+    index
+        Names of rows.
+    where
+        What they are the names of, for messages.
+
+    Returns
+    -------
+    ``index`` itself if it is text; else texts under the same name of the index.
+
+    Raises
+    ------
+    TypeError
+        If it has several levels.
+    ValueError
+        If a name is missing.
+    """
+    if isinstance(index, pd.MultiIndex):
+        raise TypeError(
+            f"{where}: names of {index.nlevels} levels (a MultiIndex), expected one text for each "
+            "row. Call reset_index() on the table, and make one index of text."
+        )
+    if index.hasnans:
+        row = int(np.flatnonzero(index.isna())[0])
+        raise ValueError(
+            f"{where}: row {row} has no name (it is {index[row]!r}), expected a text for each row. "
+            'Give it one, e.g. with index.fillna("unnamed").'
+        )
+    return index if index.inferred_type in ("string", "empty") else index.astype(str)

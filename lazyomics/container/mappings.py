@@ -116,7 +116,7 @@ class AlignedMapping(AlignedNames, StoredValues, MutableMapping[str, Any]):
                 f"{self.name}[{key!r}] has shape {shape}, expected {self.sizes} to begin with"
             )
         if isinstance(value, pd.DataFrame) and self.name in ("obsm", "varm"):
-            value.index = string_index(value.index)
+            value.index = string_index(value.index, f"{self.name}[{key!r}]")
         return value
 
 

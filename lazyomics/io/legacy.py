@@ -15,6 +15,7 @@ from lazyomics.io.encodings import (
     categories_from_uns,
     child,
     has_member,
+    named_rows,
     read_compound_mapping,
     read_frame,
     read_mapping,
@@ -49,6 +50,7 @@ def old_layout_parts(group: h5py.Group) -> OldParts:
         member = _dataset(group, name)
         if member is not None:
             frame, keys = categories_from_uns(read_frame(member), uns)
+            frame.index = named_rows(member, frame.index)
             setattr(parts, attribute, frame)
             used.update(keys)
     parts.uns = {k: v for k, v in uns.items() if k not in used}

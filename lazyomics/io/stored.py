@@ -20,6 +20,7 @@ from lazyomics.io.encodings import (
     frame_columns,
     frame_index,
     frame_length,
+    named_rows,
     read_element,
     read_frame,
 )
@@ -145,6 +146,11 @@ class StoredFrame:
     def columns(self) -> tuple[str, ...]:
         return self.all_columns if self.only is None else self.only
 
+    @property
+    def is_as_stored(self) -> bool:
+        """Whether a copy of what the file holds is the table."""
+        return True
+
     def element(self, column: str) -> str:
         """Return the name of a column, or of the row names, in the records of saves."""
         return f"{self.name}/{column}"
@@ -153,11 +159,12 @@ class StoredFrame:
         parts = [self.element(name) for name in (INDEX, *self.columns)]
         with self.snapshot.open(*parts) as file:
             frame = read_frame(_member(file, self.name), self.columns)
+            frame.index = named_rows(_member(file, self.name), frame.index)
         return self._checked(frame)
 
     def index(self) -> pd.Index:
         with self.snapshot.open(self.element(INDEX)) as file:
-            return frame_index(_member(file, self.name))
+            return named_rows(_member(file, self.name), frame_index(_member(file, self.name)))
 
     def column(self, name: str) -> pd.Series[Any]:
         with self.snapshot.open(self.element(INDEX), self.element(name)) as file:

@@ -97,7 +97,7 @@ def write_raw(
 def _write_frame(group: h5py.Group, name: str, slot: FrameSlot, options: Mapping[str, Any]) -> None:
     stored = slot.stored
     if isinstance(stored, StoredFrame) and stored.only is None:
-        if options or not _copied(group, name, stored):
+        if options or not stored.is_as_stored or not _copied(group, name, stored):
             # nobody looked at it: its columns of text stay text, as in a copy
             write_frame(group, name, stored.load(), dataset_kwargs=options)
         return

@@ -13,7 +13,13 @@ from lazyomics.io.encodings import nullable as _nullable  # noqa: F401
 from lazyomics.io.encodings import scalars as _scalars  # noqa: F401
 from lazyomics.io.encodings.damage import location
 from lazyomics.io.encodings.frame_writing import write_frame
-from lazyomics.io.encodings.frames import frame_columns, frame_index, frame_length, read_frame
+from lazyomics.io.encodings.frames import (
+    frame_columns,
+    frame_index,
+    frame_length,
+    named_rows,
+    read_frame,
+)
 from lazyomics.io.encodings.kinds import element_kind
 from lazyomics.io.encodings.legacy import categories_from_uns, read_compound_mapping
 from lazyomics.io.encodings.mappings import read_mapping
@@ -34,6 +40,7 @@ __all__ = [
     "frame_length",
     "has_member",
     "location",
+    "named_rows",
     "read_compound_mapping",
     "read_element",
     "read_frame",

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from lazyomics.container.frames import string_index
 from lazyomics.errors import UnsupportedError
 from lazyomics.io.encodings.attributes import text
 from lazyomics.io.encodings.damage import damaged, guarded, location, lost
@@ -20,7 +21,7 @@ from lazyomics.io.encodings.records import read_fields
 from lazyomics.io.encodings.registry import read_element, reads
 from lazyomics.io.encodings.storage_checks import check_storage
 
-__all__ = ["frame_columns", "frame_index", "frame_length", "read_frame"]
+__all__ = ["frame_columns", "frame_index", "frame_length", "named_rows", "read_frame"]
 
 # The member that holds the categories of a frame written by anndata 0.7.
 CATEGORIES = "__categories"
@@ -126,6 +127,30 @@ def frame_index(obj: Any) -> pd.Index[Any]:
     values = _read_column(obj, key, frame_length(obj))
     index = pd.Index(values, name=None if key == "_index" else key)
     return index
+
+
+@guarded
+def named_rows(obj: Any, index: pd.Index[Any]) -> pd.Index[Any]:
+    """Return the row names of obs, var or a table beside them: text, whatever the file holds.
+
+    Parameters
+    ----------
+    obj
+        An open group or compound dataset.
+    index
+        What was read as its index.
+
+    Raises
+    ------
+    FileFormatError
+        If a name is missing, or bytes that are no text.
+    """
+    try:
+        return string_index(index)
+    except ValueError as error:
+        key = None if isinstance(obj, h5py.Dataset) else _index_key(obj)
+        place = obj if key is None else child(obj, key)
+        raise damaged(place, expected="a text for each row", found=f"others ({error})") from error
 
 
 @guarded

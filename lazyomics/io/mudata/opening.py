@@ -28,6 +28,7 @@ from lazyomics.io.encodings.damage import damage_named, guarded
 from lazyomics.io.encodings.members import is_text, member_names
 from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.mudata.backing import MuDataBacking
+from lazyomics.io.mudata.global_frames import GlobalFrame
 from lazyomics.io.opening import open_group, read_h5ad
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.snapshot import Snapshot
@@ -253,6 +254,8 @@ def _axis(file: h5py.File, snapshot: Snapshot, name: AxisName, mods: Modalities,
     made.note(mods)
     shared = is_shared(name, axis)
     if _is_complete(made, mods, shared):
+        if not shared and isinstance(table.stored, StoredFrame):
+            made.table = FrameSlot(GlobalFrame.over(table.stored, name, maps, mods), name)
         return made.with_memberships()
     made.maps = PositionMaps(maps.name, len(table), {}, {})
     return made.updated(mods, is_shared=shared)

@@ -42,6 +42,10 @@ class StoredValues(Mapping[str, Any]):
         """Values as they are held: those that were not read yet stay deferred."""
         return dict(self._values)
 
+    def held(self) -> dict[str, Any]:
+        """Return the values as they are held, whether or not they turn out to be left."""
+        return dict(self._values)
+
     def baseline(self, key: str) -> Baseline | None:
         """What a value was when it was read; None for one that was not read from a file."""
         return self._baselines.get(key)

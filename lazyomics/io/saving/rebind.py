@@ -113,7 +113,7 @@ def _take_columns(name: str, frame: pd.DataFrame, theirs: FrameSlot, taken: set[
 
 def rebind_mapping(name: str, mine: StoredValues, theirs: StoredValues, taken: set[str]) -> None:
     """Let entries be those of the file; what is in memory stays, unless others changed it."""
-    held, there = mine.stored(), theirs.stored()
+    held, there = mine.held(), theirs.held()
     for key in [key for key in held if key not in there]:
         mine.forget(key)
     for key, stored in there.items():

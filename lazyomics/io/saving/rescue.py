@@ -55,7 +55,7 @@ def _read_part(part: Any, record: SaveRecord, loaded: dict[Any, Any]) -> None:
             with suppress(LazyomicsError, OSError, KeyError):
                 part.load_with(_load(stored, loaded))
         return
-    for key, value in part.stored().items():
+    for key, value in part.held().items():
         if is_deferred(value) and _is_needed(value, record):
             with suppress(LazyomicsError, OSError, KeyError):
                 part.load_with(key, _load(value, loaded))

@@ -15,7 +15,7 @@ from lazyomics.errors import StaleFileError
 from lazyomics.io.files import open_for_reading
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.save_records import SaveRecord, read_records, records_between
-from lazyomics.io.transaction.names import Names
+from lazyomics.io.transaction.locks import is_being_saved
 
 __all__ = ["Snapshot", "State", "state_of"]
 
@@ -64,7 +64,7 @@ class Snapshot:
         """Return the present state of a file."""
         absolute = path if isinstance(path, RemotePath) else os.path.abspath(os.fspath(path))
         state = state_of(absolute)
-        while state is not None and _is_being_saved(absolute):
+        while state is not None and is_being_saved(absolute):
             time.sleep(_PAUSE)
             before, state = state, state_of(absolute)
             if state == before:
@@ -135,7 +135,7 @@ class Snapshot:
                 if len(_known) >= _MOST_KNOWN:
                     _known.clear()
                 _known[self.path, before, now] = found
-            elif time.monotonic() > deadline or not _is_being_saved(self.path):
+            elif time.monotonic() > deadline or not is_being_saved(self.path):
                 return None
             else:
                 time.sleep(_PAUSE)
@@ -144,11 +144,6 @@ class Snapshot:
                 if now == before:
                     return ()
         return found
-
-
-def _is_being_saved(path: str) -> bool:
-    """Tell whether a save is on its way: the time stamp is another for a moment when it appends."""
-    return os.path.lexists(Names.of(path).lock)
 
 
 def _listed(elements: tuple[str, ...]) -> str:

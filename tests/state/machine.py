@@ -31,6 +31,7 @@ __all__ = ["OneFile", "OneMuData", "end_other_process", "steps_taken"]
 Path = tuple[str, ...]
 N, GENES = 6, 3
 steps_taken = [0]
+history: list[object] = []
 
 _there: list[There] = []
 
@@ -50,6 +51,7 @@ def end_other_process() -> None:
 def _expect(condition: bool, details: object) -> None:
     """Fail with details, which are printed at once: shrinking takes a while."""
     if not condition:
+        print("history:", *history, sep="\n  ")
         print("unexpected:", details, flush=True)
         raise AssertionError(details)
 
@@ -71,6 +73,7 @@ class OneFile(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        history.clear()
         self.folder = tempfile.mkdtemp()
         self.file = os.path.join(self.folder, f"file.{self.suffix}")
         self.actors = [Here(), _other_process()]
@@ -128,7 +131,9 @@ class OneFile(RuleBasedStateMachine):
 
     def do(self, number: int, word: str, *arguments: Any) -> Any:
         steps_taken[0] += 1
-        return self.actors[self.held[number].actor].do(word, number, *arguments)
+        answer = self.actors[self.held[number].actor].do(word, number, *arguments)
+        history.append((word, number, self.held[number].actor, *arguments, repr(answer)[:150]))
+        return answer
 
     def _new(self, held: Held) -> int:
         self.count += 1
@@ -194,9 +199,8 @@ class OneFile(RuleBasedStateMachine):
     def add(self, number: int, data: st.DataObject) -> None:
         held = self.held[number]
         place = data.draw(st.sampled_from(self.places))
-        kind = data.draw(
-            st.sampled_from([("obs",), ("obsm",), ("layers",), ("uns",), ("uns", "d")])
-        )
+        kinds = [("obs",), ("obsm",), ("layers",), ("uns",), ("uns", "d")]
+        kind = data.draw(st.sampled_from(kinds))
         if kind == ("uns", "d") and not any(p[:-1] == (*place, "uns", "d") for p in held.now):
             return
         self.value += 1
@@ -255,7 +259,7 @@ class OneFile(RuleBasedStateMachine):
     def save(self, number: int, on_conflict: str) -> None:
         held = self.held[number]
         selected = held.rows is not None
-        if selected and on_conflict == "theirs":
+        if selected:  # of values that were cut in memory it is not known who changed them
             on_conflict = "raise"
         rows_changed = held.base.rows_since != self.stored.rows_since
         foreign = held.base.foreign_since != self.stored.foreign_since
@@ -315,6 +319,7 @@ class OneFile(RuleBasedStateMachine):
         other = os.path.join(self.folder, "other")
         self.write_outside(self.stored, other)
         os.replace(other, self.file)
+        history.append(("replaced from outside", self.value))
         self.saved = True
 
     @rule(number=consumes(objects))
@@ -369,7 +374,9 @@ class OneFile(RuleBasedStateMachine):
         for place, names in self.stored.names.items():
             found = opened.objects[0] if not place else opened.objects[0].mod[place[0]]
             assert list(found.obs_names) == names
-        _expect(self._all(opened) == self.stored.leaves, (self._all(opened), self.stored.leaves))
+        found, wanted = self._all(opened), self.stored.leaves
+        wrong = [path for path in {*found, *wanted} if found.get(path) != wanted.get(path)]
+        _expect(not wrong, [(path, found.get(path), wanted.get(path)) for path in wrong])
 
     def _all(self, opened: Here) -> dict[Path, Any]:
         found: dict[Path, Any] = {}

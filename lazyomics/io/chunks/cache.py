@@ -1,10 +1,11 @@
 """What this process knows of stored arrays, and whether it still holds.
 
 Three things tell that values changed: the dataset's layout (in the array itself, so that every
-process can compare it); the records that saves leave in the file; and, where another program wrote
-and this process has read the array before, the position of each chunk and a sample of their bytes.
-Not noticed: values overwritten in place by another program, in chunks of the same stored size at
-the same positions, before a process first reads the array or outside the sample.
+process can compare it); the records that saves leave in the file; and, where another program wrote,
+the first bytes of the array and, if this process has read it before, the position of each chunk and
+a sample of their bytes. Not noticed: values overwritten in place by another program, in chunks of
+the same stored size at the same positions, behind the first bytes before a process first reads the
+array, or outside the sample.
 """
 
 from __future__ import annotations
@@ -80,12 +81,12 @@ class Known:
     served: set[int] = field(default_factory=set)
     records: tuple[SaveRecord, ...] = ()
 
-    def was_saved_since(self, name: str, opened_ns: int) -> bool:
-        """Tell whether a save changed the array after the file had a time stamp."""
+    def still_holds(self, name: str, opened_ns: int) -> bool:
+        """Tell whether no save changed the array since the file had a time stamp."""
         if opened_ns in self.served:
-            return False
+            return True
         saves = records_between(self.records, opened_ns, self.state.mtime_ns)
-        return any(save.touches(name) for save in saves or ())
+        return not any(save.touches(name) for save in saves or ())
 
 
 _cache: OrderedDict[tuple[str, str], Known] = OrderedDict()
@@ -139,7 +140,7 @@ def known(file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int) ->
                 entry = _learn(file, name, fingerprint, opened_ns, entry)
                 _remember(key, entry)
     outdated = opened_ns < entry.since_ns or opened_ns in entry.outdated
-    if entry.fingerprint != fingerprint or outdated or entry.was_saved_since(name, opened_ns):
+    if entry.fingerprint != fingerprint or outdated or not entry.still_holds(name, opened_ns):
         raise stale(file.path, name)
     entry.served.add(opened_ns)
     return entry
@@ -217,7 +218,7 @@ def _look_once(file: RawFile, name: str, state: FileState) -> tuple[Known, bool]
         dataset = opened[name]
         if not isinstance(dataset, h5py.Dataset):
             raise KeyError(f"{name} is no dataset any more")
-        fingerprint = fingerprint_of(dataset, file.inode_at_path())
+        fingerprint = fingerprint_of(dataset, file.inode_at_path(), file)
         table = ChunkTable.of(dataset, fingerprint, file.path)
         fill = fill_value(dataset)
         sample = table.sample(file) if file.is_local else 0

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import math
+import zlib
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import h5py
 import numpy as np
 
 from lazyomics.io.addresses import address_of
 from lazyomics.io.chunks.pipeline import FilterSpec, Pipeline
+
+if TYPE_CHECKING:
+    from lazyomics.io.chunks.files import RawFile
 
 __all__ = [
     "PAGE_BYTES",
@@ -28,6 +32,8 @@ Kind = Literal["chunked", "contiguous", "other"]
 
 #: Contiguous datasets are read and counted in pages of about this size.
 PAGE_BYTES = 1 << 20
+
+_HEAD_BYTES = 4096
 
 
 class Fingerprint(NamedTuple):
@@ -45,6 +51,7 @@ class Fingerprint(NamedTuple):
     chunks: tuple[int, ...] | None
     filters: tuple[FilterSpec, ...]
     offset: int | None  # first byte, where contiguous and allocated
+    head: int  # checksum of the first stored bytes: a number of an inode is given to others
 
 
 @dataclass(frozen=True)
@@ -83,9 +90,10 @@ class Grid:
         return math.prod(self.chunk)
 
 
-def fingerprint_of(dataset: h5py.Dataset, inode: int) -> Fingerprint:
-    """Describe a dataset from its object header; touches no chunk."""
+def fingerprint_of(dataset: h5py.Dataset, inode: int, file: RawFile | None = None) -> Fingerprint:
+    """Describe a dataset from its object header and its first stored bytes."""
     kind = _kind(dataset)
+    offset = _first_byte(dataset) if kind == "contiguous" else None
     return Fingerprint(
         inode=inode,
         address=address_of(dataset)[1],
@@ -94,8 +102,21 @@ def fingerprint_of(dataset: h5py.Dataset, inode: int) -> Fingerprint:
         kind=kind,
         chunks=tuple(int(n) for n in dataset.chunks) if dataset.chunks is not None else None,
         filters=_filters(dataset),
-        offset=_first_byte(dataset) if kind == "contiguous" else None,
+        offset=offset,
+        head=_head(dataset, kind, offset, file) if file is not None and file.is_local else 0,
     )
+
+
+def _head(dataset: h5py.Dataset, kind: Kind, offset: int | None, file: RawFile) -> int:
+    """Return a checksum of the first stored bytes, 0 where there are none."""
+    size = min(_HEAD_BYTES, int(dataset.size or 0) * dataset.dtype.itemsize)
+    if kind == "chunked" and size:
+        stored = dataset.id.get_chunk_info_by_coord((0,) * dataset.ndim)
+        offset, size = stored.byte_offset, min(_HEAD_BYTES, int(stored.size))
+    if offset is None or not size:
+        return 0
+    data = bytearray(size)
+    return zlib.crc32(memoryview(data)[: file.read_into(memoryview(data), int(offset))])
 
 
 def pipeline_of(fingerprint: Fingerprint) -> Pipeline:

@@ -101,7 +101,7 @@ class StoredArray:
             )
         with open_raw(where) as file:
             state = file.state()
-        fingerprint = fingerprint_of(dataset, state.inode)
+            fingerprint = fingerprint_of(dataset, state.inode, file)
         return cls(
             path=where,
             name=dataset.name.lstrip("/"),

@@ -29,6 +29,7 @@ __all__ = [
     "PAUSE",
     "WriterLock",
     "holders_of",
+    "is_being_saved",
     "is_claimed_here",
     "lock_exclusive",
     "lock_shared",
@@ -166,6 +167,14 @@ _held: Remembered[WriterLock] = Remembered()
 
 
 _claims: set[tuple[str, int]] = set()
+
+
+def is_being_saved(path: str) -> bool:
+    """Tell whether a save of a file may be on its way.
+
+    Its time stamp is another one then for a moment whenever the save has appended something.
+    """
+    return os.path.lexists(Names.of(path).lock)
 
 
 def is_claimed_here(names: Names) -> bool:

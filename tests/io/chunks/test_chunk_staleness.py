@@ -82,7 +82,7 @@ def test_overwritten_values(tmp_path: Path, options: dict[str, object]) -> None:
             array.read(0, 5)
     with h5py.File(path, "r") as file:
         again = StoredArray.of(file["X/data"], path)
-    assert again == array  # the same place in the file, but
+    assert again.fingerprint.address == array.fingerprint.address  # the same place, but
     np.testing.assert_array_equal(again.read(0, 5), DATA[::-1][:5])
     with pytest.raises(StaleFileError):
         array.read(0, 5)

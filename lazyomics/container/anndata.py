@@ -15,7 +15,7 @@ from lazyomics.container.anndata_files import StoredAnnData
 from lazyomics.container.anndata_parts import AlignedParts
 from lazyomics.container.annotated_object import AxisName
 from lazyomics.container.deferred import cut_value
-from lazyomics.container.frames import FrameSlot, as_frame
+from lazyomics.container.frames import FrameSlot, as_frame, check_same_names
 from lazyomics.container.index import axis_selector, split_key
 from lazyomics.container.mappings import AlignedMapping, MappingName
 from lazyomics.container.names import make_index_unique
@@ -79,7 +79,10 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
         obsp: Mapping[str, Any] | None = None,
         varp: Mapping[str, Any] | None = None,
     ) -> None:
+        labels: list[tuple[str, pd.Index]] = []
         if isinstance(X, pd.DataFrame):
+            labels = [("obs", X.index)] if obs is not None else []
+            labels += [("var", X.columns)] if var is not None else []
             obs = pd.DataFrame(index=X.index) if obs is None else obs
             var = pd.DataFrame(index=X.columns) if var is None else var
         x = as_matrix(X)
@@ -90,6 +93,8 @@ class AnnData(AlignedParts, StoredAnnData, LazyParts):
             size = tuple(next(iter(layers.values())).shape)
         self._obs = FrameSlot(as_frame(obs, size[0], "obs"))
         self._var = FrameSlot(as_frame(var, size[1], "var"))
+        for axis, names in labels:
+            check_same_names(names, self.obs if axis == "obs" else self.var, axis)
         self._x = MatrixSlot(x)
         self._uns = Uns(uns)
         self._layers = AlignedMapping("layers", self.shape, layers)

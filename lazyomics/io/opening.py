@@ -21,7 +21,7 @@ from lazyomics.io.encodings import child, element_kind, has_member, sparse_info
 from lazyomics.io.encodings.damage import damage_named, damaged
 from lazyomics.io.encodings.members import is_text, member_names
 from lazyomics.io.files import checked_path, open_for_reading
-from lazyomics.io.legacy import old_layout_parts
+from lazyomics.io.legacy import is_there, old_layout_parts, raw_place
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredFrame, StoredMatrix
 
 __all__ = ["open_group", "read_h5ad"]
@@ -130,7 +130,7 @@ def open_group(
     uns: dict[str, Any] = {}
     if old.uns is not None:
         uns = old.uns
-    elif has_member(group, "uns"):
+    elif is_there(group, "uns"):
         uns_group = child(group, "uns")
         if not isinstance(uns_group, h5py.Group):
             raise damaged(uns_group, expected="a group", found="a dataset")
@@ -226,7 +226,7 @@ def _move_graphs(
     group: h5py.Group, uns: dict[str, Any], obsp: AlignedMapping, path: str, plan: BlockPlan
 ) -> None:
     """Neighbour graphs of old files are in uns["neighbors"]; today they belong to obsp."""
-    if not has_member(group, "uns") or not has_member(child(group, "uns"), "neighbors"):
+    if not is_there(group, "uns") or not has_member(child(group, "uns"), "neighbors"):
         return
     neighbors = child(child(group, "uns"), "neighbors")
     moved = [
@@ -253,19 +253,13 @@ def _is_matrix(obj: Any) -> bool:
 
 
 def _raw(group: h5py.Group, path: str, plan: BlockPlan, n_obs: int, old: Any) -> RawParts | None:
-    dotted = has_member(group, "raw.X") or has_member(group, "raw.var")
-    if not has_member(group, "raw") and not dotted:
+    place = raw_place(group)
+    if place is None:
         return None
-    parent, x_name, var_name = (group, "raw.X", "raw.var")
-    if not dotted:
-        parent, x_name, var_name = (child(group, "raw"), "X", "var")
-        if not isinstance(parent, h5py.Group):
-            raise damaged(parent, expected="a group", found="a dataset")
+    parent, x_name, var_name, varm_name = place
     var = _frame(parent, var_name, path, None, old.raw_var)
-    x = _matrix_slot(parent, x_name, path, plan, (n_obs, len(var)))
     shape = (n_obs, len(var))
-    if dotted:
-        loaded = old.fields.get("raw.varm")
-        fields = {} if loaded is None else {"varm": loaded}
-        return RawParts(x, var, _mapping(group, "varm", path, plan, shape, fields, at="raw.varm"))
-    return RawParts(x, var, _mapping(parent, "varm", path, plan, shape, {}))
+    x = _matrix_slot(parent, x_name, path, plan, shape)
+    loaded = old.fields.get("raw.varm") if parent == group else None
+    fields = {} if loaded is None else {"varm": loaded}
+    return RawParts(x, var, _mapping(parent, "varm", path, plan, shape, fields, at=varm_name))

@@ -14,6 +14,7 @@ from lazyomics.errors import ShapeError, XNotWrittenWarning, warn_user
 from lazyomics.graph.kinds import is_in_memory
 from lazyomics.io.backing import FileBacking
 from lazyomics.io.encodings import element_kind
+from lazyomics.io.legacy import raw_place
 from lazyomics.io.readers import reader_of
 from lazyomics.io.saving.changes import Changes, compare_mapping, in_file
 from lazyomics.io.saving.frames import frame_change
@@ -66,7 +67,7 @@ def modality_changes(
             changes.written["X"] = adata.X
     elif not _holds(group["X"], adata._x.held, home, "X"):
         left_out.append("X")
-    if "raw" not in group:
+    if raw_place(group) is None:
         changes.raw = adata._raw is not None
     elif adata._raw is None or not _holds(group["raw/X"], adata._raw.x.held, home, "raw/X"):
         left_out.append("raw.X")

@@ -14,6 +14,7 @@ from lazyomics.errors import ShapeError, XNotWrittenWarning, warn_user
 from lazyomics.io.backing import FileBacking
 from lazyomics.io.encodings import element_kind
 from lazyomics.io.files import open_for_reading, open_for_saving
+from lazyomics.io.legacy import raw_place
 from lazyomics.io.opening import read_h5ad
 from lazyomics.io.saving.applying import apply_changes, streamed_beside
 from lazyomics.io.saving.changes import Changes, compare_mapping, in_file
@@ -103,7 +104,7 @@ def _compare_x(changes: Changes, group: h5py.Group, adata: AnnData, backing: Fil
 
 def _compare_raw(changes: Changes, group: h5py.Group, adata: AnnData, backing: FileBacking) -> None:
     raw = adata._raw
-    if "raw" not in group and "raw.X" not in group:
+    if raw_place(group) is None:
         changes.raw = raw is not None
         return
     if raw is None or not in_file(raw.x.held, backing, "raw/X"):

@@ -104,12 +104,14 @@ def _expect_h5ad(file: h5py.File, path: str) -> None:
             hint=f"It is an .h5mu file with the modalities {names}: open it with read_h5mu.",
         )
     if not has_member(file, "obs") or not has_member(file, "var"):
+        from lazyomics.io.opening_10x import advice_for_10x
+
         raise FileFormatError.at(
             path,
             "/",
             expected="the elements 'obs' and 'var'",
             found=", ".join(sorted(map(str, file))[:10]) or "nothing",
-            hint="It is an HDF5 file, but not an .h5ad.",
+            hint=advice_for_10x(file) or "It is an HDF5 file, but not an .h5ad.",
         )
 
 

@@ -17,7 +17,7 @@ from lazyomics.container.anndata_methods import AnnDataMethods
 from lazyomics.container.anndata_parts import AlignedParts
 from lazyomics.container.annotated_object import AxisName
 from lazyomics.container.constructing import inferred_shape, raw_parts
-from lazyomics.container.frames import FrameSlot, as_frame
+from lazyomics.container.frames import FrameSlot, as_frame, check_same_names
 from lazyomics.container.index import axis_selector, split_key
 from lazyomics.container.mappings import AlignedMapping, MappingName
 from lazyomics.container.names import make_index_unique
@@ -93,7 +93,10 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
             parts = [X, obs, var, uns, obsm, varm, layers, raw, shape, obsp, varp]
             self._take_whole(parts, filename, filemode)
             return
+        labels: list[tuple[str, pd.Index]] = []
         if isinstance(X, pd.DataFrame):
+            labels = [("obs", X.index)] if obs is not None else []
+            labels += [("var", X.columns)] if var is not None else []
             obs = pd.DataFrame(index=X.index) if obs is None else obs
             var = pd.DataFrame(index=X.columns) if var is None else var
         x = as_matrix(X)
@@ -104,6 +107,8 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
             size = inferred_shape((obs, var), layers, (obsm, varm), (obsp, varp))
         self._obs = FrameSlot(as_frame(obs, size[0], "obs"), "obs")
         self._var = FrameSlot(as_frame(var, size[1], "var"), "var")
+        for axis, names in labels:
+            check_same_names(names, self.obs if axis == "obs" else self.var, axis)
         self._x = MatrixSlot(x)
         self._uns = Uns(uns)
         self._layers = AlignedMapping("layers", self.shape, layers)

@@ -12,7 +12,7 @@ from lazyomics.container.deferred import CutFrame, DeferredFrame, cut_frame
 from lazyomics.errors import ShapeError
 from lazyomics.graph.selection import Selector, compose
 
-__all__ = ["FrameSlot", "as_frame", "string_index"]
+__all__ = ["FrameSlot", "as_frame", "check_columns", "check_same_names", "string_index"]
 
 # As in anndata, names may be given among the columns under one of these keys.
 KEYS_OF_NAMES = {
@@ -170,7 +170,31 @@ def as_frame(value: Any, length: int | None, axis: str) -> pd.DataFrame:
     if length is not None and len(frame) != length:
         raise ShapeError(f"{axis} has {len(frame)} rows, expected {length}")
     frame.index = string_index(frame.index, axis)
+    check_columns(frame, axis)
     return frame
+
+
+def check_columns(frame: pd.DataFrame, where: str) -> None:
+    """Refuse columns of several levels, which no file can hold."""
+    if isinstance(frame.columns, pd.MultiIndex):
+        raise TypeError(
+            f"{where}: columns of {frame.columns.nlevels} levels (a MultiIndex), expected one name "
+            "for each. Join the levels, e.g. frame.columns.map('_'.join)."
+        )
+
+
+def check_same_names(table: pd.Index, frame: pd.DataFrame, axis: str) -> None:
+    """Refuse a table as X whose labels are not the names that obs or var has."""
+    if isinstance(table, pd.RangeIndex):  # numbers that pandas gave to rows without labels
+        return
+    labels = string_index(table, "X")
+    wrong = np.flatnonzero(np.asarray(labels != frame.index))
+    if len(wrong):
+        k = int(wrong[0])
+        raise ValueError(
+            f"{axis}: row {k} is named {frame.index[k]!r}, X has {labels[k]!r} there. Bring one to "
+            f"the order of the other, e.g. {axis}.loc[…], or pass X.to_numpy() to go by position."
+        )
 
 
 def _frame_of_columns(columns: Any, length: int | None, axis: str) -> pd.DataFrame:

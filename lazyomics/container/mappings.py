@@ -10,7 +10,7 @@ import pandas as pd
 
 from lazyomics.container.aligned_names import AlignedNames
 from lazyomics.container.deferred import cut_value, defer_cut, is_deferred
-from lazyomics.container.frames import string_index
+from lazyomics.container.frames import check_columns, string_index
 from lazyomics.container.normal_form import normal_form
 from lazyomics.container.ragged import is_ragged
 from lazyomics.container.stored_values import StoredValues
@@ -116,6 +116,7 @@ class AlignedMapping(AlignedNames, StoredValues, MutableMapping[str, Any]):
                 f"{self.name}[{key!r}] has shape {shape}, expected {self.sizes} to begin with"
             )
         if isinstance(value, pd.DataFrame) and self.name in ("obsm", "varm"):
+            check_columns(value, f"{self.name}[{key!r}]")
             value.index = string_index(value.index, f"{self.name}[{key!r}]")
         return value
 

@@ -22,7 +22,7 @@ from lazyomics.io.encodings import child, element_kind, has_member, read_element
 from lazyomics.io.encodings.damage import damage_named, damaged
 from lazyomics.io.encodings.members import is_text, member_names
 from lazyomics.io.files import checked_path, open_for_reading
-from lazyomics.io.legacy import old_layout_parts
+from lazyomics.io.legacy import is_there, old_layout_parts, raw_place
 from lazyomics.io.snapshot import Snapshot
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredFrame, StoredMatrix
 
@@ -107,12 +107,14 @@ def _expect_h5ad(file: h5py.File, path: str) -> None:
             hint=f"It is an .h5mu file with the modalities {names}: open it with read_h5mu.",
         )
     if not has_member(file, "obs") or not has_member(file, "var"):
+        from lazyomics.io.opening_10x import advice_for_10x
+
         raise FileFormatError.at(
             path,
             "/",
             expected="the elements 'obs' and 'var'",
             found=", ".join(sorted(map(str, file))[:10]) or "nothing",
-            hint="It is an HDF5 file, but not an .h5ad.",
+            hint=advice_for_10x(file) or "It is an HDF5 file, but not an .h5ad.",
         )
 
 
@@ -133,7 +135,7 @@ def open_group(
     uns: dict[str, Any] = {}
     if old.uns is not None:
         uns = old.uns
-    elif has_member(group, "uns"):
+    elif is_there(group, "uns"):
         uns_group = child(group, "uns")
         if not isinstance(uns_group, h5py.Group):
             raise damaged(uns_group, expected="a group", found="a dataset")
@@ -239,7 +241,7 @@ def _move_graphs(
     group: h5py.Group, uns: Uns, obsp: AlignedMapping, snapshot: Snapshot, plan: BlockPlan
 ) -> None:
     """Neighbour graphs of old files are in uns["neighbors"]; today they belong to obsp."""
-    if not has_member(group, "uns") or not has_member(child(group, "uns"), "neighbors"):
+    if not is_there(group, "uns") or not has_member(child(group, "uns"), "neighbors"):
         return
     neighbors = child(child(group, "uns"), "neighbors")
     moved = [
@@ -269,21 +271,13 @@ def _is_matrix(obj: Any) -> bool:
 def _raw(
     group: h5py.Group, snapshot: Snapshot, plan: BlockPlan, n_obs: int, old: Any
 ) -> RawParts | None:
-    dotted = has_member(group, "raw.X") or has_member(group, "raw.var")
-    if not has_member(group, "raw") and not dotted:
+    place = raw_place(group)
+    if place is None:
         return None
-    parent, x_name, var_name = (group, "raw.X", "raw.var")
-    if not dotted:
-        parent, x_name, var_name = (child(group, "raw"), "X", "var")
-        if not isinstance(parent, h5py.Group):
-            raise damaged(parent, expected="a group", found="a dataset")
+    parent, x_name, var_name, varm_name = place
     var = _frame(parent, var_name, snapshot, None, old.raw_var)
-    x = _matrix_slot(parent, x_name, snapshot, plan, (n_obs, len(var)))
     shape = (n_obs, len(var))
-    if dotted:
-        loaded = old.fields.get("raw.varm")
-        fields = {} if loaded is None else {"varm": loaded}
-        return RawParts(
-            x, var, _mapping(group, "varm", snapshot, plan, shape, fields, at="raw.varm")
-        )
-    return RawParts(x, var, _mapping(parent, "varm", snapshot, plan, shape, {}))
+    x = _matrix_slot(parent, x_name, snapshot, plan, shape)
+    loaded = old.fields.get("raw.varm") if parent == group else None
+    fields = {} if loaded is None else {"varm": loaded}
+    return RawParts(x, var, _mapping(parent, "varm", snapshot, plan, shape, fields, at=varm_name))

@@ -16,7 +16,7 @@ from lazyomics.errors import FileFormatError
 from lazyomics.graph import LazyMatrix, from_source, map_rows
 from lazyomics.io.backing import backing_name
 from lazyomics.io.chunks import StoredArray
-from lazyomics.io.encodings import child, location
+from lazyomics.io.encodings import child
 from lazyomics.io.encodings.damage import damaged, guarded
 from lazyomics.io.encodings.dataset_values import read_values
 from lazyomics.io.encodings.storage_checks import check_storage
@@ -24,7 +24,7 @@ from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.readers import CompressedReader
 from lazyomics.kernels.steps import AsType
 
-__all__ = ["read_10x_h5"]
+__all__ = ["advice_for_10x", "read_10x_h5"]
 
 GENE_EXPRESSION = "Gene Expression"
 # members of /matrix/features that do not become columns of var under their own names
@@ -110,8 +110,8 @@ def read_10x_h5(
         if "matrix" in file:
             adata = _read_features(child(file, "matrix"), os.fspath(found))
         else:
-            adata = _read_genome(file, backing_name(path, found), genome)
-            return _finished(adata, modalities, backed)
+            group = _genome_group(file, backing_name(path, found), genome)
+            return _finished(_read_genome(group, os.fspath(found)), modalities, backed)
     if genome:
         names = adata.var["genome"] if "genome" in adata.var else pd.Series([], dtype=object)
         if genome not in set(names):
@@ -152,31 +152,58 @@ def _read_features(group: h5py.Group, path: str) -> AnnData:
     return _assembled(group, path, _texts(features, "name"), var, obs)
 
 
-@guarded
-def _read_genome(file: h5py.File, path: str, genome: str | None) -> AnnData:
+def _genome_group(file: h5py.File, path: str, genome: str | None) -> h5py.Group:
     """Cell Ranger 2: a group for each genome."""
-    genomes = [key for key in file if _is_genome(file, key)]
+    genomes = _genomes(file)
     if not genomes:
+        known = "obs" in file and "var" in file
         raise FileFormatError.at(
             path,
             "/",
             expected="the group 'matrix', or a group for each genome",
             found=", ".join(sorted(file)[:10]) or "nothing",
-            hint="It is an HDF5 file, but not one of 10x Genomics.",
+            hint="It is an HDF5 file, but not one of 10x Genomics."
+            + " Open it with read_h5ad or read_h5mu." * known,
         )
     if genome is None and len(genomes) > 1:
         raise ValueError(f"{path} holds several genomes: pass genome=, one of {genomes}")
     if genome is not None and genome not in genomes:
         raise _unknown_genome(path, genome, genomes)
-    group = child(file, genome or genomes[0])
+    return child(file, genome or genomes[0])
+
+
+@guarded
+def _genomes(file: h5py.File) -> list[str]:
+    """Names of the groups that are the matrix of a genome."""
+    return [key for key in file if _is_genome(file, key)]
+
+
+@guarded
+def _read_genome(group: h5py.Group, path: str) -> AnnData:
     names = _texts(group, "gene_names")
-    where = location(file)[0]
-    return _assembled(group, where, names, {"gene_ids": _texts(group, "genes")}, {})
+    return _assembled(group, path, names, {"gene_ids": _texts(group, "genes")}, {})
 
 
 def _is_genome(file: h5py.File, key: str) -> bool:
     group = child(file, key)
     return isinstance(group, h5py.Group) and "barcodes" in group and "gene_names" in group
+
+
+def advice_for_10x(file: h5py.File) -> str | None:
+    """What to do with a file that is opened as another one; None if it is none of 10x Genomics."""
+    try:
+        matrix = child(file, "matrix") if "matrix" in file else None
+        if isinstance(matrix, h5py.Group) and {"barcodes", "features"} <= set(matrix):
+            return "It is a matrix of 10x Genomics: open it with read_10x_h5."
+        genomes = _genomes(file)
+    except FileFormatError:
+        return None
+    if len(genomes) > 1:
+        return (
+            f"It has a matrix of 10x Genomics for each of the genomes {genomes}: open one with "
+            "read_10x_h5(path, genome=…)."
+        )
+    return "It is a matrix of 10x Genomics: open it with read_10x_h5." if genomes else None
 
 
 def _assembled(

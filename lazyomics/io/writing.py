@@ -85,7 +85,10 @@ def write_raw(
     options: Mapping[str, Any],
     order: StorageOrder | None = None,
 ) -> None:
-    """Write raw into a group that has none."""
+    """Write raw into a group that has none; nulls and empty groups in its place are removed."""
+    for name in ("raw", "raw.X", "raw.var", "raw.varm"):
+        if name in group:
+            del group[name]
     made = group.create_group("raw")
     made.attrs.update({"encoding-type": "raw", "encoding-version": "0.1.0"})
     if not raw.x.is_absent:

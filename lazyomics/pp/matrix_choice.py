@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from lazyomics import graph
 from lazyomics.container.choose import get_matrix, set_matrix
+from lazyomics.container.index import aligned_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +53,8 @@ def boolean_mask(adata: AnnData, mask: Any, axis: str) -> NDArray[np.bool_]:
     ------
     ValueError
         If there is no such column, or the mask is not boolean or of another length.
+    IndexError
+        If it is a Series with other labels than the axis.
     """
     frame = adata.obs if axis == "obs" else adata.var
     name = "the mask"
@@ -67,4 +71,6 @@ def boolean_mask(adata: AnnData, mask: Any, axis: str) -> NDArray[np.bool_]:
         raise ValueError(f"{name} has shape {values.shape}, but {axis} has length {len(frame)}")
     if values.dtype != bool:
         raise ValueError(f"{name} must be boolean, found {values.dtype}")
+    if isinstance(mask, pd.Series):
+        values = aligned_mask(values, mask.index, lambda: frame.index, axis)
     return values

@@ -190,16 +190,30 @@ def test_opening_modalities_reads_no_values(data_file) -> None:
 
 
 def test_wrong_genomes(v2, v3) -> None:
-    with pytest.raises(ValueError, match=r"several genomes.*hg19.*mm10"):
+    with pytest.raises(ValueError, match=r"several genomes.*hg19.*mm10") as raised:
         lo.read_10x_h5(v2)
+    assert not isinstance(raised.value, FileFormatError)
     with pytest.raises(ValueError, match=r"no genome 'dm6'.*hg19.*mm10"):
         lo.read_10x_h5(v2, genome="dm6")
     with pytest.raises(ValueError, match=r"no genome 'dm6'.*GRCh38.*mm10"):
         lo.read_10x_h5(v3, genome="dm6")
 
 
+@pytest.mark.parametrize("reader", [lo.read, lo.read_h5ad, lo.read_h5mu])
+@pytest.mark.parametrize("genomes", [1, 2])
+def test_other_readers_name_the_one_for_it(reader, genomes, v2, v3) -> None:
+    with pytest.raises(FileFormatError, match="10x Genomics: open it with read_10x_h5"):
+        reader(v3)
+    if genomes == 1:
+        with h5py.File(v2, "r+") as file:
+            del file["mm10"]
+    expected = "open it with read_10x_h5" if genomes == 1 else "hg19.*mm10.*genome="
+    with pytest.raises(FileFormatError, match=expected):
+        reader(v2)
+
+
 def test_foreign_and_damaged_files(tmp_path, v3, data_file) -> None:
-    with pytest.raises(FileFormatError, match="not one of 10x Genomics"):
+    with pytest.raises(FileFormatError, match=r"not one of 10x Genomics. Open it with read_h5ad"):
         lo.read_10x_h5(data_file("rebuilt_pbmc3k_raw.h5ad"))
     with pytest.raises(FileNotFoundError):
         lo.read_10x_h5(tmp_path / "none.h5")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.container.annotated_object import AxisName
+from lazyomics.container.frames import string_index
 from lazyomics.container.mudata.axis import modality_slot
 from lazyomics.errors import ShapeError, warn_user
 
@@ -21,7 +22,7 @@ __all__ = ["make_names_unique", "set_names"]
 def set_names(mdata: MuData, name: AxisName, names: Any) -> None:
     """Give new names to the entries of an axis, and to the same entries of each modality."""
     axis = mdata._axes[name]
-    index = pd.Index(names)
+    index = string_index(names if isinstance(names, pd.Index) else pd.Index(names))
     if len(index) != len(axis.table):
         raise ShapeError(f"{len(index)} names for {len(axis.table)} {name}")
     axis.check_lengths(mdata.mod)

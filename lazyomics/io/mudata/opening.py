@@ -146,7 +146,7 @@ def read(
         return adata if backed else adata.to_memory()
     found = checked_path(name, storage_options)
     with open_for_reading(found) as file:
-        is_mudata = "mod" in file
+        is_mudata = has_member(file, "mod")
     opened = found if isinstance(found, RemotePath) else name
     if is_mudata:
         return read_h5mu(opened, backed=backed, chunks=chunks)
@@ -163,13 +163,16 @@ def _names_a_modality(name: str) -> bool:
 def _expect_h5mu(file: h5py.File, path: str) -> None:
     if has_member(file, "mod") and isinstance(child(file, "mod"), h5py.Group):
         return
+    from lazyomics.io.opening_10x import advice_for_10x
+
     is_anndata = has_member(file, "obs") and has_member(file, "var")
+    other = advice_for_10x(file) or "It is HDF5, but not an .h5mu file."
     raise FileFormatError.at(
         path,
         "mod",
         expected="a group with modalities",
         found="an AnnData" if is_anndata else (", ".join(sorted(file)[:10]) or "nothing"),
-        hint="Open it with read_h5ad." if is_anndata else "It is HDF5, but not an .h5mu file.",
+        hint="Open it with read_h5ad." if is_anndata else other,
     )
 
 

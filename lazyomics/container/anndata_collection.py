@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lazyomics.container.collection import LazyCollection
 from lazyomics.container.deferred import is_deferred
+from lazyomics.container.lazy_values import compute_inside
 from lazyomics.container.slots import MatrixSlot
 from lazyomics.graph.kinds import is_dask_array, to_memory_format
 
@@ -80,6 +81,5 @@ class LazyParts(LazyCollection):
         if self._raw is not None:
             mappings.append(self._raw.varm)
         for mapping in mappings:
-            for key in mapping:
-                mapping[key]
+            compute_inside(mapping)
         self._backing = None

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 
 from lazyomics import graph
+from lazyomics.container.lazy_values import computed
 from lazyomics.graph.kinds import is_dask_array
 from lazyomics.io.backing import FileBacking
 from lazyomics.io.encodings import read_element
@@ -68,6 +69,7 @@ def compare_mapping(
             continue
         if hasattr(value, "load") and not is_dask_array(value):
             value = value.load()
+        value = computed(value) if isinstance(value, Mapping) else value
         check_name(f"/{name}", key)
         lazy = is_dask_array(value)
         if not lazy and key in present and same_value(value, read_element(stored[key])):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lazyomics.container.collection import LazyCollection
 from lazyomics.container.deferred import is_deferred
 from lazyomics.container.frames import FrameSlot
+from lazyomics.container.lazy_values import compute_inside
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.raw import RawParts
 from lazyomics.container.slots import MatrixSlot
@@ -99,8 +100,7 @@ class LazyParts(LazyCollection):
         if self._raw is not None:
             mappings.append(self._raw.varm)
         for mapping in mappings:
-            for key in mapping:
-                mapping[key]
+            compute_inside(mapping)
         self._backing = None
 
 

@@ -11,11 +11,10 @@ import pandas as pd
 from lazyomics.container.aligned_names import AlignedNames
 from lazyomics.container.deferred import cut_value, defer_cut, is_deferred
 from lazyomics.container.frames import check_columns, string_index
-from lazyomics.container.normal_form import normal_form
+from lazyomics.container.normal_form import copied, normal_form
 from lazyomics.container.ragged import is_ragged
 from lazyomics.container.stored_values import StoredValues
 from lazyomics.errors import ShapeError
-from lazyomics.graph.kinds import is_dask_array
 from lazyomics.graph.selection import Selector
 
 __all__ = ["AXES", "AlignedMapping", "MappingName"]
@@ -99,13 +98,13 @@ class AlignedMapping(AlignedNames, StoredValues, MutableMapping[str, Any]):
         """Return an independent mapping; lazy and stored values are shared."""
         twin = AlignedMapping(self.name, self._shape)
         for key, value in self._values.items():
-            lazy = is_deferred(value) or is_dask_array(value) or is_ragged(value)
-            twin._values[key] = value if lazy else value.copy()
+            twin._values[key] = value if is_deferred(value) else copied(value)
         twin._baselines = dict(self._baselines)
         return twin
 
     def _checked(self, key: str, value: Any) -> Any:
-        value = normal_form(value, f"{self.name}[{key!r}]")
+        tables = self.name in ("obsm", "varm")
+        value = normal_form(value, f"{self.name}[{key!r}]", tables=tables)
         if is_ragged(value):
             shape: tuple[int, ...] = (len(value),)
         else:

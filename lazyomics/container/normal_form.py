@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -9,34 +10,109 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lazyomics.container.ragged import is_ragged
-from lazyomics.graph.kinds import is_block, is_dask_array, to_memory_format
+from lazyomics.errors import warn_user
+from lazyomics.graph.kinds import is_block, is_dask_array, is_sparse_array, to_memory_format
 
-__all__ = ["normal_form"]
+__all__ = ["copied", "normal_form"]
 
 
-def normal_form(value: Any, where: str) -> Any:
+def normal_form(value: Any, where: str, *, tables: bool = False) -> Any:
     """Return a value as an array, matrix or table that containers hold.
 
     Parameters
     ----------
     value
-        What a user assigns.
+        What a user assigns. Sparse formats other than CSR and CSC become CSR, vectors a column,
+        as in anndata.
     where
         Place that it is assigned to, for messages.
+    tables
+        Whether the place holds tables; elsewhere they become arrays.
+
+    Returns
+    -------
+    ndarray, csr or csc matrix or array, dask array with blocks of these, awkward array or
+    DataFrame. Shares memory with ``value`` where possible; nothing lazy is computed.
 
     Raises
     ------
     TypeError
         If there is no such form of it.
     """
-    if is_dask_array(value) or isinstance(value, pd.DataFrame) or is_ragged(value):
+    if is_dask_array(value):
+        from lazyomics.graph.foreign import known_blocks
+
+        return known_blocks(value, where)
+    if is_ragged(value):
         return value
-    if isinstance(value, np.ndarray):
-        return np.asarray(value) if type(value) is np.matrix else value
+    if isinstance(value, pd.DataFrame):
+        return value if tables else _array_of(value, where)
     if is_block(value):
         return to_memory_format(value)
+    if is_sparse_array(value):
+        return _from_sparse(value, where)
     if sp.issparse(value):
-        return value if value.format in ("csr", "csc") else value.tocsr()
+        return _from_scipy(value, where)
     if isinstance(value, list | tuple) or hasattr(value, "__array__"):
-        return np.asarray(value)
+        return _plain(value, where)
+    raise TypeError(
+        f"{where}: cannot hold {type(value).__name__}; expected an array of numpy, scipy.sparse, "
+        "dask or awkward" + (", or a DataFrame" if tables else "")
+    )
+
+
+def _plain(value: Any, where: str) -> np.ndarray[Any, Any]:
+    """An ndarray that has no mask and is no matrix, with two dimensions or more."""
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise TypeError(
+                f"{where}: a masked array, whose mask would be lost; fill it first: "
+                "filled(numpy.nan) or another value"
+            )
+        value = value.data
+    array = value if isinstance(value, np.recarray) else np.asarray(value)
+    return array.reshape(-1, 1) if array.ndim == 1 else array
+
+
+def _from_scipy(value: Any, where: str) -> Any:
+    if value.ndim != 2:
+        raise TypeError(f"{where}: a sparse array of {value.ndim} dimensions; it must have 2")
+    if value.format not in ("csr", "csc"):
+        value = value.tocsr()
+    for kind in (sp.csr_matrix, sp.csc_matrix, sp.csr_array, sp.csc_array):
+        if isinstance(value, kind):
+            return value if type(value) is kind else kind(value)
     raise TypeError(f"{where}: cannot hold {type(value).__name__}")
+
+
+def _from_sparse(value: Any, where: str) -> Any:
+    """A matrix of the sparse library."""
+    if value.ndim != 2:
+        raise TypeError(
+            f"{where}: a sparse array of {value.ndim} dimensions; make it dense: todense()"
+        )
+    if not np.all(np.asarray(value.fill_value) == 0):
+        raise TypeError(
+            f"{where}: a sparse array that leaves out {value.fill_value}, not 0; make it dense: "
+            "todense()"
+        )
+    return sp.csr_matrix(value.asformat("coo").to_scipy_sparse())
+
+
+def _array_of(table: pd.DataFrame, where: str) -> Any:
+    """A table as an array, by position, or as CSR if all its columns are sparse."""
+    if len(table.columns) and all(isinstance(t, pd.SparseDtype) for t in table.dtypes):
+        sparse: Any = table.sparse
+        return sp.csr_matrix(sparse.to_coo())
+    array = table.to_numpy()
+    if table.dtypes.nunique() > 1:
+        warn_user(
+            f"{where}: a table with columns of several types becomes an array of {array.dtype}"
+        )
+    return array
+
+
+def copied(value: Any) -> Any:
+    """Return a value of a container that does not change with it; what is lazy stays lazy."""
+    # the buffers of an awkward array are never written into, but fields are set in its object
+    return copy(value) if is_ragged(value) else value.copy()

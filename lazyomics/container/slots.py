@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import scipy.sparse as sp
 
 from lazyomics import graph
 from lazyomics.container.deferred import cut_value, defer_cut, is_deferred
-from lazyomics.container.normal_form import normal_form
+from lazyomics.container.normal_form import copied, normal_form
 from lazyomics.errors import ShapeError
 from lazyomics.graph.kinds import is_dask_array, is_in_memory
 from lazyomics.graph.selection import Selector
@@ -54,10 +53,10 @@ class MatrixSlot:
         return MatrixSlot(cut_value(self._value, (rows, cols)))
 
     def copy(self) -> MatrixSlot:
-        """Return an independent slot; lazy values are shared, as nothing changes them."""
-        if self._value is None or is_dask_array(self._value) or is_deferred(self._value):
+        """Return an independent slot; lazy values are not computed, stored ones not read."""
+        if self._value is None or is_deferred(self._value):
             return MatrixSlot(self._value)
-        return MatrixSlot(self._value.copy())
+        return MatrixSlot(copied(self._value))
 
     @property
     def nbytes(self) -> int:
@@ -70,10 +69,6 @@ def as_matrix(value: Any, where: str = "X") -> Any:
     if value is None or is_deferred(value):
         return value
     matrix = normal_form(value, where)
-    if hasattr(matrix, "to_numpy"):
-        matrix = matrix.to_numpy()
-    if matrix.ndim == 1:
-        matrix = np.asarray(matrix).reshape(-1, 1)
     if matrix.ndim != 2:
         raise ShapeError(f"{where} must have 2 dimensions, found shape {matrix.shape}")
     return matrix

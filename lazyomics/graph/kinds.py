@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lazyomics.kernels.block import SparseBlock
 
-__all__ = ["is_block", "is_dask_array", "is_in_memory", "to_memory_format"]
+__all__ = ["is_block", "is_dask_array", "is_in_memory", "is_sparse_array", "to_memory_format"]
 
 
 def is_dask_array(value: Any) -> TypeGuard[da.Array]:
@@ -28,6 +28,11 @@ def is_dask_array(value: Any) -> TypeGuard[da.Array]:
 def is_block(value: Any) -> TypeGuard[SparseBlock]:
     """Whether a value is a sparse block."""
     return _is_one("lazyomics.kernels.block", "SparseBlock", value)
+
+
+def is_sparse_array(value: Any) -> bool:
+    """Whether a value is an array of the sparse library, blocks included."""
+    return _is_one("sparse", "SparseArray", value)
 
 
 def _is_one(module: str, kind: str, value: Any) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
+from lazyomics.graph.block_array import BlockArray
 from lazyomics.graph.compact import CompactArray
 from lazyomics.graph.recipe import Recipe
 from lazyomics.graph.selection import Selector, compose, positions
@@ -32,7 +33,7 @@ __all__ = [
 AnyStep = TypeVar("AnyStep", bound=Step)
 
 
-class LazyMatrix(da.Array):
+class LazyMatrix(BlockArray):
     """A two-dimensional ``dask.array.Array`` made of blocks read from a file (or from memory).
 
     Everything a dask array can do works. In addition, selecting rows or columns with slices,
@@ -70,9 +71,18 @@ class LazyMatrix(da.Array):
         cols = positions(_plain(keys[1]) if len(keys) == 2 else whole, n_cols, "columns")
         return LazyMatrix.cook(recipe.select(rows, cols))
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(key, value)
-        self.recipe = None
+    def copy(self) -> Any:
+        """Return a matrix that does not change if values are assigned to this one."""
+        recipe = recipe_of(self)
+        if recipe is None:
+            return super().copy()
+        made = LazyMatrix(self.dask, self.name, self.chunks, meta=self._meta)
+        made.recipe = recipe
+        return made
+
+    def _turn_into(self, other: da.Array) -> None:
+        super()._turn_into(other)
+        self.recipe = recipe_of(other)
 
     def __reduce__(self) -> Any:
         recipe = recipe_of(self)

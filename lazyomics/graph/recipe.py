@@ -80,6 +80,11 @@ class Recipe:
         whole = whole and getattr(source, "counts_are_exact", True)  # joined ones may be bounds
         return whole and not any(step.cuts_cols for step in self.steps)
 
+    @property
+    def adds_values(self) -> bool:
+        """Whether blocks may hold more than is stored in their lines."""
+        return any(step.adds_values for step in self.steps)
+
     def select(self, rows: Selector, cols: Selector) -> Recipe:
         """Keep some rows and columns, each on its own."""
         n_rows, n_cols = self.shape

@@ -15,13 +15,14 @@ from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import DTypeLike, NDArray
 
 from lazyomics.errors import ShapeError
+from lazyomics.graph.block_array import BlockArray
 from lazyomics.graph.compact import CompactArray
+from lazyomics.graph.foreign import known_blocks
 from lazyomics.graph.kinds import is_in_memory
 from lazyomics.graph.matrix import LazyMatrix, from_source, recipe_of
 from lazyomics.graph.memory_source import MemorySource
-from lazyomics.graph.selection import length
-from lazyomics.kernels.block import CSCBlock
-from lazyomics.kernels.steps import SelectCols, Step
+from lazyomics.kernels.block import CSCBlock, SparseBlock
+from lazyomics.kernels.steps import Step
 
 __all__ = [
     "Boxed",
@@ -53,7 +54,7 @@ def lazy(matrix: Any) -> da.Array:
             return LazyMatrix.cook(recipe.in_rows()) if recipe.by_columns else matrix
         if matrix.ndim != 2:
             raise ShapeError(f"a matrix must have 2 dimensions, found {matrix.ndim}")
-        return _single_column_chunk(matrix)
+        return _single_column_chunk(known_blocks(matrix))
     if is_in_memory(matrix):
         made = from_source(MemorySource.of(matrix))
         return lazy(made)
@@ -64,11 +65,12 @@ def lazy(matrix: Any) -> da.Array:
 
 
 def _single_column_chunk(x: da.Array) -> da.Array:
-    if x.numblocks[1] > 1:
-        x = x.rechunk({1: -1})
+    if x.numblocks[1] == 1 and not isinstance(x._meta, CSCBlock):
+        return x
+    x = x.rechunk({1: -1})
     if isinstance(x._meta, CSCBlock):
         x = x.map_blocks(_tocsr, dtype=x.dtype, meta=x._meta.tocsr())
-    return x
+    return BlockArray.of(x)
 
 
 def _tocsr(block: Any) -> Any:
@@ -92,7 +94,7 @@ def map_rows(matrix: Any, step: Step) -> da.Array:
     recipe = recipe_of(x)
     if recipe is not None:
         return LazyMatrix.cook(recipe.with_step(step))
-    name = f"{type(step).__name__.lower()}-{uuid4().hex}"
+    name = f"blocks-{type(step).__name__.lower()}-{uuid4().hex}"
     row_values = [field for field in step.ROW_FIELDS if getattr(step, field) is not None]
     shared = f"step-{name}"
     layer: dict[Any, Any] = {shared: Boxed(step.take_rows(slice(0, 0, 1)))}
@@ -100,14 +102,17 @@ def map_rows(matrix: Any, step: Step) -> da.Array:
         mine = {field: CompactArray(getattr(step, field)[a:b]) for field in row_values}
         layer[name, k, 0] = (_apply, shared, (x.name, k, 0), Boxed(mine))
     graph = HighLevelGraph.from_collections(name, layer, dependencies=[x])
-    empty = x._meta if x._meta.ndim == 2 else np.empty((0, 0), x.dtype)
-    meta = step.take_rows(slice(0, 0, 1)).take_cols(slice(0, 0, 1))(empty[:0, :0])
-    return da.Array(graph, name, (x.chunks[0], (meta_columns(step, x.shape[1]),)), meta=meta)
+    chunks = (x.chunks[0], (step.width(x.shape[1]),))
+    return BlockArray(graph, name, chunks, meta=_changed(x, step))
 
 
-def meta_columns(step: Step, n_cols: int) -> int:
-    """Columns that a step leaves; every step but a selection keeps all of them."""
-    return length(step.cols) if isinstance(step, SelectCols) else n_cols
+def _changed(x: da.Array, step: Step) -> Any:
+    """An empty block as it comes out of a step, which sees blocks without rows."""
+    n_cols = int(x.shape[1])
+    empty: Any = np.empty((0, n_cols), x.dtype)
+    if isinstance(x._meta, SparseBlock):
+        empty = type(x._meta)(shape=(0, n_cols), dtype=x.dtype)
+    return step.take_rows(slice(0, 0, 1))(empty)[:, :0]
 
 
 class Boxed:

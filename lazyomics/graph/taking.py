@@ -10,6 +10,8 @@ import dask.array as da
 import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 
+from lazyomics.graph.block_array import BlockArray
+from lazyomics.graph.foreign import known_blocks
 from lazyomics.graph.matrix import LazyMatrix, recipe_of
 from lazyomics.graph.rows import row_bounds
 from lazyomics.graph.selection import Selector, is_whole
@@ -31,13 +33,20 @@ def take(matrix: Any, rows: Selector, cols: Selector) -> Any:
     recipe = recipe_of(matrix)
     if recipe is not None:
         return LazyMatrix.cook(recipe.select(rows, cols))
+    if isinstance(matrix, da.Array):
+        return BlockArray.of(_taken(known_blocks(matrix), rows, cols))
     if not is_whole(cols, m):
         matrix = matrix[:, cols]
+    return matrix if is_whole(rows, n) else matrix[rows, :]
+
+
+def _taken(x: da.Array, rows: Selector, cols: Selector) -> da.Array:
+    n, m = x.shape
+    if not is_whole(cols, m):
+        x = x[:, cols]
     if is_whole(rows, n):
-        return matrix
-    if isinstance(matrix, da.Array) and not isinstance(rows, slice) and len(rows):
-        return _gather(matrix, rows)
-    return matrix[rows, :]
+        return x
+    return x[rows, :] if isinstance(rows, slice) or not len(rows) else _gather(x, rows)
 
 
 def _gather(x: da.Array, rows: Any) -> da.Array:

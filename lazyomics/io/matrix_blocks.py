@@ -125,7 +125,7 @@ def _in_small_blocks(recipe: Recipe) -> Recipe:
 def _most_values(recipe: Recipe) -> int:
     """Upper bound of what will be stored, so that small matrices get small chunks."""
     stored = recipe.source.stored_per_line()
-    if stored is None:
+    if stored is None or recipe.adds_values:
         return prod(recipe.shape)
     lines = recipe.cols if recipe.source.format == "csc" else recipe.rows
     return int(stored[lines].sum())

@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.deferred import deferred_recipe, is_deferred
 from lazyomics.container.frames import FrameSlot
+from lazyomics.container.lazy_values import computed
 from lazyomics.container.raw import RawParts
 from lazyomics.graph.kinds import is_dask_array
 from lazyomics.graph.loading import loads_stored
@@ -141,6 +142,7 @@ def write_value(
             stream_matrix(group, name, recipe, dataset_kwargs=options)
             return
         value = value.load()
+    value = computed(value) if isinstance(value, Mapping) else value
     if is_dask_array(value):
         if value.ndim == 2:
             stream_matrix(group, name, value, dataset_kwargs=options)

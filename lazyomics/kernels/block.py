@@ -24,7 +24,7 @@ writes into the arrays of its operands; results share them. ``x += 1`` binds a n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -62,6 +62,10 @@ class SparseBlock(BlockShapes, BlockReductions):
 
     def __getitem__(self, key: Any) -> Any:
         return select(self, key)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """Iterate over the rows, as numpy does; pandas takes what can be iterated for values."""
+        return (self[row] for row in range(self.shape[0]))
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         return apply_ufunc(self, ufunc, method, inputs, options)

@@ -38,11 +38,13 @@ class Step:
 
     ``ROW_FIELDS`` and ``COL_FIELDS`` name the fields that hold one value per row or per column.
     A step with ``full_rows`` must see every column of a row, so that a column selection made
-    later is applied after it instead of while reading. One that ``cuts_cols`` keeps some columns.
+    later is applied after it instead of while reading. One that ``cuts_cols`` keeps some columns;
+    one that ``adds_values`` may store more of them in a sparse block than were there.
     """
 
     full_rows: ClassVar[bool] = False
     cuts_cols: ClassVar[bool] = False
+    adds_values: ClassVar[bool] = False
     ROW_FIELDS: ClassVar[tuple[str, ...]] = ()
     COL_FIELDS: ClassVar[tuple[str, ...]] = ()
 

@@ -51,6 +51,8 @@ def _row_bytes(x: RowBlocks) -> tuple[NDArray[np.float64], bool]:
     keeps_zeros = not isinstance(x._meta, np.ndarray)
     if stored is None or not keeps_zeros:
         return dense, True
+    if recipe.adds_values:
+        return dense, False
     if recipe.source.format == "csr":
         values = stored[recipe.rows].astype(np.float64)
         selected = p < recipe.source.shape[1]

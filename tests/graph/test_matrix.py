@@ -103,17 +103,6 @@ def test_persisted_and_changed_arrays_have_no_recipe(lazy_matrix, dense) -> None
     assert recipe_of(lazy_matrix * 2) is None
 
 
-def test_item_assignment_forgets_the_recipe() -> None:
-    values = np.arange(12.0).reshape(4, 3)
-    x = lazy(values)
-    x[1] = 0
-    assert recipe_of(x) is None
-    expected = values.copy()
-    expected[1] = 0
-    np.testing.assert_array_equal(x.compute(), expected)
-    np.testing.assert_array_equal(x[1:3].compute(), expected[1:3])
-
-
 def test_lazy_gives_row_blocks_of_anything(matrix, dense) -> None:
     for given in (matrix, lazy(matrix), da.from_array(dense, chunks=(10, 4))):
         x = lazy(given)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lazyomics.container.collection import LazyCollection
 from lazyomics.container.deferred import is_deferred
+from lazyomics.container.lazy_values import compute_inside
 from lazyomics.graph.kinds import is_dask_array, to_memory_format
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ class LazyModalities(LazyCollection):
         for adata in self.mod.values():
             adata._load_stored()
         self._load_tables()
-        for mapping in (*self._mappings(), self.obsmap, self.varmap, self.uns):
+        for mapping in (self.obsmap, self.varmap):
             for key in mapping:
                 mapping[key]
+        for mapping in (*self._mappings(), self.uns):
+            compute_inside(mapping)
         self._backing = None

@@ -92,7 +92,7 @@ def write_row_work(
         )
         return True
     size = most * (x.dtype.itemsize + plain._meta.indices.itemsize) + 8 * shape[0]
-    if size > scratch.budget:
+    if size > scratch.budget or recipe.adds_values:  # it is not known how many
         return False
     left = replace(scratch, most_bytes=scratch.budget - size)
     beside = scratch.folder / f".rows.{os.getpid()}-{uuid4().hex[:8]}.part"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lazyomics.io.opening_10x import read_10x_h5
     from lazyomics.io.rewriting.repack import repack
     from lazyomics.io.transposition.transpose_storage import transpose_storage
+    from lazyomics.io.writing_objects import write, write_h5ad, write_h5mu
     from lazyomics.progress import ProgressBar
 
 __version__ = "0.1.0.dev0"
@@ -50,6 +51,9 @@ __all__ = [
     "repack",
     "tl",
     "transpose_storage",
+    "write",
+    "write_h5ad",
+    "write_h5mu",
 ]
 
 # Imported when they are first asked for: most programs need few of them.
@@ -65,6 +69,9 @@ _HOMES = {
     "read_h5mu": "io.mudata.opening",
     "repack": "io.rewriting.repack",
     "transpose_storage": "io.transposition.transpose_storage",
+    "write": "io.writing_objects",
+    "write_h5ad": "io.writing_objects",
+    "write_h5mu": "io.writing_objects",
 }
 
 

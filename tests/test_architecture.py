@@ -159,3 +159,31 @@ def test_public_names_exist() -> None:
 
     for name in lo.__all__:
         assert getattr(lo, name) is not None
+
+
+VERBS = ("datasets", "get", "pl", "pp", "tl")
+
+
+def test_functions_are_not_hidden_by_modules_of_their_names() -> None:
+    """Importing a module binds its name in the package: of a function, it must stay the function.
+
+    In a process of its own, in which every module is imported, in either order.
+    """
+    code = (
+        "import importlib, inspect, pkgutil, sys, lazyomics\n"
+        "for name in sys.argv[1:]:\n"
+        "    package = importlib.import_module(f'lazyomics.{name}')\n"
+        "    for part in pkgutil.iter_modules(package.__path__):\n"
+        "        importlib.import_module(f'lazyomics.{name}.{part.name}')\n"
+        "    assert dir(package) == sorted(package.__all__), name\n"
+        "    for verb in package.__all__:\n"
+        "        found = getattr(package, verb)\n"
+        "        assert not inspect.ismodule(found), (name, verb)\n"
+        "        assert callable(found) or verb == 'settings', (name, verb)\n"
+    )
+    run = [sys.executable, "-c", code]
+    for names in (VERBS, VERBS[::-1]):
+        done = subprocess.run(
+            [*run, *names], capture_output=True, text=True, check=False, cwd=PACKAGE.parent
+        )
+        assert done.returncode == 0, done.stderr

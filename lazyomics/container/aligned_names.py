@@ -20,6 +20,7 @@ class AlignedNames:
     """
 
     name: Any
+    is_view = False
     _slot: FrameSlot | None = None
 
     def follow(self, slot: FrameSlot) -> Self:
@@ -28,8 +29,23 @@ class AlignedNames:
         return self
 
     @property
+    def attrname(self) -> str:
+        """Name of the mapping in its object."""
+        return str(self.name)
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Axes of the object, 0 obs and 1 var, that the leading axes of the values follow."""
+        if self.name == "layers":
+            return (0, 1)
+        axis = 0 if self.dim == "obs" else 1
+        return (axis, axis) if self.name.endswith("p") else (axis,)
+
+    @property
     def dim(self) -> str:
         """``"obs"`` or ``"var"``."""
+        if self.name == "layers":
+            raise AttributeError("layers follow both obs and var")
         return str(self.name[:3])
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,8 +34,10 @@ class StoredAnnData(FileObject):
         self: Any,
         filename: str | Path | None = None,
         *,
+        convert_strings_to_categoricals: bool = True,
         compression: str | int | None = None,
         compression_opts: Any = None,
+        as_dense: Sequence[str] = (),
         shuffle: bool | None = None,
         chunk_bytes: int | str | None = None,
         overwrite_x: bool = False,
@@ -48,6 +51,9 @@ class StoredAnnData(FileObject):
         filename
             New file: written beside the target block by block and renamed when it is complete.
             None saves what changed or is new into the opened file.
+        convert_strings_to_categoricals
+            Whether columns of obs and var that hold fewer texts than rows become categories, in
+            the file only. A table that was not looked at since it was opened stays as it is.
         compression
             HDF5 filter of new matrices and arrays: ``"gzip"`` and ``"lzf"``, which every HDF5 has;
             ``"zstd"``, ``"lz4"`` and ``"blosc"`` (LZ4 inside), for which this and any program that
@@ -57,6 +63,9 @@ class StoredAnnData(FileObject):
         compression_opts
             Level: 0 to 9 of gzip (4) and blosc (5), -131072 to 22 of zstd (3); for lz4 the bytes
             of a block, for a filter by number its values.
+        as_dense
+            Sparse matrices that are to be dense in a new file: ``"X"``, ``"raw/X"`` and
+            ``"layers/NAME"``.
         shuffle
             Store first bytes, second bytes, … of a chunk together before compressing. By default
             integers only, such as the column positions of sparse matrices: they shrink by a third
@@ -86,8 +95,8 @@ class StoredAnnData(FileObject):
             If rows or columns of the file were replaced or re-ordered since it was opened, or
             something that is still to be read; nothing is changed then.
         ValueError
-            Without a filename on an object that is not opened from a file; for ``storage`` when
-            saving into the opened file; for an unknown filter or level.
+            Without a filename on an object that is not opened from a file; for ``storage`` and
+            ``as_dense`` when saving into the opened file; for an unknown filter, level or matrix.
         MissingDependencyError
             If the filter is a plugin of HDF5 and hdf5plugin is not installed.
         BlockingIOError
@@ -131,10 +140,20 @@ class StoredAnnData(FileObject):
         }
         if on_conflict not in ("raise", "mine", "theirs"):
             raise ValueError(f"on_conflict is 'raise', 'mine' or 'theirs', found {on_conflict!r}")
-        if self._saves_in_place(filename, storage):
-            ports.storage().save(self, overwrite_x=overwrite_x, on_conflict=on_conflict, **filters)
+        text = {"convert_strings_to_categoricals": convert_strings_to_categoricals}
+        if self._saves_in_place(filename, storage=storage, as_dense=as_dense or None):
+            ports.storage().save(
+                self, overwrite_x=overwrite_x, on_conflict=on_conflict, **text, **filters
+            )
         else:
-            ports.storage().write(self, writable_path(str(filename)), storage=storage, **filters)
+            ports.storage().write(
+                self,
+                writable_path(str(filename)),
+                storage=storage,
+                as_dense=as_dense,
+                **text,
+                **filters,
+            )
 
     write = write_h5ad
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,10 +43,11 @@ class CutColors:
         """Note what decides about the colours: tables that are in memory may change later."""
         return cls(colors, column, _held(before, column), _held(after, column))
 
+    @cached_property
     def fits(self) -> bool:
         """Whether there is a colour for each category; if not, nothing says whose they are."""
         if isinstance(self.colors, CutColors):
-            return self.colors.fits()  # one for each that is left
+            return self.colors.fits  # one for each that is left
         categories = self._categories(self.before)
         colors = _loaded(self.colors)
         return categories is None or np.ndim(colors) == 0 or len(colors) == len(categories)

@@ -64,8 +64,9 @@ class FileObject:
             return it opened from there. Without it a lazy object stays lazy: its blocks are
             shared, as nothing changes them.
         options
-            ``compression``, ``compression_opts``, ``shuffle``, ``chunk_bytes`` and ``storage`` of
-            the new file: see :meth:`AnnData.write_h5ad`.
+            ``compression``, ``compression_opts``, ``shuffle``, ``chunk_bytes``, ``storage``,
+            ``convert_strings_to_categoricals`` and (of AnnData) ``as_dense`` of the new file: see
+            :meth:`AnnData.write_h5ad`.
         """
         original: Any = self
         if filename is not None:
@@ -81,12 +82,16 @@ class FileObject:
             return False
         return self._backing.is_at(writable_path(path))
 
-    def _saves_in_place(self, filename: str | Path | None, storage: str | None) -> bool:
-        """Whether writing to ``filename`` is a save into the opened file."""
+    def _saves_in_place(self, filename: str | Path | None, **of_new_files: Any) -> bool:
+        """Whether writing to ``filename`` is a save into the opened file.
+
+        ``of_new_files`` are options that such a save does not take, None where not given.
+        """
         if filename is None and self._backing is None:
             raise ValueError("the object is not opened from a file: give a filename")
         if filename is not None and not self._is_own_file(filename):
             return False
-        if storage is not None:
-            raise ValueError("storage is chosen for a new file: give another filename")
+        for option, value in of_new_files.items():
+            if value is not None:
+                raise ValueError(f"{option} is chosen for a new file: give another filename")
         return True

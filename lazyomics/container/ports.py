@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, Unpack
 
@@ -48,6 +48,8 @@ class WriteOptions(Filters, total=False):
     """How a new file is stored."""
 
     storage: str | None
+    convert_strings_to_categoricals: bool
+    as_dense: Sequence[str]
 
 
 class Storage(Protocol):
@@ -62,6 +64,8 @@ class Storage(Protocol):
         path: Path,
         *,
         storage: str | None = None,
+        as_dense: Sequence[str] = (),
+        convert_strings_to_categoricals: bool = True,
         **filters: Unpack[Filters],
     ) -> None:
         """Stream an object to a new file, its sparse matrices by rows or by columns."""
@@ -72,6 +76,7 @@ class Storage(Protocol):
         *,
         overwrite_x: bool,
         on_conflict: OnConflict = "raise",
+        convert_strings_to_categoricals: bool = True,
         **filters: Unpack[Filters],
     ) -> None:
         """Save into the opened file what changed."""
@@ -85,6 +90,7 @@ class Storage(Protocol):
         path: Path,
         *,
         storage: str | None = None,
+        convert_strings_to_categoricals: bool = True,
         **filters: Unpack[Filters],
     ) -> None:
         """Stream an object of several modalities to a new file."""
@@ -96,6 +102,7 @@ class Storage(Protocol):
         overwrite_x: bool,
         remove_modalities: bool,
         on_conflict: OnConflict = "raise",
+        convert_strings_to_categoricals: bool = True,
         **filters: Unpack[Filters],
     ) -> None:
         """Save into the opened file what changed in any modality."""

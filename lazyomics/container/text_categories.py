@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,26 @@ from pandas.api.types import infer_dtype
 from lazyomics.errors import warn_user
 from lazyomics.kernels.natural_order import natural_key
 
-__all__ = ["categorise", "rename_in_records", "renamed_categories", "strings_to_categoricals"]
+__all__ = [
+    "categorise",
+    "rename_in_records",
+    "renamed_categories",
+    "strings_to_categoricals",
+    "text_stays",
+]
+
+
+_text_stays: ContextVar[bool] = ContextVar("_text_stays", default=False)
+
+
+@contextmanager
+def text_stays(asked: bool) -> Iterator[None]:
+    """Leave columns of text as they are while tables are written, if that is asked for."""
+    token = _text_stays.set(asked)
+    try:
+        yield
+    finally:
+        _text_stays.reset(token)
 
 
 def strings_to_categoricals(frame: pd.DataFrame) -> pd.DataFrame:
@@ -27,7 +48,7 @@ def strings_to_categoricals(frame: pd.DataFrame) -> pd.DataFrame:
     -------
     A new frame (columns that stay are shared). A column of text, with or without missing values,
     becomes categorical if it has fewer distinct texts than rows; its categories are in natural
-    order (``"x2"`` before ``"x10"``).
+    order (``"x2"`` before ``"x10"``). Under ``text_stays`` all columns stay.
 
     Examples
     --------
@@ -37,6 +58,8 @@ def strings_to_categoricals(frame: pd.DataFrame) -> pd.DataFrame:
     ['b2', 'b10']
     """
     result = frame.copy(deep=False)
+    if _text_stays.get():
+        return result
     for position, name in enumerate(frame.columns):
         column = frame.iloc[:, position]
         if infer_dtype(column, skipna=True) != "string":

@@ -59,7 +59,7 @@ class Uns(StoredValues, MutableMapping[str, Any]):
         Cut to the categories that are left, they might fit by chance.
         """
         for key, value in list(self._values.items()):
-            if isinstance(value, CutColors) and not value.fits():
+            if isinstance(value, CutColors) and not value.fits:
                 del self._values[key]
         return self._values
 

@@ -7,3 +7,7 @@ from lazyomics.get.obs_df import obs_df
 from lazyomics.get.var_df import var_df
 
 __all__ = ["group_stats", "obs_df", "var_df"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

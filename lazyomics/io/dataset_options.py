@@ -35,12 +35,15 @@ class DatasetOptions(Mapping[str, Any]):
         are a few values over and over, which compressors find as they are.
     chunk_bytes
         Decoded bytes of a chunk of a matrix; None for the writer's default.
+    dense
+        Places in the file, such as ``"X"``, of sparse matrices that are to be stored dense.
     """
 
     codec: str | int | None = None
     level: Any = None
     shuffle: bool | None = None
     chunk_bytes: int | None = None
+    dense: frozenset[str] = frozenset()
 
     def of(self, kind: str) -> dict[str, Any]:
         """Options for values of a NumPy kind: ``"i"``, ``"u"``, ``"f"``, …."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import h5py
+import scipy.sparse as sp
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.baseline import Baseline, content_of
@@ -23,7 +24,9 @@ from lazyomics.io.encodings.damage import damage_named, damaged
 from lazyomics.io.encodings.members import is_text, member_names
 from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.legacy import is_there, old_layout_parts, raw_place
+from lazyomics.io.named_files import named_file
 from lazyomics.io.snapshot import Snapshot
+from lazyomics.io.storage_kind import read_as_sparse
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredFrame, StoredMatrix
 
 __all__ = ["open_group", "read_h5ad"]
@@ -34,10 +37,13 @@ MAPPINGS: tuple[MappingName, ...] = ("layers", "obsm", "varm", "obsp", "varp")
 
 
 def read_h5ad(
-    path: str | os.PathLike[str],
+    filename: str | os.PathLike[str],
+    backed: bool | str | None = True,
     *,
+    as_sparse: Sequence[str] = (),
+    as_sparse_fmt: type[Any] = sp.csr_matrix,
+    chunk_size: int | None = None,
     storage_options: Mapping[str, Any] | None = None,
-    backed: bool | str = True,
     chunks: str | int = "auto",
     obs_columns: list[str] | None = None,
     var_columns: list[str] | None = None,
@@ -46,15 +52,23 @@ def read_h5ad(
 
     Parameters
     ----------
-    path
+    filename
         The file. Any number of processes may open it at once. Or a URL that fsspec knows
-        (``"https://…"``, ``"s3://…"``; needs ``lazyomics[remote]``): the object is read-only then,
-        and only the parts of the file that are needed are fetched.
-    storage_options
-        For a URL: what fsspec needs to open it, such as ``{"anon": True}`` for a public bucket.
+        (``"https://…"``, ``"s3://…"``; needs ``lazyomics[remote]``), or what ``fsspec.open`` makes
+        of one: the object is read-only then, and only the parts of the file that are needed are
+        fetched.
     backed
         True, ``"r"`` or ``"r+"`` open it lazily (all the same: nothing is written before
-        ``write()``); False loads it into memory.
+        ``write()``); False (and None) loads it into memory.
+    as_sparse
+        ``"X"`` and ``"raw/X"``, if they are stored dense and are to be sparse in the object. As
+        they are not what the file holds then, ``write()`` leaves them there as they are.
+    as_sparse_fmt
+        ``scipy.sparse.csr_matrix`` or ``csc_matrix``.
+    chunk_size
+        Another word for a number of rows as ``chunks``.
+    storage_options
+        For a URL: what fsspec needs to open it, such as ``{"anon": True}`` for a public bucket.
     chunks
         Size of the blocks of X and layers: ``"auto"`` (about ``lazyomics.chunk-bytes`` of decoded
         values, by the number stored in each row), another size such as ``"8 MiB"``, or a number
@@ -81,10 +95,14 @@ def read_h5ad(
     Passes over X: 0 (1 with ``backed=False``). Peak memory: names and shapes.
     """
     if backed not in (True, False, "r", "r+", None):
-        raise ValueError(f"backed is True, False, 'r' or 'r+', found {backed!r}")
-    plan = BlockPlan.of(chunks)
-    found = checked_path(path, storage_options)
-    name = backing_name(path, found)
+        raise ValueError(
+            f"backed is True, False, 'r' or 'r+', found {backed!r}. A modality of an .h5mu file is "
+            "opened with read('FILE.h5mu/MODALITY')."
+        )
+    plan = BlockPlan.of(chunks if chunk_size is None else chunk_size)
+    filename, storage_options = named_file(filename, storage_options)
+    found = checked_path(filename, storage_options)
+    name = backing_name(filename, found)
     with open_for_reading(found) as file, damage_named(found):
         _expect_h5ad(file, name)
         snapshot = Snapshot.of(found)
@@ -92,6 +110,8 @@ def read_h5ad(
             file, snapshot, plan=plan, obs_columns=obs_columns, var_columns=var_columns
         )
         adata._backing = FileBacking.of(adata, name, snapshot, file)
+    if as_sparse:
+        read_as_sparse(adata, as_sparse, as_sparse_fmt)
     return adata if backed else adata.to_memory()
 
 

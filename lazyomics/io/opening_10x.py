@@ -21,6 +21,7 @@ from lazyomics.io.encodings.damage import damaged, guarded
 from lazyomics.io.encodings.dataset_values import read_values
 from lazyomics.io.encodings.storage_checks import check_storage
 from lazyomics.io.files import checked_path, open_for_reading
+from lazyomics.io.named_files import fetched, named_file
 from lazyomics.io.readers import CompressedReader
 from lazyomics.kernels.steps import AsType
 
@@ -33,30 +34,33 @@ NAMED_OTHERWISE = frozenset({"name", "feature_type", "id", "gene_id", "_all_tag_
 
 @overload
 def read_10x_h5(
-    path: str | os.PathLike[str],
+    filename: str | os.PathLike[str],
     *,
-    storage_options: Mapping[str, Any] | None = None,
     genome: str | None = None,
     gex_only: bool | None = None,
+    backup_url: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
     modalities: Literal[False] = False,
     backed: bool = True,
 ) -> AnnData: ...
 @overload
 def read_10x_h5(
-    path: str | os.PathLike[str],
+    filename: str | os.PathLike[str],
     *,
-    storage_options: Mapping[str, Any] | None = None,
     genome: str | None = None,
     gex_only: bool | None = None,
+    backup_url: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
     modalities: Literal[True],
     backed: bool = True,
 ) -> MuData: ...
 def read_10x_h5(
-    path: str | os.PathLike[str],
+    filename: str | os.PathLike[str],
     *,
-    storage_options: Mapping[str, Any] | None = None,
     genome: str | None = None,
     gex_only: bool | None = None,
+    backup_url: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
     modalities: bool = False,
     backed: bool = True,
 ) -> AnnData | MuData:
@@ -64,11 +68,9 @@ def read_10x_h5(
 
     Parameters
     ----------
-    path
+    filename
         The file: ``filtered_feature_bc_matrix.h5``, ``raw_feature_bc_matrix.h5`` and the like;
         or a URL as in ``read_h5ad``.
-    storage_options
-        For a URL: what fsspec needs to open it.
     genome
         Keep only the genes of this genome. Files of Cell Ranger 2 hold a matrix for each genome:
         needed there if they hold several.
@@ -76,6 +78,10 @@ def read_10x_h5(
         Keep only features of the type ``"Gene Expression"``; False keeps antibodies, peaks and
         the like too (``var["feature_types"]`` tells them apart). By default only without
         ``modalities``.
+    backup_url
+        Download the file from here if there is none, with pooch (``lazyomics[datasets]``).
+    storage_options
+        For a URL: what fsspec needs to open it.
     modalities
         Return a MuData of one modality for each type of features: ``"rna"``, ``"atac"`` (peaks),
         ``"prot"`` (antibodies), other types under their own names.
@@ -105,17 +111,19 @@ def read_10x_h5(
     -----
     Passes over X: 0 (1 with ``backed=False``). Peak memory: names of barcodes and features.
     """
-    found = checked_path(path, storage_options)
+    filename, storage_options = named_file(filename, storage_options)
+    fetched(filename, backup_url)
+    found = checked_path(filename, storage_options)
     with open_for_reading(found) as file:
         if "matrix" in file:
             adata = _read_features(child(file, "matrix"), os.fspath(found))
         else:
-            group = _genome_group(file, backing_name(path, found), genome)
+            group = _genome_group(file, backing_name(filename, found), genome)
             return _finished(_read_genome(group, os.fspath(found)), modalities, backed)
     if genome:
         names = adata.var["genome"] if "genome" in adata.var else pd.Series([], dtype=object)
         if genome not in set(names):
-            raise _unknown_genome(backing_name(path, found), genome, list(names.unique()))
+            raise _unknown_genome(backing_name(filename, found), genome, list(names.unique()))
         adata = adata[:, (names == genome).to_numpy()]
     if gex_only or (gex_only is None and not modalities):
         adata = adata[:, (adata.var["feature_types"] == GENE_EXPRESSION).to_numpy()]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.mudata import MuData
 from lazyomics.container.ports import Filters, OnConflict
+from lazyomics.container.text_categories import text_stays
 from lazyomics.io.backing import FileBacking, refuse_remote
 from lazyomics.io.dataset_options import dataset_options
 from lazyomics.io.mudata.opening import read_h5mu
@@ -15,6 +18,7 @@ from lazyomics.io.mudata.saving import save_modality, save_mudata
 from lazyomics.io.mudata.writing import write_new_mudata
 from lazyomics.io.opening import read_h5ad
 from lazyomics.io.saving.save import save
+from lazyomics.io.storage_kind import dense_places
 from lazyomics.io.writing import write_new
 
 if TYPE_CHECKING:
@@ -35,10 +39,13 @@ class FileStorage:
         path: Path,
         *,
         storage: str | None = None,
+        as_dense: Sequence[str] = (),
+        convert_strings_to_categoricals: bool = True,
         **filters: Unpack[Filters],
     ) -> None:
-        options = dataset_options(**filters)
-        write_new(adata, path, options=options, order=_order(storage, path))
+        options = replace(dataset_options(**filters), dense=dense_places(adata, as_dense))
+        with text_stays(not convert_strings_to_categoricals):
+            write_new(adata, path, options=options, order=_order(storage, path))
 
     def save(
         self,
@@ -46,15 +53,19 @@ class FileStorage:
         *,
         overwrite_x: bool,
         on_conflict: OnConflict = "raise",
+        convert_strings_to_categoricals: bool = True,
         **filters: Unpack[Filters],
     ) -> None:
         options = dataset_options(**filters)
         backing = adata._backing
         refuse_remote(backing)
-        if isinstance(backing, FileBacking) and backing.group.startswith("/mod/"):
-            save_modality(adata, overwrite_x=overwrite_x, on_conflict=on_conflict, options=options)
-        else:
-            save(adata, overwrite_x=overwrite_x, on_conflict=on_conflict, options=options)
+        with text_stays(not convert_strings_to_categoricals):
+            if isinstance(backing, FileBacking) and backing.group.startswith("/mod/"):
+                save_modality(
+                    adata, overwrite_x=overwrite_x, on_conflict=on_conflict, options=options
+                )
+            else:
+                save(adata, overwrite_x=overwrite_x, on_conflict=on_conflict, options=options)
 
     def open_mudata(self, path: Path) -> MuData:
         return read_h5mu(path)
@@ -65,10 +76,12 @@ class FileStorage:
         path: Path,
         *,
         storage: str | None = None,
+        convert_strings_to_categoricals: bool = True,
         **filters: Unpack[Filters],
     ) -> None:
         options = dataset_options(**filters)
-        write_new_mudata(mdata, path, options=options, order=_order(storage, path))
+        with text_stays(not convert_strings_to_categoricals):
+            write_new_mudata(mdata, path, options=options, order=_order(storage, path))
 
     def save_mudata(
         self,
@@ -77,17 +90,19 @@ class FileStorage:
         overwrite_x: bool,
         remove_modalities: bool,
         on_conflict: OnConflict = "raise",
+        convert_strings_to_categoricals: bool = True,
         **filters: Unpack[Filters],
     ) -> None:
         options = dataset_options(**filters)
         refuse_remote(mdata._backing)
-        save_mudata(
-            mdata,
-            overwrite_x=overwrite_x,
-            remove_modalities=remove_modalities,
-            on_conflict=on_conflict,
-            options=options,
-        )
+        with text_stays(not convert_strings_to_categoricals):
+            save_mudata(
+                mdata,
+                overwrite_x=overwrite_x,
+                remove_modalities=remove_modalities,
+                on_conflict=on_conflict,
+                options=options,
+            )
 
 
 def _order(storage: str | None, path: Path) -> StorageOrder | None:

@@ -23,6 +23,7 @@ from lazyomics.io.dataset_options import dataset_options
 from lazyomics.io.encodings import child, strings_to_categoricals, write_element, write_frame
 from lazyomics.io.encodings.damage import guarded
 from lazyomics.io.encodings.dataset_values import check_texts
+from lazyomics.io.storage_kind import dense
 from lazyomics.io.stored import StoredElement, StoredFrame, StoredMatrix
 from lazyomics.io.stream import stream_matrix
 from lazyomics.io.transaction import Stamp, raise_failures, replacing
@@ -131,6 +132,8 @@ def write_value(
     """Write one value, held in memory, lazy, or still in another file."""
     raise_failures()  # so that nothing is computed for a disk that is full
     place = f"{group.name}/{name}".removeprefix("/").lstrip("/")
+    if place in getattr(options, "dense", ()):
+        value = dense(value)
     if order is not None and order.covers(place) and order.write(group, name, value, options):
         return
     stored = isinstance(value, StoredElement | StoredMatrix)

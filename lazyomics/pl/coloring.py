@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ import pandas as pd
 from matplotlib.colors import to_rgba_array
 
 from lazyomics.container import AnnData
+from lazyomics.errors import warn_user
 from lazyomics.pl.colors import Palette, category_colors
 from lazyomics.pl.legend import LegendStyle, legend_width
-from lazyomics.pl.values import Values, as_categories, choose_raw, plot_values
+from lazyomics.pl.values import Values, choose_raw, plot_values
 
 __all__ = ["Coloring", "colorings"]
 
@@ -99,10 +100,12 @@ def colorings(
         if mask_obs is not None:
             raise ValueError("give either groups or mask_obs, not both")
         groups = [groups] if isinstance(groups, str) else list(groups)
-        _check_groups(adata, keys, groups)
+        _warn_of_groups(groups, values)
     mask = _mask(adata, mask_obs)
     return [
-        _color_values(adata, key, values.get(key or ""), groups=groups, mask=mask, palette=palette)
+        _color_values(
+            adata, key, values.get(key or ""), groups=groups or None, mask=mask, palette=palette
+        )
         for key in keys
     ]
 
@@ -160,15 +163,21 @@ def _color_values(
     return Coloring(groups=shown, palette={c: colors[c] for c in shown.categories})
 
 
-def _check_groups(adata: AnnData, keys: Sequence[str | None], groups: Sequence[str]) -> None:
-    """Raise KeyError if a group is a category of none of the keys."""
-    known: list[Any] = []
-    for key in keys:
-        column = None if key not in adata.obs.columns else as_categories(adata.obs[key])
-        known += [] if column is None else list(column.categories)
+def _warn_of_groups(groups: Sequence[str], values: Mapping[str, Values]) -> None:
+    """Say which groups are categories of nothing that is plotted: they colour no point."""
+    known = [
+        category
+        for column in values.values()
+        if isinstance(column, pd.Categorical)
+        for category in column.categories
+    ]
     missing = [group for group in groups if group not in known]
-    if missing:
-        raise KeyError(f"groups={missing} are not among the categories {known[:20]}")
+    if missing and known:
+        warn_user(
+            f"groups={missing} are not among the categories {known[:20]}: they colour no point"
+        )
+    elif missing:
+        warn_user(f"groups={missing} have no effect: {list(values)} have no categories")
 
 
 def _masked_numbers(

@@ -41,7 +41,7 @@ def category_colors(
     Hex colour by category.
     """
     name = f"{key}_colors"
-    stored = list(adata.uns[name]) if name in adata.uns else []
+    stored = _listed(adata.uns[name]) if name in adata.uns else []
     if palette is not None:
         colors = adata.uns[name] = palette_colors(palette, categories)
     elif len(stored) < len(categories) or not all(map(_known, stored)):
@@ -105,6 +105,13 @@ def palette_colors(palette: Palette, categories: pd.Index[Any]) -> list[str]:
     if not colors:
         raise ValueError("palette is empty")
     return [colors[index % len(colors)] for index in range(count)]
+
+
+def _listed(colors: Any) -> list[Any]:
+    """Stored colours as a list, also one that is stored as a single text."""
+    if isinstance(colors, str) or (isinstance(colors, np.ndarray) and colors.ndim == 0):
+        return [str(colors)]
+    return list(colors)
 
 
 def _hex(color: Any) -> str:

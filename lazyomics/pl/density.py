@@ -10,11 +10,30 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import gaussian_kde
 
-__all__ = ["Density", "DensityNorm", "estimate", "half_widths"]
+__all__ = ["Density", "DensityNorm", "DensityShape", "estimate", "half_widths"]
 
 DensityNorm = Literal["area", "count", "width"]
 
-GRID = 100
+
+@dataclass(frozen=True)
+class DensityShape:
+    """How densities are estimated.
+
+    Attributes
+    ----------
+    bw_method, bw_adjust
+        Bandwidth of the kernel: ``"scott"``, ``"silverman"`` or a share of the standard
+        deviation; and what it is multiplied by.
+    cut
+        How far the density reaches beyond the extreme values, in bandwidths.
+    gridsize
+        Number of points at which it is estimated.
+    """
+
+    bw_method: str | float = "scott"
+    bw_adjust: float = 1.0
+    cut: float = 0.0
+    gridsize: int = 100
 
 
 @dataclass(frozen=True)
@@ -24,8 +43,8 @@ class Density:
     Attributes
     ----------
     support
-        Where it is estimated, from the lowest to the highest value, shape (100,); or the only
-        value that occurs, shape (1,); or empty.
+        Where it is estimated, shape (gridsize,); or the only value that occurs, shape (1,); or
+        empty.
     height
         Density there, same shape; 1 for a single value.
     count
@@ -37,13 +56,15 @@ class Density:
     count: int
 
 
-def estimate(values: npt.NDArray[Any]) -> Density:
-    """Gaussian kernel density of values between their extremes, with Scott's bandwidth.
+def estimate(values: npt.NDArray[Any], shape: DensityShape | None = None) -> Density:
+    """Gaussian kernel density of values, by default between their extremes.
 
     Parameters
     ----------
     values
         Shape (n,); missing values are left out.
+    shape
+        Bandwidth and range; by default Scott's bandwidth.
 
     References
     ----------
@@ -60,8 +81,12 @@ def estimate(values: npt.NDArray[Any]) -> Density:
     values = values[np.isfinite(values)]
     if len(values) == 0 or values.min() == values.max():
         return Density(values[:1], np.ones(min(len(values), 1)), len(values))
-    support = np.linspace(values.min(), values.max(), GRID)
-    return Density(support, gaussian_kde(values, bw_method="scott")(support), len(values))
+    shape = shape or DensityShape()
+    kernel = gaussian_kde(values, bw_method=shape.bw_method)
+    kernel.set_bandwidth(kernel.factor * shape.bw_adjust)
+    beyond = shape.cut * float(np.sqrt(kernel.covariance.squeeze()))
+    support = np.linspace(values.min() - beyond, values.max() + beyond, shape.gridsize)
+    return Density(support, kernel(support), len(values))
 
 
 def half_widths(

@@ -12,7 +12,7 @@ import pandas as pd
 from lazyomics.container import AnnData
 from lazyomics.get import group_stats
 from lazyomics.get.groups import cell_groups
-from lazyomics.pl.values import choose_raw, gene_frame, gene_names
+from lazyomics.pl.values import choose_raw, gene_frame, gene_names, obs_columns, plot_values
 
 __all__ = ["DotValues", "dot_values"]
 
@@ -40,10 +40,11 @@ class DotValues:
             raise ValueError(f"standard_scale={standard_scale!r}: expected 'var', 'group' or None")
         axis = 0 if standard_scale == "var" else 1
         values = self.means.to_numpy(dtype=np.float64)
-        values = values - values.min(axis=axis, keepdims=True)
-        highest = values.max(axis=axis, keepdims=True)
-        # A gene with the same mean everywhere stays at 0.
+        values = values - np.fmin.reduce(values, axis=axis, keepdims=True)
+        highest = np.fmax.reduce(values, axis=axis, keepdims=True)
+        # A gene with the same mean everywhere stays at 0, and so does a mean of nothing.
         values = np.divide(values, highest, out=np.zeros_like(values), where=highest > 0)
+        values = np.nan_to_num(values)
         return replace(self, means=pd.DataFrame(values, self.means.index, self.means.columns))
 
     def ordered(self, groups: Sequence[Any], genes: Sequence[int] | None = None) -> DotValues:
@@ -68,28 +69,28 @@ def dot_values(
     expression_cutoff: float,
     mean_only_expressed: bool,
 ) -> DotValues:
-    """Means and fractions of genes in groups, in one pass over the matrix.
+    """Means and fractions of genes and numeric obs columns in groups, in one pass over the matrix.
 
     Parameters
     ----------
     adata
         Where the values are.
     genes
-        Names or symbols; they may repeat.
+        Names or symbols, or numeric columns of obs; they may repeat.
     groupby, use_raw, layer, gene_symbols, log, num_categories
         As :func:`lazyomics.pl.dotplot` takes them.
     expression_cutoff, mean_only_expressed
         As :func:`lazyomics.pl.dotplot` takes them.
     """
     use_raw = choose_raw(adata, use_raw, layer)
-    names = gene_names(adata, genes, use_raw=use_raw, gene_symbols=gene_symbols)
-    unique = list(dict.fromkeys(names))
-    if log:
-        values = gene_frame(adata, unique, layer=layer, use_raw=use_raw).transform(np.log1p)
-        groups = cell_groups(adata.obs, groupby, num_categories=num_categories)
-        means, fractions = _group_frame(values, groups, expression_cutoff, mean_only_expressed)
-    else:
-        means, fractions = group_stats(
+    columns = obs_columns(adata, genes, use_raw=use_raw, gene_symbols=gene_symbols)
+    keys = [key for key in genes if key not in columns]
+    found = gene_names(adata, keys, use_raw=use_raw, gene_symbols=gene_symbols)
+    names = dict(zip(keys, found, strict=True))
+    unique = list(dict.fromkeys(found))
+    parts = []
+    if unique and not log:
+        stats = group_stats(
             adata,
             unique,
             groupby,
@@ -99,11 +100,41 @@ def dot_values(
             mean_only_expressed=mean_only_expressed,
             num_categories=num_categories,
         )
+        parts.append(DotValues(*stats))
+    frame = _numbers(adata, columns)
+    if log:
+        values = gene_frame(adata, unique, layer=layer, use_raw=use_raw)
+        frame = pd.concat([values, frame], axis=1).transform(np.log1p)
+    if len(frame.columns):
+        groups = cell_groups(adata.obs, groupby, num_categories=num_categories)
+        made = DotValues(*_group_frame(frame, groups, expression_cutoff, mean_only_expressed))
+        if parts:  # both hold the groups that have cells, in the order of the categories
+            index = parts[0].means.index
+            made = DotValues(made.means.set_axis(index), made.fractions.set_axis(index))
+        parts.append(made)
+    wanted = [names.get(key, key) for key in genes]
     labels = pd.Index(genes)
-    return DotValues(
-        means.loc[:, names].set_axis(labels, axis=1),
-        fractions.loc[:, names].set_axis(labels, axis=1),
+    means, fractions = (
+        pd.concat([getattr(part, which) for part in parts], axis=1)
+        for which in ("means", "fractions")
     )
+    return DotValues(
+        means.loc[:, wanted].set_axis(labels, axis=1),
+        fractions.loc[:, wanted].set_axis(labels, axis=1),
+    )
+
+
+def _numbers(adata: AnnData, columns: Sequence[str]) -> pd.DataFrame:
+    """Columns of obs as numbers."""
+    found = {}
+    for key, values in plot_values(adata, columns, layer=None, use_raw=False).items():
+        column = adata.obs[key]
+        if isinstance(values, pd.Categorical):
+            if not pd.api.types.is_bool_dtype(column.dtype):
+                raise TypeError(f"dots are of numbers, but obs[{key!r}] holds categories or text")
+            values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        found[key] = np.asarray(values, dtype=np.float64)
+    return pd.DataFrame(found, index=adata.obs_names)
 
 
 def _group_frame(
@@ -112,5 +143,6 @@ def _group_frame(
     expressed = values > cutoff
     by = pd.Series(groups, index=values.index)
     fractions = expressed.groupby(by, observed=True).mean()
-    shown = values.where(expressed) if only_expressed else values
-    return shown.groupby(by, observed=True).mean().fillna(0), fractions
+    if not only_expressed:
+        return values.groupby(by, observed=True).mean(), fractions
+    return values.where(expressed).groupby(by, observed=True).mean().fillna(0), fractions

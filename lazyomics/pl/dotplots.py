@@ -75,7 +75,8 @@ def dotplot(
     adata
         What to plot.
     var_names
-        Genes: a name, a list, or lists by label, which get a bracket each.
+        Genes, or numeric columns of ``obs``: a name, a list, or lists by label, which get a
+        bracket each. A name of both is the gene.
     groupby
         Column of ``obs``, or several, whose values are joined. Numbers are cut into intervals.
     use_raw

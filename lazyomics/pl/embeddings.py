@@ -102,7 +102,7 @@ def embedding(
         Whether to draw the edges of the neighbour graph of ``uns[neighbors_key or "neighbors"]``,
         their line width in points, and their colour.
     groups
-        Categories to colour; the others get ``na_color``.
+        Categories to colour; the others get ``na_color``. Genes and numbers are coloured as ever.
     components
         Pairs of dimensions counted from 1, such as ``"1,2"`` or ``["1,2", "2,3"]``, or ``"all"``.
         Every colour is plotted in every pair.
@@ -164,9 +164,14 @@ def embedding(
     Raises
     ------
     KeyError
-        If ``basis``, a colour or a group is unknown. The message names what is available.
+        If ``basis`` or a colour is unknown. The message names what is available.
     ValueError
         If parameters contradict each other.
+
+    Warns
+    -----
+    UserWarning
+        If one of ``groups`` is a category of none of the colours.
 
     Notes
     -----

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -14,13 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.typing import ColorType
 
-from lazyomics.pl.density import DensityNorm, estimate, half_widths
+from lazyomics.pl.density import estimate, half_widths
 from lazyomics.pl.textsize import widest
 from lazyomics.pl.theme import settings
+from lazyomics.pl.violin_inner import Body, draw_inner
+from lazyomics.pl.violin_options import ViolinOptions
 
 __all__ = ["Strip", "ViolinStyle", "draw_violins"]
-
-SATURATION = 0.75  # full colours are hard on the eye where areas are large
 
 
 @dataclass(frozen=True)
@@ -45,34 +45,21 @@ class Strip:
 
 @dataclass(frozen=True)
 class ViolinStyle:
-    """How violins look; the attributes are the parameters of :func:`lazyomics.pl.violin`.
+    """How panels of violins look; the attributes are parameters of :func:`lazyomics.pl.violin`.
 
     ``jitter`` is None to draw no points.
     """
 
-    density_norm: DensityNorm
+    violins: ViolinOptions
     jitter: float | None
     size: float
     log: bool
     rotation: float | None
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 def draw_violins(ax: Axes, strip: Strip, style: ViolinStyle, *, width: float) -> None:
     """Draw the violins of a panel that is ``width`` inches wide."""
-    densities = [estimate(values) for values in strip.values.values()]
-    halves = half_widths(densities, style.density_norm)
-    fills = [_desaturated(color) for color in strip.colors]
-    dark = 0.6 * min((colorsys.rgb_to_hls(*fill)[1] for fill in fills), default=0.5)
-    line = {"linewidth": 1.25 * mpl.rcParams["patch.linewidth"]}
-    for place, (density, half, fill) in enumerate(zip(densities, halves, fills, strict=True)):
-        if len(density.support) == 1:
-            ax.plot(
-                [place - half[0], place + half[0]], [density.support[0]] * 2, c=str(dark), **line
-            )
-        elif len(density.support) > 1:
-            look = {"facecolor": fill, "edgecolor": str(dark), **line, **style.options}
-            ax.fill_betweenx(density.support, place - half, place + half, **look)
+    _draw_bodies(ax, strip, style.violins)
     if style.jitter is not None:
         _draw_points(ax, strip, style.jitter, style.size)
     if style.log:
@@ -80,6 +67,34 @@ def draw_violins(ax: Axes, strip: Strip, style: ViolinStyle, *, width: float) ->
     ax.set_title(strip.title)
     ax.grid(visible=False, axis="x")
     _name_violins(ax, list(strip.values), style.rotation, width)
+
+
+def _draw_bodies(ax: Axes, strip: Strip, options: ViolinOptions) -> None:
+    columns = [_finite(values) for values in strip.values.values()]
+    densities = [estimate(values, options.shape) for values in columns]
+    width = options.width * (1 - options.gap)
+    halves = half_widths(densities, options.density_norm, width=width)
+    saturation = options.saturation if options.fill else 1.0
+    fills = [_desaturated(color, saturation) for color in strip.colors]
+    dark = 0.6 * min((colorsys.rgb_to_hls(*fill)[1] for fill in fills), default=0.5)
+    for place, density in enumerate(densities):
+        half, fill, line = halves[place], fills[place], options.linecolor
+        line = str(dark) if isinstance(line, str) and line == "auto" else line
+        line, face = (line, fill) if options.fill else (fill, "none")
+        body = Body(place, density.support, half, columns[place], line, options.line_width)
+        if len(density.support) == 1:
+            ends, height = [place - half[0], place + half[0]], [density.support[0]] * 2
+            ax.plot(ends, height, c=line, linewidth=body.linewidth)
+        elif len(density.support) > 1:
+            look: dict[str, Any] = {"facecolor": face, "edgecolor": line}
+            look |= {"linewidth": body.linewidth, **options.rest}
+            ax.fill_betweenx(density.support, place - half, place + half, **look)
+            draw_inner(ax, body, options.inner, options.inner_options)
+
+
+def _finite(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    numbers = np.asarray(values, dtype=np.float64)
+    return numbers[np.isfinite(numbers)]
 
 
 def _draw_points(ax: Axes, strip: Strip, jitter: float, size: float) -> None:
@@ -110,6 +125,6 @@ def _name_violins(ax: Axes, names: list[str], rotation: float | None, width: flo
         ax.set_xticks(range(len(names)), names, rotation=rotation)
 
 
-def _desaturated(color: ColorType) -> tuple[float, float, float]:
+def _desaturated(color: ColorType, share: float) -> tuple[float, float, float]:
     hue, lightness, saturation = colorsys.rgb_to_hls(*to_rgb(color))
-    return colorsys.hls_to_rgb(hue, lightness, saturation * SATURATION)
+    return colorsys.hls_to_rgb(hue, lightness, saturation * share)

@@ -20,6 +20,7 @@ __all__ = [
     "coordinates",
     "gene_frame",
     "gene_names",
+    "obs_columns",
     "plot_values",
 ]
 
@@ -124,6 +125,20 @@ def gene_names(
     if missing:
         raise KeyError(_unknown(missing, adata, var.index, "raw.var_names" if use_raw else "var"))
     return [key if key in var.index else symbols[key] for key in keys]
+
+
+def obs_columns(
+    adata: AnnData, keys: Sequence[str], *, use_raw: bool, gene_symbols: str | None = None
+) -> list[str]:
+    """Keys that are columns of obs and stand for no gene."""
+    raw = adata.raw if use_raw else None
+    var = adata.var if raw is None else raw.var
+    symbols = set() if gene_symbols not in var.columns else set(var[gene_symbols])
+    return [
+        key
+        for key in dict.fromkeys(keys)
+        if key in adata.obs.columns and key not in var.index and key not in symbols
+    ]
 
 
 def as_categories(column: pd.Series[Any]) -> pd.Categorical | None:

@@ -18,6 +18,7 @@ from lazyomics.pl.panels import figure_of, panel_row
 from lazyomics.pl.saving import Save, finish
 from lazyomics.pl.strips import Strip, ViolinStyle, draw_violins
 from lazyomics.pl.values import as_categories, choose_raw, plot_values
+from lazyomics.pl.violin_options import ViolinOptions
 
 __all__ = ["violin"]
 
@@ -91,7 +92,11 @@ def violin(
     ax
         Axes to draw into; only for a single panel.
     **kwds
-        Passed to :meth:`matplotlib.axes.Axes.fill_betweenx`.
+        Arguments of seaborn's violinplot: ``inner`` (``"box"``, ``"quart"``, ``"point"``,
+        ``"stick"`` or None, the default) and ``inner_kws``, ``cut`` (by default 0), ``bw_method``
+        (or ``bw``), ``bw_adjust``, ``gridsize``, ``width``, ``gap``, ``fill``, ``saturation``,
+        ``linewidth``, ``linecolor``, ``scale`` (former name of ``density_norm``), and ``color``
+        without ``groupby``. The rest is passed to :meth:`matplotlib.axes.Axes.fill_betweenx`.
 
     Returns
     -------
@@ -122,22 +127,24 @@ def violin(
     ['B', 'T']
     """
     keys = [keys] if isinstance(keys, str) else list(dict.fromkeys(keys))
+    options = ViolinOptions.of(density_norm, kwds)
+    plain = "C0" if options.color is None else options.color
     columns = _numbers(adata, keys, layer=layer, use_raw=choose_raw(adata, use_raw, layer))
     if groupby is not None:
         strips = _by_group(adata, columns, groupby, order, palette)
         xlabel = groupby.replace("_", " ") if xlabel == "" and rotation is None else xlabel
     elif multi_panel:
         strips = [
-            Strip({"": values}, ["C0"], "value", title=key) for key, values in columns.items()
+            Strip({"": values}, [plain], "value", title=key) for key, values in columns.items()
         ]
     else:
-        strips = [Strip(columns, ["C0"] * len(columns), "value")]
+        strips = [Strip(columns, [plain] * len(columns), "value")]
     labels = [ylabel] * len(strips) if ylabel is None or isinstance(ylabel, str) else list(ylabel)
     if len(labels) != len(strips):
         raise ValueError(f"ylabel has {len(labels)} entries for {len(strips)} panels")
     figure, axes, width = _axes(len(strips), ax)
     reach = JITTER if jitter is True else float(jitter)
-    style = ViolinStyle(density_norm, reach if stripplot else None, size, log, rotation, kwds)
+    style = ViolinStyle(options, reach if stripplot else None, size, log, rotation)
     for panel, strip, label in zip(axes, strips, labels, strict=True):
         draw_violins(panel, strip, style, width=width)
         panel.set(xlabel=xlabel, ylabel=strip.ylabel if label is None else label)

@@ -32,3 +32,7 @@ __all__ = [
     "scale",
     "tfidf",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

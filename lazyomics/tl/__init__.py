@@ -12,3 +12,7 @@ from lazyomics.tl.lsi import lsi
 from lazyomics.tl.umap import umap
 
 __all__ = ["dendrogram", "leiden", "lsi", "pca", "umap"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

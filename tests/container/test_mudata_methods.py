@@ -182,3 +182,14 @@ def test_name_of_the_names(both) -> None:
     assert list(ours["rna"].obsm.dim_names) == list(ours["rna"].obs_names)
     ours.obs_names = pd.Index(names, name="barcode")  # of which mudata 0.3 makes an error
     assert ours.obs_names.name == "barcode"
+
+
+def test_an_object_of_another(both) -> None:
+    ours, theirs = both
+    twin = lo.MuData(ours)
+    twin.obs["new"] = 1
+    assert "new" not in ours.obs
+    del twin.obs["new"]
+    assert_same_mudata(twin, theirs)
+    with pytest.raises(ValueError, match="give no other part"):
+        lo.MuData(ours, obs=ours.obs)

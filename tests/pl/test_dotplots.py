@@ -67,6 +67,9 @@ def assert_same_plot(ours, theirs):
         {"figsize": (10, 3), "colorbar_title": "mean", "size_title": "share"},
         {"groupby": "n_genes", "num_categories": 3},
         {"title": "markers", "linewidth": 2},
+        {"var_names": ["CD4", "n_genes", "NKG7"], "standard_scale": "var"},
+        {"var_names": ["n_genes", "percent_mito"], "expression_cutoff": 800},
+        {"var_names": {"a": ["percent_mito", "CD4"], "b": "percent_mito"}, "log": True},
     ],
     ids=" ".join,
 )
@@ -89,6 +92,9 @@ def test_equals_scanpy(options, pbmc, pbmc_scanpy, sc):
         {"var_names": ["lysozyme", "NK7"], "gene_symbols": "symbol"},
         {"categories_order": ["Mono", "T", "B"]},
         {"var_group_labels": ["a", "b"], "var_group_positions": [(0, 0), (1, 1)]},
+        {"var_names": ["gappy", "LYZ", "n_genes"], "standard_scale": "group"},
+        {"var_names": ["LYZ", "gappy"], "groupby": "partly", "mean_only_expressed": True},
+        {"var_names": ["score", "passed"], "groupby": ["batch", "cell_type"]},
     ],
     ids=" ".join,
 )
@@ -267,6 +273,7 @@ def test_a_plot_passes_over_the_matrix_once(log, data_file, count_passes):
     ("options", "error", "message"),
     [
         ({"var_names": ["LYX"]}, KeyError, "LYZ"),
+        ({"var_names": ["text"]}, TypeError, "numbers"),
         ({"groupby": "celltype"}, ValueError, "cell_type"),
         ({"layer": "spliced"}, KeyError, "spliced"),
         ({"var_names": []}, ValueError, "empty"),

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.collections import LineCollection, PathCollection
@@ -114,6 +116,62 @@ def test_text_columns_stay_text(small):
 def test_options_equal_scanpy(options, small, small_scanpy, sc):
     ours = lo.pl.umap(small, show=False, **options)
     assert_same_panel(ours, sc.pl.umap(small_scanpy, show=False, **options))
+
+
+@pytest.mark.parametrize(
+    ("options", "kept", "message"),
+    [
+        ({"color": "LYZ", "groups": ["T"]}, None, "have no categories"),
+        ({"color": "score", "groups": "T"}, None, "have no categories"),
+        ({"color": "cell_type", "groups": ["T", "NK"]}, None, r"\['NK'\].*'Mono'"),
+        ({"color": "cell_type", "groups": ["T"]}, "cell_type != 'T'", r"\['T'\].*'Mono'"),
+        ({"color": "cell_type", "groups": ["T", "B"]}, "cell_type != 'T'", r"\['T'\]"),
+        ({"color": "plate", "groups": ["1"]}, None, r"\['1'\].*\[0, 1, 2\]"),
+        ({"color": "plate", "groups": [1]}, None, None),
+        ({"color": "cell_type", "groups": []}, None, None),
+        ({"color": "cell_type", "groups": ("T",)}, None, None),
+    ],
+    ids=str,
+)
+def test_groups_that_are_nowhere_colour_nothing(options, kept, message, small, small_scanpy, sc):
+    for adata in (small, small_scanpy):
+        adata.obs["plate"] = pd.Categorical(np.arange(adata.n_obs) % 3)
+        adata.uns["cell_type_colors"] = np.array(["#ff0000", "#00ff00", "#0000ff"])
+    if kept is not None:
+        names = small.obs.query(kept).index
+        small, small_scanpy = small[names], small_scanpy[names].copy()
+    theirs = sc.pl.umap(small_scanpy, show=False, **options)
+    with pytest.warns(UserWarning, match=message) if message else nullcontext():
+        ours = lo.pl.umap(small, show=False, **options)
+    assert_same_panel(ours, theirs)
+
+
+def test_groups_of_several_columns(small):
+    axes = lo.pl.umap(small, color=["cell_type", "batch", "LYZ"], groups=["T", "x"], show=False)
+    assert [legend_texts(ax) for ax in axes[:2]] == [["T", "NA"], ["x", "NA"]]
+    with pytest.warns(UserWarning, match=r"\['zz'\]"):
+        lo.pl.umap(small, color=["cell_type", "batch"], groups=["T", "zz"], show=False)
+
+
+@pytest.mark.parametrize("stored", ["short", "one", "long", "none"])
+@pytest.mark.parametrize("lost", [True, False])
+def test_stored_colors_that_do_not_fit(stored, lost, small, small_scanpy, sc):
+    held = {
+        "short": np.array(["#111111", "#222222"]),
+        "one": np.array("#111111"),
+        "long": np.array(["#111111", "#222222", "#333333", "#444444"]),
+    }
+    if stored == "one" and not lost:
+        pytest.skip("scanpy takes the length of the text")
+    for adata in (small, small_scanpy):
+        if stored != "none":
+            adata.uns["cell_type_colors"] = held[stored]
+    if lost:
+        keep = (small.obs["cell_type"] != "T").to_numpy()
+        small, small_scanpy = small[keep], small_scanpy[keep].copy()
+    ours = lo.pl.umap(small, color="cell_type", show=False)
+    assert_same_panel(ours, sc.pl.umap(small_scanpy, color="cell_type", show=False))
+    assert list(small.uns["cell_type_colors"]) == list(small_scanpy.uns["cell_type_colors"])
 
 
 def test_mask_of_categories(small):
@@ -303,7 +361,6 @@ def test_nullable_columns(small):
         ({"color": "LYX"}, KeyError, "LYZ"),
         ({"basis": "X_phate"}, KeyError, "X_umap"),
         ({"color": "LYZ", "layer": "spliced"}, KeyError, "spliced"),
-        ({"color": "cell_type", "groups": ["NK"]}, KeyError, "Mono"),
         ({"color": "LYZ", "gene_symbols": "name"}, KeyError, "symbol"),
         ({"color": "LYZ", "use_raw": True}, ValueError, "no raw"),
         ({"color": "LYZ", "use_raw": True, "layer": "scaled"}, ValueError, "not both"),

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.collections import FillBetweenPolyCollection, PathCollection
+from matplotlib.collections import FillBetweenPolyCollection, LineCollection, PathCollection
 from matplotlib.colors import to_rgb
 
 import lazyomics as lo
@@ -37,6 +37,7 @@ def assert_same_panel(ours, theirs):
         np.testing.assert_allclose(outline[:, 0].max() + outline[:, 0].min(), 2 * place, atol=1e-9)
         np.testing.assert_allclose(body.get_facecolor(), their_body.get_facecolor(), atol=1e-2)
         np.testing.assert_allclose(body.get_edgecolor(), their_body.get_edgecolor(), atol=1e-2)
+    assert_same_lines(ours, theirs)
     for dots, their_dots in zip(points(ours), points(theirs), strict=True):
         np.testing.assert_allclose(dots.get_offsets()[:, 1], their_dots.get_offsets()[:, 1])
         np.testing.assert_allclose(dots.get_sizes()[0], their_dots.get_sizes()[0])
@@ -45,6 +46,26 @@ def assert_same_panel(ours, theirs):
     assert ours.get_yscale() == theirs.get_yscale()
     labels, their_labels = ([t.get_text() for t in ax.get_xticklabels()] for ax in (ours, theirs))
     assert labels == their_labels
+
+
+def assert_same_lines(ours, theirs):
+    """What is inside of the violins."""
+    assert len(ours.lines) == len(theirs.lines)
+    for line, other in zip(ours.lines, theirs.lines, strict=True):
+        np.testing.assert_allclose(line.get_ydata(), other.get_ydata(), rtol=1e-6)
+        assert line.get_linewidth() == pytest.approx(other.get_linewidth())
+        assert line.get_linestyle() == other.get_linestyle()
+        assert line.get_marker() == other.get_marker()
+        assert line.get_markersize() == pytest.approx(other.get_markersize())
+    sticks, others = (
+        [c for c in ax.collections if isinstance(c, LineCollection)] for ax in (ours, theirs)
+    )
+    for mine, same in zip(sticks, others, strict=True):
+        np.testing.assert_allclose(
+            [segment[:, 1] for segment in mine.get_segments()],
+            [segment[:, 1] for segment in same.get_segments()],
+        )
+        np.testing.assert_allclose(mine.get_linewidth(), same.get_linewidth())
 
 
 @pytest.mark.parametrize(
@@ -59,6 +80,17 @@ def assert_same_panel(ours, theirs):
         {"keys": ["n_genes", "n_counts"], "density_norm": "area"},
         {"keys": ["n_genes", "n_counts"], "density_norm": "count"},
         {"keys": "n_genes", "groupby": "louvain", "xlabel": "cell type", "ylabel": "genes"},
+        {"keys": "n_genes", "groupby": "louvain", "inner": "box"},
+        {"keys": "n_genes", "groupby": "louvain", "inner": "box", "inner_kws": {"box_width": 3}},
+        {"keys": ["n_genes", "n_counts"], "inner": "quartile", "linewidth": 2},
+        {"keys": "CST3", "inner": "point", "stripplot": False},
+        {"keys": "CST3", "inner": "stick", "stripplot": False, "linecolor": "red"},
+        {"keys": "CST3", "groupby": "louvain", "inner": None, "cut": 2},
+        {"keys": "CST3", "bw": 0.1},
+        {"keys": "CST3", "bw_method": "silverman", "bw_adjust": 2, "gridsize": 50},
+        {"keys": "n_genes", "width": 0.4, "saturation": 1, "gap": 0.1},
+        {"keys": "n_genes", "groupby": "louvain", "fill": False, "inner": "quart"},
+        {"keys": ["n_genes", "n_counts"], "scale": "count", "color": "red", "alpha": 0.5},
     ],
     ids=" ".join,
 )
@@ -149,6 +181,8 @@ def test_missing_values_and_empty_groups(small):
         ({"groupby": "cell_type", "order": ["NK"]}, KeyError, "Mono"),
         ({"keys": ["score", "LYZ"], "groupby": "batch", "ylabel": ["a"]}, ValueError, "2 panels"),
         ({"density_norm": "height"}, ValueError, "width"),
+        ({"scale": "height"}, ValueError, "width"),
+        ({"inner": "egg"}, ValueError, "stick"),
     ],
 )
 def test_wrong_arguments(options, error, message, small):

@@ -31,6 +31,7 @@ class StoredModalities(FileObject):
         self: Any,
         filename: str | Path | None = None,
         *,
+        convert_strings_to_categoricals: bool = True,
         compression: str | int | None = None,
         compression_opts: Any = None,
         shuffle: bool | None = None,
@@ -48,6 +49,9 @@ class StoredModalities(FileObject):
             New file: written beside the target block by block and renamed when it is complete.
             None saves what changed or is new into the opened file: modalities that did not
             change are neither read nor written.
+        convert_strings_to_categoricals
+            Whether columns of tables that hold fewer texts than rows become categories, in the
+            file only.
         compression, compression_opts, shuffle, chunk_bytes
             How new matrices and arrays are stored: see :meth:`AnnData.write_h5ad`.
         overwrite_x
@@ -106,17 +110,19 @@ class StoredModalities(FileObject):
                 self._update_axis(name)
         if on_conflict not in ("raise", "mine", "theirs"):
             raise ValueError(f"on_conflict is 'raise', 'mine' or 'theirs', found {on_conflict!r}")
-        if self._saves_in_place(filename, storage):
+        text = {"convert_strings_to_categoricals": convert_strings_to_categoricals}
+        if self._saves_in_place(filename, storage=storage):
             ports.storage().save_mudata(
                 self,
                 overwrite_x=overwrite_x,
                 remove_modalities=remove_modalities,
                 on_conflict=on_conflict,
+                **text,
                 **filters,
             )
         else:
             ports.storage().write_mudata(
-                self, writable_path(str(filename)), storage=storage, **filters
+                self, writable_path(str(filename)), storage=storage, **text, **filters
             )
 
     write = write_h5mu

@@ -38,7 +38,8 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
     Parameters
     ----------
     data
-        Modalities by name; or one AnnData, which is split by ``var["feature_types"]``.
+        Modalities by name; or one AnnData, which is split by ``var["feature_types"]``; or another
+        MuData, which is copied.
     feature_types_names
         Names of modalities for the values of ``var["feature_types"]``.
     axis
@@ -68,7 +69,7 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
 
     def __init__(
         self,
-        data: Mapping[str, AnnData] | AnnData | None = None,
+        data: Mapping[str, AnnData] | AnnData | MuData | None = None,
         feature_types_names: Mapping[str, str] | None = FEATURE_TYPES,
         *,
         axis: int = 0,
@@ -84,6 +85,9 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
     ) -> None:
         if axis not in (0, 1, -1):
             raise ValueError(f"axis is 0, 1 or -1, found {axis!r}")
+        if isinstance(data, MuData):
+            self._take_whole(data, [obs, var, uns, obsm, varm, obsp, varp, obsmap, varmap])
+            return
         if isinstance(data, AnnData):
             data = modalities_of(data, feature_types_names)
         self._mod = Modalities(data)
@@ -108,6 +112,12 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
                 now = self._axes[name]
                 self._axes[name] = Axis.of(name, now.table, values, now.maps)
             self._axes[name].note(self._mod)
+
+    def _take_whole(self, other: MuData, parts: list[Any]) -> None:
+        """Become a copy of another object; no part may be given beside."""
+        if any(part is not None for part in parts):
+            raise ValueError("a MuData as data gives all parts of the object: give no other part")
+        self._become(other.copy())
 
     @classmethod
     def _assemble(

@@ -29,6 +29,7 @@ from lazyomics.io.encodings.members import is_text, member_names
 from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.mudata.backing import MuDataBacking
 from lazyomics.io.mudata.global_frames import GlobalFrame
+from lazyomics.io.named_files import fetched, named_file
 from lazyomics.io.opening import open_group, read_h5ad
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.snapshot import Snapshot
@@ -41,23 +42,23 @@ MATRICES = ("array", "csr_matrix", "csc_matrix")
 
 
 def read_h5mu(
-    path: str | os.PathLike[str],
+    filename: str | os.PathLike[str],
+    backed: bool | str | None = True,
     *,
     storage_options: Mapping[str, Any] | None = None,
-    backed: bool | str = True,
     chunks: str | int = "auto",
 ) -> MuData:
     """Open an .h5mu file in place.
 
     Parameters
     ----------
-    path
+    filename
         The file, or a URL as in ``read_h5ad``. Any number of processes may open it at once.
-    storage_options
-        For a URL: what fsspec needs to open it, such as ``{"anon": True}`` for a public bucket.
     backed
         True, ``"r"`` or ``"r+"`` open it lazily (all the same: nothing is written before
-        ``write()``); False loads it into memory.
+        ``write()``); False (and None) loads it into memory.
+    storage_options
+        For a URL: what fsspec needs to open it, such as ``{"anon": True}`` for a public bucket.
     chunks
         Size of the blocks of X and layers: ``"auto"``, another size such as ``"8 MiB"``, or a
         number of rows.
@@ -80,8 +81,9 @@ def read_h5mu(
     if backed not in (True, False, "r", "r+", None):
         raise ValueError(f"backed is True, False, 'r' or 'r+', found {backed!r}")
     plan = BlockPlan.of(chunks)
-    found = checked_path(path, storage_options)
-    name = backing_name(path, found)
+    filename, storage_options = named_file(filename, storage_options)
+    found = checked_path(filename, storage_options)
+    name = backing_name(filename, found)
     with open_for_reading(found) as file, damage_named(name):
         _expect_h5mu(file, name)
         names, snapshot = modality_names(file), Snapshot.of(found)
@@ -105,6 +107,7 @@ def open_modality(
     KeyError
         If the file has no such modality.
     """
+    path, storage_options = named_file(path, storage_options)
     found = checked_path(path, storage_options)
     name = backing_name(path, found)
     with open_for_reading(found) as file, damage_named(name):
@@ -116,30 +119,39 @@ def open_modality(
 
 
 def read(
-    path: str | os.PathLike[str],
+    filename: str | os.PathLike[str],
+    backed: bool | str | None = True,
     *,
+    backup_url: str | None = None,
+    cache: bool = False,
     storage_options: Mapping[str, Any] | None = None,
-    backed: bool | str = True,
     chunks: str | int = "auto",
 ) -> AnnData | MuData:
     """Open an .h5ad or .h5mu file, or one modality as ``"file.h5mu/rna"``.
 
     Parameters
     ----------
-    path
+    filename
         ``FILE.h5ad``, ``FILE.h5mu``, ``FILE.h5mu/MODALITY`` or ``FILE.h5mu/mod/MODALITY``. A file
         of another name is opened by what it holds. Any of them may be a URL.
-    storage_options, backed, chunks
+    backed, storage_options, chunks
         As in ``read_h5ad``.
+    backup_url
+        Download the file from here if there is none, with pooch (``lazyomics[datasets]``).
+    cache
+        Has no effect: scanpy keeps a copy of text files in a faster format, which an .h5ad is.
 
     Returns
     -------
     AnnData, or MuData for a whole .h5mu file.
     """
-    name = os.fspath(path)
+    filename, storage_options = named_file(filename, storage_options)
+    name = os.fspath(filename)
     name = local_name(name) or name
     matched = MODALITY_PATH.match(name)
-    if matched is not None and _names_a_modality(name):
+    is_modality = matched is not None and _names_a_modality(name)
+    fetched(matched[1] if matched is not None and is_modality else name, backup_url)
+    if matched is not None and is_modality:
         adata = open_modality(
             matched[1], matched[2], storage_options=storage_options, chunks=chunks
         )

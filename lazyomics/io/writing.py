@@ -20,6 +20,7 @@ from lazyomics.graph.kinds import is_dask_array
 from lazyomics.graph.loading import loads_stored
 from lazyomics.io.dataset_options import dataset_options
 from lazyomics.io.encodings import child, strings_to_categoricals, write_element, write_frame
+from lazyomics.io.encodings.copies import holds_its_values
 from lazyomics.io.encodings.damage import guarded
 from lazyomics.io.encodings.dataset_values import check_texts
 from lazyomics.io.files import open_for_reading
@@ -165,11 +166,11 @@ def _copied(
     """Copy an unchanged element as it is stored, without decoding it.
 
     Only elements of today's encodings: older ones are written anew, so that a new file is new
-    throughout.
+    throughout. And only such that hold their values: what they refer to would stay behind.
     """
     with open_for_reading(stored.path) as source:
         obj = child(source, stored.name.lstrip("/"))
-        if not _is_current(obj):
+        if not _is_current(obj) or not holds_its_values(obj):
             return False
         _copy_as_stored(obj, group, name)
     return True

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import infer_dtype
 
+from lazyomics.container.byte_order import native_columns
 from lazyomics.kernels.natural_order import natural_key
 
 __all__ = ["strings_to_categoricals"]
@@ -23,7 +24,7 @@ def strings_to_categoricals(frame: pd.DataFrame) -> pd.DataFrame:
     -------
     A new frame (columns that stay are shared). A column of text, with or without missing values,
     becomes categorical if it has fewer distinct texts than rows; its categories are in natural
-    order (``"x2"`` before ``"x10"``).
+    order (``"x2"`` before ``"x10"``). Numbers of the other byte order get that of this machine.
 
     Examples
     --------
@@ -32,6 +33,7 @@ def strings_to_categoricals(frame: pd.DataFrame) -> pd.DataFrame:
     >>> list(strings_to_categoricals(frame)["batch"].cat.categories)
     ['b2', 'b10']
     """
+    frame = native_columns(frame)
     result = frame.copy(deep=False)
     for position, name in enumerate(frame.columns):
         column = frame.iloc[:, position]

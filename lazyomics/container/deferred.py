@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lazyomics import graph
+from lazyomics.container.byte_order import native_columns
 from lazyomics.graph.kinds import is_dask_array
 from lazyomics.graph.recipe import Recipe
 from lazyomics.graph.selection import Selector, compose, is_whole, length
@@ -159,7 +160,7 @@ def _cut_matrix(value: Any, selectors: tuple[Selector, ...]) -> Any:
 
 def cut_frame(frame: pd.DataFrame, rows: Selector) -> pd.DataFrame:
     """Keep some rows; categories that no row uses any more are dropped, as anndata does."""
-    cut = frame.iloc[rows].copy()
+    cut = native_columns(frame).iloc[rows].copy()
     for name, column in cut.items():
         if isinstance(column.dtype, pd.CategoricalDtype):
             cut[name] = column.cat.remove_unused_categories()

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import infer_dtype
 
+from lazyomics.container.byte_order import native_columns
 from lazyomics.errors import warn_user
 from lazyomics.kernels.natural_order import natural_key
 
@@ -49,6 +50,7 @@ def strings_to_categoricals(frame: pd.DataFrame) -> pd.DataFrame:
     A new frame (columns that stay are shared). A column of text, with or without missing values,
     becomes categorical if it has fewer distinct texts than rows; its categories are in natural
     order (``"x2"`` before ``"x10"``). Under ``text_stays`` all columns stay.
+    Numbers of the other byte order get that of this machine.
 
     Examples
     --------
@@ -57,6 +59,7 @@ def strings_to_categoricals(frame: pd.DataFrame) -> pd.DataFrame:
     >>> list(strings_to_categoricals(frame)["batch"].cat.categories)
     ['b2', 'b10']
     """
+    frame = native_columns(frame)
     result = frame.copy(deep=False)
     if _text_stays.get():
         return result

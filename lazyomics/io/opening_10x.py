@@ -15,14 +15,12 @@ from lazyomics.container.mudata import MuData
 from lazyomics.errors import FileFormatError
 from lazyomics.graph import LazyMatrix, from_source, map_rows
 from lazyomics.io.backing import backing_name
-from lazyomics.io.chunks import StoredArray
 from lazyomics.io.encodings import child
 from lazyomics.io.encodings.damage import damaged, guarded
 from lazyomics.io.encodings.dataset_values import read_values
-from lazyomics.io.encodings.storage_checks import check_storage
 from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.named_files import fetched, named_file
-from lazyomics.io.readers import CompressedReader
+from lazyomics.io.readers import CompressedReader, stored_numbers
 from lazyomics.kernels.steps import AsType
 
 __all__ = ["advice_for_10x", "read_10x_h5"]
@@ -239,8 +237,7 @@ def _matrix(group: h5py.Group, path: str) -> LazyMatrix:
         dataset = child(group, name)
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 1:
             raise damaged(dataset, expected="a one-dimensional dataset", found=str(dataset))
-        check_storage(dataset)
-        parts[name] = StoredArray.of(dataset, path)
+        parts[name] = stored_numbers(dataset, path, str(dataset.name))
     if parts["data"].shape != parts["indices"].shape:
         raise damaged(
             group,

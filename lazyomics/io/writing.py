@@ -20,7 +20,14 @@ from lazyomics.container.raw import RawParts
 from lazyomics.graph.kinds import is_dask_array
 from lazyomics.graph.loading import loads_stored
 from lazyomics.io.dataset_options import dataset_options
-from lazyomics.io.encodings import child, strings_to_categoricals, write_element, write_frame
+from lazyomics.io.encodings import (
+    child,
+    frame_columns,
+    strings_to_categoricals,
+    write_element,
+    write_frame,
+)
+from lazyomics.io.encodings.copies import holds_its_values
 from lazyomics.io.encodings.damage import guarded
 from lazyomics.io.encodings.dataset_values import check_texts
 from lazyomics.io.storage_kind import dense
@@ -170,7 +177,7 @@ def _copied(
     """Copy an unchanged element as it is stored, without decoding it.
 
     Only elements of today's encodings: older ones are written anew, so that a new file is new
-    throughout.
+    throughout. And only such that hold their values: what they refer to would stay behind.
     """
     with stored.snapshot.open() as source:
         if isinstance(stored, StoredFrame):
@@ -179,7 +186,7 @@ def _copied(
         else:
             stored.snapshot.check(source, stored.name)
         obj = child(source, stored.name.lstrip("/"))
-        if not _is_current(obj):
+        if not _is_current(obj) or not holds_its_values(obj):
             return False
         _copy_as_stored(obj, group, name)
     return True
@@ -221,5 +228,10 @@ def _is_current(obj: Any, depth: int = 0) -> bool:
 
 
 def _is_current_frame(obj: Any) -> bool:
-    named = "_index" in obj.attrs and "column-order" in obj.attrs
-    return named and str(obj.attrs["encoding-version"]) == "0.2.0"
+    """Whether a table has today's layout, and all columns that it says it has."""
+    if "_index" not in obj.attrs or "column-order" not in obj.attrs:
+        return False
+    columns = frame_columns(obj)
+    whole = all(column in obj for column in columns)
+    distinct = len(columns) == np.size(obj.attrs["column-order"])
+    return whole and distinct and str(obj.attrs["encoding-version"]) == "0.2.0"

@@ -95,11 +95,14 @@ def frame_columns(obj: Any) -> list[str]:
         index = _index_key(obj)
         return [key for key in member_names(obj) if key not in {index, CATEGORIES}]
     order = np.atleast_1d(np.asarray(obj.attrs["column-order"]))
-    if order.size and order.dtype.kind not in "OSU":  # empty ones are numbers: nothing to type
+    # Empty ones are numbers: there is nothing that says text.
+    if order.ndim != 1 or not all(isinstance(name, str | bytes) for name in order):
         raise damaged(
-            obj, expected="column names in 'column-order'", found=f"values of {order.dtype}"
+            obj,
+            expected="column names in 'column-order'",
+            found=f"values of {order.dtype}, shape {order.shape}",
         )
-    names = [text(name) for name in order]
+    names = dict.fromkeys(text(name) for name in order)  # one that is repeated is one column
     return [name for name in names if name != CATEGORIES or _is_column(obj, name)]
 
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import h5py
 
 from lazyomics.errors import UnsupportedError
+from lazyomics.io.encodings.copies import check_copy
 from lazyomics.io.encodings.damage import guarded, location, lost
 from lazyomics.io.encodings.dataset_values import check_texts
 from lazyomics.io.encodings.kinds import encoding
@@ -73,6 +74,7 @@ def _copy(file: h5py.File, source: str, parent: h5py.Group, name: str) -> None:
     if not has_member(file, source.lstrip("/")):
         raise lost(file, source.lstrip("/"), found="nothing any more")
     obj = child(file, source.lstrip("/"))
+    check_copy(obj)
     check_texts(obj)
     file.copy(obj, parent, name)
 

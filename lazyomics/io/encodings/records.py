@@ -11,9 +11,14 @@ import numpy as np
 from lazyomics.io.encodings.damage import damaged
 from lazyomics.io.encodings.dataset_values import read_values
 from lazyomics.io.encodings.registry import mark, reads, refusal, writes
-from lazyomics.io.encodings.strings import text_options
+from lazyomics.io.encodings.strings import check_texts_of, text_options
 
 __all__ = ["decoded", "read_fields", "read_records", "write_records"]
+
+FIELD = (
+    "Fields of objects can hold only text: give the field {!r} texts, such as '' for what is "
+    "missing, or a dtype of numbers."
+)
 
 
 @reads("rec-array")
@@ -82,6 +87,9 @@ def write_records(parent: h5py.Group, name: str, value: Any, options: Mapping[st
             raise refusal(
                 parent, name, value, f"Its field {field!r} is {base}: use text or numbers."
             )
-        types.append((field, h5py.string_dtype() if base.kind in "UOT" else base, shape))
+        is_text = base.kind in "UOT"
+        if is_text:
+            check_texts_of(parent, name, value, value[field], advice=FIELD.format(field))
+        types.append((field, h5py.string_dtype() if is_text else base, shape))
     dataset = parent.create_dataset(name, data=value.astype(types), **text_options(options))
     mark(dataset, "rec-array", "0.2.0")

@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 
+from lazyomics.errors import LazyomicsError
 from lazyomics.io.encodings.damage import guarded
 from lazyomics.io.encodings.kinds import element_kind, is_legacy
 from lazyomics.io.encodings.opaque import OpaqueElement
@@ -148,10 +149,16 @@ def write_element(
     writer = _writer_for(parent, name, value)
     try:
         writer(parent, name, value, dataset_kwargs)
-    except BaseException:
+    except BaseException as error:
         if name in parent:
             del parent[name]
-        raise
+        path = element_path(parent, name)
+        if not isinstance(error, TypeError | ValueError) or isinstance(error, LazyomicsError):
+            raise
+        if path in str(error):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError  # HDF5's own
+        raise kind(f"{path}: cannot store the value: {error}") from error
 
 
 def mark(obj: Any, kind: str, version: str) -> None:

@@ -16,9 +16,9 @@ from lazyomics.io.encodings.chunk_values import (
     is_decodable,
     stored_chunks,
 )
-from lazyomics.io.encodings.damage import OUTSIDE, damaged
+from lazyomics.io.encodings.damage import OUTSIDE, damaged, guarded
 from lazyomics.io.encodings.heaps import can_look_into
-from lazyomics.io.encodings.members import child
+from lazyomics.io.encodings.virtual import bytes_behind, is_virtual, leads_outside
 
 __all__ = ["check_chunks", "check_storage"]
 
@@ -33,44 +33,37 @@ SMALLEST_BOMB = 2**16
 MOST_MISSING = 2**16
 
 
+@guarded
 def check_storage(dataset: h5py.Dataset) -> None:
-    """Refuse values that live in other files, and sizes that the stored bytes cannot hold.
+    """Refuse values that live in other files, or nowhere, and sizes that no stored bytes can hold.
 
-    Reads nothing but the header of the dataset.
+    Reads nothing but the header of the dataset, and those of the datasets that it is made of.
 
     Raises
     ------
     FileFormatError
         If the dataset must not be believed.
     """
-    plist = dataset.id.get_create_plist()
-    layout = plist.get_layout()
-    outside = plist.get_external_count() > 0 or (
-        layout == h5py.h5d.VIRTUAL
-        and any(source.file_name != "." for source in dataset.virtual_sources())
+    virtual = is_virtual(dataset)
+    outside = dataset.id.get_create_plist().get_external_count() > 0 or (
+        virtual and leads_outside(dataset)
     )
     if outside and not config.get("external-files"):
         raise damaged(
             dataset, expected="values in this file", found="values in other files", hint=OUTSIDE
         )
+    stored = bytes_behind(dataset) if virtual else None
     size = math.prod(dataset.shape) * dataset.dtype.itemsize
     if size <= ALWAYS_ALLOWED_BYTES or outside:
         return
-    stored = dataset.id.get_storage_size()
-    if layout == h5py.h5d.VIRTUAL:
-        stored = sum(_stored_in(dataset.file, s.dset_name) for s in dataset.virtual_sources())
+    if stored is None:  # walks the index of its chunks
+        stored = dataset.id.get_storage_size()
     if size > LARGEST_RATIO * stored:
         raise damaged(
             dataset,
             expected=f"a shape that {stored} stored bytes can fill",
             found=f"shape {dataset.shape} of {dataset.dtype} ({size} bytes)",
         )
-
-
-def _stored_in(file: h5py.File, name: str) -> int:
-    """Stored bytes of a dataset that another one is made of."""
-    source = child(file, name.lstrip("/"))
-    return int(source.id.get_storage_size()) if isinstance(source, h5py.Dataset) else 0
 
 
 def check_chunks(dataset: h5py.Dataset) -> None:

@@ -20,7 +20,14 @@ from lazyomics.io.encodings.registry import (
 )
 from lazyomics.io.encodings.scalars import scalar_options
 
-__all__ = ["read_string", "read_strings", "text_options", "write_string", "write_strings"]
+__all__ = [
+    "check_texts_of",
+    "read_string",
+    "read_strings",
+    "text_options",
+    "write_string",
+    "write_strings",
+]
 
 NOT_TEXT = (
     "A column or array of objects can hold only text: convert it with .astype(str), with "
@@ -60,11 +67,7 @@ def write_strings(
 ) -> None:
     """Write an array of text (numpy ``U``, ``StringDType`` or objects) as UTF-8 strings."""
     texts = value.astype(object)
-    for item in texts.flat:
-        if not isinstance(item, str | bytes):
-            raise refusal(
-                parent, name, value, f"It holds {item!r} ({type(item).__name__}). {NOT_TEXT}"
-            )
+    check_texts_of(parent, name, value, texts)
     utf8 = h5py.string_dtype(encoding="utf-8")
     try:
         made = texts.astype(utf8)
@@ -73,6 +76,17 @@ def write_strings(
         _check_characters(parent, name, texts.flat)
         raise
     mark(dataset, "string-array", "0.2.0")
+
+
+def check_texts_of(
+    parent: h5py.Group, name: str, value: Any, texts: Any, advice: str = NOT_TEXT
+) -> None:
+    """Refuse a value if some of its texts are none."""
+    for item in np.asarray(texts, dtype=object).flat:
+        if not isinstance(item, str | bytes):
+            raise refusal(
+                parent, name, value, f"It holds {item!r} ({type(item).__name__}). {advice}"
+            )
 
 
 def text_options(options: Mapping[str, Any]) -> dict[str, Any]:

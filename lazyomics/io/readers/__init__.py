@@ -2,6 +2,6 @@
 
 from lazyomics.io.readers.compressed import CompressedReader
 from lazyomics.io.readers.dense import DenseReader
-from lazyomics.io.readers.open_matrix import reader_of
+from lazyomics.io.readers.open_matrix import reader_of, stored_numbers
 
-__all__ = ["CompressedReader", "DenseReader", "reader_of"]
+__all__ = ["CompressedReader", "DenseReader", "reader_of", "stored_numbers"]

@@ -18,7 +18,7 @@ from lazyomics.io.encodings.damage import guarded
 from lazyomics.io.readers.compressed import CompressedReader
 from lazyomics.io.readers.dense import DenseReader
 
-__all__ = ["reader_of"]
+__all__ = ["reader_of", "stored_numbers"]
 
 
 @guarded
@@ -39,7 +39,7 @@ def _dense(dataset: h5py.Dataset) -> DenseReader:
         raise FileFormatError.at(
             path, name, expected="a matrix of 2 dimensions", found=f"shape {dataset.shape}"
         )
-    return DenseReader(_numbers(dataset, path, name))
+    return DenseReader(stored_numbers(dataset, path, name))
 
 
 def _compressed(group: h5py.Group) -> CompressedReader:
@@ -49,7 +49,7 @@ def _compressed(group: h5py.Group) -> CompressedReader:
         raise FileFormatError.at(path, name, expected="a matrix", found=kind)
     layout, shape = sparse_info(group)
     data, indices, indptr = (
-        _numbers(_vector(group, part), path, f"{name}/{part}")
+        stored_numbers(_vector(group, part), path, f"{name}/{part}")
         for part in ("data", "indices", "indptr")
     )
     if data.shape[0] != indices.shape[0]:
@@ -76,8 +76,8 @@ def _vector(group: h5py.Group, part: str) -> h5py.Dataset:
     return member
 
 
-def _numbers(dataset: h5py.Dataset, path: str, name: str) -> StoredArray:
-    """Refuse texts, references and whatever else HDF5 holds: nothing can be computed with them."""
+def stored_numbers(dataset: h5py.Dataset, path: str, name: str) -> StoredArray:
+    """Refer to values that are numbers; nothing can be computed with whatever else HDF5 holds."""
     if dataset.dtype.kind not in "biufc":
         raise FileFormatError.at(path, name, expected="numbers", found=f"values of {dataset.dtype}")
     check_storage(dataset)

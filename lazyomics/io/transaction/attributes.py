@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-__all__ = ["Attributes", "attributes_of", "give", "give_permissions"]
+__all__ = ["Attributes", "attributes_of", "give", "give_mode", "give_permissions"]
 
 _ACL = "system.posix_acl_access"
 _OF_THE_CONTENT = {"security.ima", "security.evm"}  # signatures, which the system makes anew
@@ -78,10 +78,20 @@ def give(old: Attributes, descriptor: int, path: str) -> list[str]:
     # Before permissions, which may forbid it; after the owner, whose change takes some away.
     lost += _give_extended(old.extended, descriptor)
     lost += _give_access(old, descriptor, mode, has_owner=has_owner, has_group=has_group)
+    return lost + _lost_of(mode, descriptor)
+
+
+def give_mode(descriptor: int, mode: int) -> list[str]:
+    """Give a file permissions; returns what it could not be given, in words."""
+    if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+        with suppress(OSError):  # a file system without permissions
+            os.fchmod(descriptor, mode)
+    return _lost_of(mode, descriptor)
+
+
+def _lost_of(mode: int, descriptor: int) -> list[str]:
     now = stat.S_IMODE(os.fstat(descriptor).st_mode)
-    if now != mode:
-        lost.append(f"permissions {mode:04o} (it has {now:04o})")
-    return lost
+    return [] if now == mode else [f"permissions {mode:04o} (it has {now:04o})"]
 
 
 def give_permissions(old: Attributes | None, descriptor: int) -> None:
@@ -141,9 +151,7 @@ def _give_access(
         lost.append("the list of access (ACL)")
     if not has_list and (_ACL in old.extended or not has_group):
         mode = _narrowed(mode)
-    if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
-        with suppress(OSError):  # a file system without permissions
-            os.fchmod(descriptor, mode)
+    give_mode(descriptor, mode)
     return lost
 
 

@@ -9,7 +9,14 @@ import stat
 from lazyomics.errors import NameTakenError
 from lazyomics.io.transaction import disk
 
-__all__ = ["check_writer", "create_beside", "kind_of", "open_beside", "refuse_others"]
+__all__ = [
+    "check_writer",
+    "create_beside",
+    "kind_of",
+    "open_beside",
+    "refuse_others",
+    "remove_beside",
+]
 
 _NOT_OPENED = {errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP}
 _KINDS = {
@@ -75,6 +82,27 @@ def refuse_others(path: str, file: str) -> None:
     except FileNotFoundError:
         return
     _check(status, path, file)
+
+
+def remove_beside(path: str, file: str) -> None:
+    """Remove a file that an interrupted save of ``file`` left.
+
+    Raises
+    ------
+    NameTakenError
+        If it is something else.
+    PermissionError
+        If it is another user's, in a folder where everyone may only remove his own files.
+    """
+    refuse_others(path, file)
+    try:
+        disk.remove(path)
+    except PermissionError as error:
+        raise PermissionError(
+            error.errno,
+            f"{path} was left by an interrupted save of {file}, and may not be removed by this "
+            f"user ({error.strerror}): its owner has to open the file, or to remove it",
+        ) from error
 
 
 def check_writer(descriptor: int, path: str, file: str) -> None:

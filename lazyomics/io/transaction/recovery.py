@@ -29,7 +29,7 @@ from lazyomics.io.transaction.locks import (
     wait_for,
 )
 from lazyomics.io.transaction.names import Names
-from lazyomics.io.transaction.obstacles import refuse_others
+from lazyomics.io.transaction.obstacles import refuse_others, remove_beside
 from lazyomics.io.transaction.pages import PAGE
 
 __all__ = ["Fit", "apply", "fit", "is_whole", "recover", "settle_for_reading"]
@@ -134,8 +134,7 @@ def recover(
         If there is something else where the journal would be.
     """
     if os.path.lexists(names.part):
-        refuse_others(names.part, names.file)
-        disk.remove(names.part)
+        remove_beside(names.part, names.file)
     try:
         journal = _opened(names)
     except FileNotFoundError:
@@ -179,7 +178,7 @@ def _finish(names: Names, journal: Journal, descriptor: int) -> None:
         warn_user(_ignored(names, "belongs to an earlier state of the file, and was removed"))
     else:
         apply(journal, descriptor)
-    disk.remove(names.journal)
+    remove_beside(names.journal, names.file)
     disk.sync_folder(names.journal)
 
 
@@ -192,7 +191,7 @@ def _finish_in_copy(
         replace_by_copy(journal, names, descriptor, apply)
     except NoRoomError:
         return False
-    disk.remove(names.journal)
+    remove_beside(names.journal, names.file)
     disk.sync_folder(names.journal)
     return True
 

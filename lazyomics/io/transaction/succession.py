@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from lazyomics.errors import AttributesLostWarning, warn_user
 from lazyomics.io.transaction import disk
-from lazyomics.io.transaction.attributes import attributes_of, give
+from lazyomics.io.transaction.attributes import attributes_of, give, give_mode
 from lazyomics.io.transaction.names import temporary_name
 
 __all__ = ["inherit", "take_place"]
@@ -32,11 +32,7 @@ def inherit(descriptor: int, temporary: str, path: str) -> list[str]:
     old = attributes_of(path)
     if old is not None:
         return give(old, descriptor, temporary)
-    if hasattr(os, "fchmod"):
-        mode = _usual_mode(path)
-        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
-            os.fchmod(descriptor, mode)
-    return []
+    return give_mode(descriptor, _usual_mode(path)) if hasattr(os, "fchmod") else []
 
 
 def take_place(temporary: str, path: str, lost: list[str]) -> None:
@@ -46,8 +42,8 @@ def take_place(temporary: str, path: str, lost: list[str]) -> None:
         disk.sync_folder(path)
     if lost:
         warn_user(
-            f"{path} was replaced by a new file, which is complete but could not be given all that "
-            f"the old one had: {', '.join(lost)}. Its owner or the administrator can set that",
+            f"{path} is now a new file, which is complete but could not be given all that it "
+            f"should have: {', '.join(lost)}. Its owner or the administrator can set that",
             AttributesLostWarning,
         )
 

@@ -384,6 +384,43 @@ def test_the_lock_of_another_user_that_was_killed(small_file, mode) -> None:
 
 
 @AS_ROOT
+@pytest.mark.parametrize("name", ["journal.part", "journal"])
+def test_what_another_user_left_where_only_he_may_remove_it(
+    request, small_file, tmp_path, run_as, name
+) -> None:
+    """Saving says who can help; reading goes on."""
+    pending, _, _ = pending_save(small_file, tmp_path)
+    folder = open_folder(request)
+    path = folder / pending.name
+    for file in pending.parent.iterdir():
+        shutil.copy(file, folder)
+    left = beside_it(path, name)
+    beside_it(path, "journal").rename(left)
+    path.chmod(0o666)
+    left.chmod(0o644)
+    os.chown(left, 1234, 1234)
+    folder.chmod(0o1777)
+    run_as(
+        "from lazyomics.io.files import open_for_reading\n"
+        "from lazyomics.io.transaction import saving\n"
+        "drop(65534)\n"
+        "with open_for_reading(sys.argv[1]) as file:\n"
+        "    assert ('new' in file['obs']) == (sys.argv[2] == 'journal')\n"
+        "try:\n"
+        "    with saving(sys.argv[1]): pass\n"
+        "except PermissionError as error:\n"
+        "    assert 'its owner has to open the file' in str(error), error\n"
+        "else: raise AssertionError\n",
+        path,
+        name,
+    )
+    assert left.exists()
+    with saving(path) as file:
+        file["k"] = 1
+    assert os.listdir(folder) == [path.name]
+
+
+@AS_ROOT
 @pytest.mark.parametrize("mode", [0o644, 0o666])
 def test_a_user_goes_on_with_the_lock_of_another(request, mode, run_as) -> None:
     folder = open_folder(request)

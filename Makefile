@@ -47,6 +47,7 @@ faults: $(VENV)/.installed  ## kill and interrupt processes, cut the power at ev
 	@$(BIN)/python -m tests.faults.interrupt_everywhere --every 10
 	@$(BIN)/python -m tests.faults.read_while_saving
 	@$(BIN)/python -m tests.faults.rewrite_x
+	@LAZYOMICS_HISTORIES=1000 $(BIN)/python -m pytest -qs tests/state
 	@LAZYOMICS_TORN_CRASHES=40 LAZYOMICS_OPENS=1000 $(BIN)/python -m pytest -qs tests/io/transaction tests/processes
 
 fuzz: $(VENV)/.installed  ## open 20,000 damaged files and touch everything in them; FUZZ_ARGS="--seed 7"

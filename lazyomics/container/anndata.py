@@ -116,6 +116,7 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
         self._varm = AlignedMapping("varm", self.shape, varm)
         self._obsp = AlignedMapping("obsp", self.shape, obsp)
         self._varp = AlignedMapping("varp", self.shape, varp)
+        self._align_tables()
         self._backing: Backing | None = None
         self._raw: RawParts | None = None
         self.raw = raw
@@ -217,6 +218,7 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
 
     def _take(self, rows: Selector, cols: Selector) -> Self:
         """Return a lazy selection that shares nothing changeable with this object."""
+        self._align_tables()
         obs, var = self._obs.take(rows), self._var.take(cols)
         shape = (len(obs), len(var))
         selectors = (rows, cols)

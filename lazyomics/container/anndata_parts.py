@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from lazyomics.container.aligned_tables import align_tables
 from lazyomics.container.annotated_object import AnnotatedObject
 from lazyomics.container.assigned_matrix import assigned_matrix
 from lazyomics.container.frames import FrameSlot, as_frame
@@ -136,6 +137,10 @@ class AlignedParts(AnnotatedObject):
     @varp.deleter
     def varp(self) -> None:
         self._varp = AlignedMapping("varp", self.shape)
+
+    def _align_tables(self) -> None:
+        """Let tables in obsm and varm have the names of the cells and genes as they are now."""
+        align_tables([(self._obsm, self._obs), (self._varm, self._var)])
 
     def _mappings(self) -> tuple[AlignedMapping, ...]:
         return self._layers, self._obsm, self._varm, self._obsp, self._varp

@@ -41,6 +41,7 @@ class FrameSlot:
         self._length = len(value) if isinstance(value, pd.DataFrame) else value.length
         self._index: pd.Index | None = None
         self._baseline: Baseline | None = None
+        self._names_before = value.index if isinstance(value, pd.DataFrame) else None
 
     @property
     def is_loaded(self) -> bool:
@@ -51,6 +52,16 @@ class FrameSlot:
     def stored(self) -> DeferredFrame | None:
         """The table in the file; None once it was loaded or replaced."""
         return None if isinstance(self._value, pd.DataFrame) else self._value
+
+    @property
+    def names_before(self) -> pd.Index | None:
+        """Row names as they were noted last; None where they were not read."""
+        return self._names_before
+
+    def note_names(self) -> None:
+        """Note the row names: what is aligned to them has them, too."""
+        if isinstance(self._value, pd.DataFrame):
+            self._names_before = self._value.index
 
     @property
     def baseline(self) -> Baseline | None:
@@ -73,15 +84,19 @@ class FrameSlot:
         if not isinstance(self._value, pd.DataFrame):
             self._baseline = Baseline(self._value, content_of(loaded))
             self._value = loaded
+            self._names_before = loaded.index
 
     def hold(self, value: pd.DataFrame | DeferredFrame, baseline: Baseline | None = None) -> None:
         """Hold another table of the same length, with what is known of its file."""
         self._value, self._index, self._baseline = value, None, baseline
+        self.note_names()
 
     def replace(self, frame: pd.DataFrame) -> None:
         """Take over a table that a user gives; what was read of the stored one is remembered."""
-        if self._baseline is None and not isinstance(self._value, pd.DataFrame):
-            self._baseline = Baseline(self._value, None)
+        if not isinstance(self._value, pd.DataFrame):
+            self._names_before = self.index
+            if self._baseline is None:
+                self._baseline = Baseline(self._value, None)
         self._value, self._index = frame, None
 
     @property
@@ -137,6 +152,7 @@ class FrameSlot:
             value = self._checked(value).copy()
         twin = FrameSlot(value, self._name)
         twin._index, twin._baseline = self._index, self._baseline
+        twin._names_before = self._names_before
         return twin
 
     @property

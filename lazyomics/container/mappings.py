@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.container.aligned_names import AlignedNames
+from lazyomics.container.aligned_tables import check_table, is_stored_table
 from lazyomics.container.deferred import cut_value, defer_cut, is_deferred
 from lazyomics.container.frames import check_columns, string_index
 from lazyomics.container.normal_form import copied, normal_form
@@ -57,8 +58,12 @@ class AlignedMapping(AlignedNames, StoredValues, MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
             raise TypeError(f"keys of {self.name} are strings, found {type(key).__name__}")
+        if not is_deferred(value):
+            value = self._checked(key, value)
+            if isinstance(value, pd.DataFrame) and self._slot is not None:
+                check_table(value, self._slot.index, f"{self.name}[{key!r}]")
         self._note(key)
-        self._values[key] = value if is_deferred(value) else self._checked(key, value)
+        self._values[key] = value
 
     def __delitem__(self, key: str) -> None:
         if key not in self._values:
@@ -85,12 +90,14 @@ class AlignedMapping(AlignedNames, StoredValues, MutableMapping[str, Any]):
         if AXES[self.name] != (axis,):
             return
         for key, value in self._values.items():
-            if isinstance(value, pd.DataFrame) or _is_stored_table(value):
+            if isinstance(value, pd.DataFrame) or is_stored_table(value):
                 self[key].index = names
 
     def succeeded(self, values: Mapping[str, Any]) -> AlignedMapping:
         """Return the mapping of other values, which remembers what is stored for their keys."""
-        made = AlignedMapping(self.name, self._shape, values)
+        made = AlignedMapping(self.name, self._shape)
+        made._slot = self._slot
+        made.update(values)
         made.succeed(self)
         return made
 
@@ -118,8 +125,3 @@ class AlignedMapping(AlignedNames, StoredValues, MutableMapping[str, Any]):
             check_columns(value, f"{self.name}[{key!r}]")
             value.index = string_index(value.index, f"{self.name}[{key!r}]")
         return value
-
-
-def _is_stored_table(value: Any) -> bool:
-    base = getattr(value, "base", value)
-    return is_deferred(value) and getattr(base, "kind", "") == "dataframe"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self, overload
 
+from lazyomics.container.aligned_tables import align_tables
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.annotated_object import AxisName
 from lazyomics.container.frames import FrameSlot, as_frame
@@ -270,6 +271,10 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
     def nbytes(self) -> int:
         """Bytes that the object takes once it is loaded; known without loading it."""
         return loaded_bytes(self)
+
+    def _align_tables(self) -> None:
+        """Let tables in obsm and varm have the names of the whole object as they are now."""
+        align_tables([(axis.arrays, axis.table) for axis in self._axes.values()])
 
     def _mappings(self) -> tuple[AlignedMapping, ...]:
         obs, var = self._axes["obs"], self._axes["var"]

@@ -21,7 +21,14 @@ from lazyomics.io.encodings.records import read_fields
 from lazyomics.io.encodings.registry import read_element, reads
 from lazyomics.io.encodings.storage_checks import check_storage
 
-__all__ = ["frame_columns", "frame_index", "frame_length", "named_rows", "read_frame"]
+__all__ = [
+    "column_length",
+    "frame_columns",
+    "frame_index",
+    "frame_length",
+    "named_rows",
+    "read_frame",
+]
 
 # The member that holds the categories of a frame written by anndata 0.7.
 CATEGORIES = "__categories"
@@ -170,9 +177,9 @@ def frame_length(obj: Any) -> int:
         return int(obj.shape[0])
     key = _index_key(obj)
     if key is not None:
-        return _column_length(child(obj, key))
+        return column_length(child(obj, key))
     columns = frame_columns(obj)
-    return _column_length(child(obj, columns[0])) if columns else 0
+    return column_length(child(obj, columns[0])) if columns else 0
 
 
 def _fields(dataset: h5py.Dataset) -> tuple[str, ...]:
@@ -196,7 +203,8 @@ def _index_key(group: Any) -> str | None:
     return key
 
 
-def _column_length(obj: Any) -> int:
+def column_length(obj: Any) -> int:
+    """Return the number of values of a stored column, without reading any."""
     part = obj
     for name in ("codes", "mask"):
         if isinstance(obj, h5py.Group) and name in obj:
@@ -240,6 +248,6 @@ def _as_column(group: h5py.Group, name: str, value: Any) -> Any:
 
 
 def _check_length(obj: Any, length: int) -> None:
-    found = _column_length(obj)
+    found = column_length(obj)
     if found != length:
         raise damaged(obj, expected=f"{length} values, one per row", found=f"{found}")

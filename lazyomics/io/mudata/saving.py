@@ -32,6 +32,7 @@ from lazyomics.io.saving.rebind import rebind, rebind_mapping, rebind_table
 from lazyomics.io.saving.recorded import complete, record_replacement, recorded_file
 from lazyomics.io.saving.rescue import read_before_replaced
 from lazyomics.io.saving.save import check_is_there
+from lazyomics.io.saving.verify import verify
 from lazyomics.io.transaction import beside, exclusively, raise_failures
 
 __all__ = ["save_modality", "save_mudata"]
@@ -198,6 +199,9 @@ def _carry_out(
             apply_changes(group[mod], mods[mod], changes, prepared.get(mod), options)
         whole: Any = None  # only the raw matrix of a modality would be taken from it
         apply_changes(file["/"], whole, plan.root, prepared.get("/"), options)
+        for mod, changes in plan.changed.items():
+            verify(group[mod], changes.elements())
+        verify(file["/"], plan.root.elements())
         for mod in [*plan.removed, *(m for m in fresh if m in group)]:
             del group[mod]
         for mod, name in fresh.items():

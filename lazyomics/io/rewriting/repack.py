@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from lazyomics.io.rewriting.recoding import (
     kept_filters,
     recoder,
 )
+from lazyomics.io.save_records import ATTRIBUTE, SaveRecord, add_record, read_records
 from lazyomics.io.transaction import claimed
 from lazyomics.io.transposition.scratch import ScratchPlan
 from lazyomics.io.transposition.storage_order import StorageOrder, checked_order
@@ -166,12 +168,27 @@ def repack(
         before = os.stat(found).st_size
         with open(found, "rb") as raw:
             user_block = raw.read(int(source.userblock_size))
-        with new_file(goal, user_block=user_block) as target:
+        follows = goal.exists() and os.path.samefile(found, goal)
+        stamps: list[int] = []
+        with new_file(
+            goal, user_block=user_block, stamp=lambda: stamps[0] if stamps else None
+        ) as target:
             _write(source, target, str(found), options, order)
+            if follows:
+                stamps.append(_record(source, target, os.stat(found).st_mtime_ns))
+            elif ATTRIBUTE in target.attrs:  # records of another file
+                del target.attrs[ATTRIBUTE]
     made = Repacked(goal, before, os.stat(goal).st_size)
     if config.progress():
         print(made)
     return made
+
+
+def _record(source: h5py.File, target: h5py.File, before: int) -> int:
+    """Record that the new file holds what the old one did; return its time stamp."""
+    stamp = max(time.time_ns(), before + 1)
+    add_record(target, SaveRecord.now(stamp, before, ()), read_records(source))
+    return stamp
 
 
 @contextmanager

@@ -311,7 +311,7 @@ class _Columns:
         merge, element = self.merge, f"{self.name}/{column}"
         content = None if self.base is None else self.base.columns.get(column)
         unchanged = content is not None and is_content(values, content)
-        was_there = column in self.opened
+        was_there = column in self.opened or column in self.hidden
 
         def write() -> None:
             self.written.append(column)

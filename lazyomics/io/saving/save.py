@@ -30,6 +30,7 @@ from lazyomics.io.saving.merged import merged
 from lazyomics.io.saving.rebind import rebind
 from lazyomics.io.saving.recorded import complete, record_replacement, recorded_file
 from lazyomics.io.saving.rescue import read_before_replaced
+from lazyomics.io.saving.verify import verify
 from lazyomics.io.transaction import exclusively
 from lazyomics.io.writing import write_anndata
 
@@ -122,6 +123,7 @@ def _save_parts(
         read_before_replaced(path, record, [adata])
         with recorded_file(path, theirs._backing) as opened:
             apply_changes(opened.file["/"], adata, changes, prepared, options)
+            verify(opened.file["/"], changes.elements())
             opened.record(changes.elements())
 
     if changes.is_empty:

@@ -398,7 +398,7 @@ def test_awkward_arrays_are_copied(place: str) -> None:
         adata = module.AnnData(np.ones((N, M)))
         put(adata, place, ak.Array([{"x": k} for k in range(n)]))
         copy = adata.copy()
-        copies = [copy] if module is ad else [copy, adata[:], adata.to_memory()]
+        copies = [copy] if module is ad else [copy, adata[:], adata.to_memory(copy=True)]
         for other in copies:
             got(other, place)["x"] = np.full(n, -1)
             assert got(adata, place)["x"].tolist() == list(range(n))

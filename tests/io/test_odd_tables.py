@@ -59,7 +59,6 @@ ORDERS: dict[str, tuple[Callable[[h5py.Group], None], list[str]]] = {
     "one text": (order("g"), ["g"]),
     "one of bytes": (order(np.bytes_(b"n")), ["n"]),
     "some": (order(["g"]), ["g"]),
-    "repeated": (order(["n", "n", "g", "n"]), ["n", "g"]),
     "numbers of none": (order(np.zeros(0)), []),
 }
 

@@ -140,7 +140,11 @@ def known(file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int) ->
                 entry = _learn(file, name, fingerprint, opened_ns, entry)
                 _remember(key, entry)
     outdated = opened_ns < entry.since_ns or opened_ns in entry.outdated
-    if entry.fingerprint != fingerprint or outdated or not entry.still_holds(name, opened_ns):
+    if (
+        not entry.fingerprint.is_same(fingerprint)
+        or outdated
+        or not entry.still_holds(name, opened_ns)
+    ):
         raise stale(file.path, name)
     entry.served.add(opened_ns)
     return entry
@@ -166,7 +170,7 @@ def _learn(
     file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int, before: Known | None
 ) -> Known:
     entry = _look(file, name, fingerprint, opened_ns)
-    if before is None or before.fingerprint != entry.fingerprint:
+    if before is None or not before.fingerprint.is_same(entry.fingerprint):
         return entry
     if before.sample == entry.sample and before.table.same_as(entry.table):
         return replace(

@@ -53,6 +53,12 @@ class Fingerprint(NamedTuple):
     offset: int | None  # first byte, where contiguous and allocated
     head: int  # checksum of the first stored bytes: a number of an inode is given to others
 
+    def is_same(self, other: Fingerprint) -> bool:
+        """Tell whether both are of the same bytes; an unknown checksum (0) says nothing."""
+        if self._replace(head=0) != other._replace(head=0):
+            return False
+        return self.head == other.head or 0 in (self.head, other.head)
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -108,15 +114,17 @@ def fingerprint_of(dataset: h5py.Dataset, inode: int, file: RawFile | None = Non
 
 
 def _head(dataset: h5py.Dataset, kind: Kind, offset: int | None, file: RawFile) -> int:
-    """Return a checksum of the first stored bytes, 0 where there are none."""
+    """Return a checksum of the first stored bytes, 0 where there are none, or not yet all."""
+    if dataset.file.mode != "r":
+        return 0
     size = min(_HEAD_BYTES, int(dataset.size or 0) * dataset.dtype.itemsize)
     if kind == "chunked" and size:
         stored = dataset.id.get_chunk_info_by_coord((0,) * dataset.ndim)
         offset, size = stored.byte_offset, min(_HEAD_BYTES, int(stored.size))
     if offset is None or not size:
         return 0
-    data = bytearray(size)
-    return zlib.crc32(memoryview(data)[: file.read_into(memoryview(data), int(offset))])
+    data = memoryview(bytearray(size))
+    return zlib.crc32(data) if file.read_into(data, int(offset)) == size else 0
 
 
 def pipeline_of(fingerprint: Fingerprint) -> Pipeline:

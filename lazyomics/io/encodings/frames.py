@@ -109,7 +109,7 @@ def frame_columns(obj: Any) -> list[str]:
             expected="column names in 'column-order'",
             found=f"values of {order.dtype}, shape {order.shape}",
         )
-    names = dict.fromkeys(text(name) for name in order)  # one that is repeated is one column
+    names = [text(name) for name in order]
     return [name for name in names if name != CATEGORIES or _is_column(obj, name)]
 
 

@@ -16,6 +16,7 @@ import h5py
 import pandas as pd
 
 from lazyomics.container.baseline import Baseline, FrameContent, is_content
+from lazyomics.container.byte_order import native_columns
 from lazyomics.container.deferred import is_deferred
 from lazyomics.container.equality import same_value
 from lazyomics.container.frames import FrameSlot
@@ -126,6 +127,7 @@ class Merge:
             element = f"{name}/{key}"
             if key in held:
                 if not self._is_unread(held[key], there.get(key), element):
+                    check_name(f"/{name}", key)
                     self._entry(element, mine, theirs, key, was_there=key in opened)
             elif key in opened:
                 self._removed(element)
@@ -269,6 +271,8 @@ class Merge:
         if base is not None and self.touched(name) is False and is_content(frame, base):
             return
         mine_columns = tuple(column_names(f"/{name}", frame))
+        for label in mine_columns:
+            check_name(f"/{name}", label)
         if isinstance(frame.index.name, str):
             check_name(f"/{name}", frame.index.name)
         comparison = _Columns(self, name, frame, theirs, base, opened, _hidden(mine.baseline))
@@ -372,7 +376,7 @@ class _Columns:
         whole = not names or legacy or index_key is None or index_key in self.written
         if legacy and names and not (self.written or self.removed):
             whole = False
-        frame = self.frame
+        frame = native_columns(self.frame)
         if whole:
             frame = frame.drop(columns=[c for c in frame.columns if c not in order])
             for column in order:

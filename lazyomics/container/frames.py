@@ -15,10 +15,7 @@ from lazyomics.graph.selection import Selector, compose
 __all__ = ["FrameSlot", "as_frame", "check_columns", "check_same_names", "string_index"]
 
 # As in anndata, names may be given among the columns under one of these keys.
-KEYS_OF_NAMES = {
-    "obs": ("obs_names", "row_names", "index"),
-    "var": ("var_names", "col_names", "index"),
-}
+KEYS_OF_NAMES = {"obs": ("obs_names", "row_names"), "var": ("var_names", "col_names")}
 
 
 class FrameSlot:

@@ -403,7 +403,9 @@ def test_shapes_that_contradict_each_other() -> None:
 
 
 @pytest.mark.parametrize("axis", ["obs", "var"])
-@pytest.mark.parametrize("key", ["obs_names", "row_names", "var_names", "col_names", "names"])
+@pytest.mark.parametrize(
+    "key", ["obs_names", "row_names", "var_names", "col_names", "index", "names"]
+)
 def test_names_among_the_columns(axis, key) -> None:
     columns = {key: ["p", "q"], "n": [1, 2]}
     ours, theirs = (m.AnnData(np.eye(2), **{axis: dict(columns)}) for m in (lo, ad))

@@ -174,9 +174,9 @@ def repack(
             goal, user_block=user_block, stamp=lambda: stamps[0] if stamps else None
         ) as target:
             _write(source, target, str(found), options, order)
-            if follows:
+            if follows and ATTRIBUTE in source.attrs:
                 stamps.append(_record(source, target, os.stat(found).st_mtime_ns))
-            elif ATTRIBUTE in target.attrs:  # records of another file
+            elif ATTRIBUTE in target.attrs:  # it is the beginning of another file
                 del target.attrs[ATTRIBUTE]
     made = Repacked(goal, before, os.stat(goal).st_size)
     if config.progress():

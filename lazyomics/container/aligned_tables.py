@@ -43,12 +43,22 @@ def check_table(table: pd.DataFrame, names: pd.Index, where: str) -> None:
     )
 
 
-def align_tables(mappings: Iterable[tuple[AlignedMapping, FrameSlot]]) -> None:
+def align_tables(
+    mappings: Iterable[tuple[AlignedMapping, FrameSlot]], *, strict: bool = False
+) -> None:
     """Carry new names of cells and genes along to the tables of obsm and varm.
 
     Names also change through the tables of pandas (``obs.index = …``, ``obs.set_index``), which
     tell nobody. This is called before names and tables are used together: by selections, copies
     and whatever is written.
+
+    Parameters
+    ----------
+    mappings
+        obsm and varm, each with the table of its axis.
+    strict
+        Whether tables are refused that have other names for another reason: files of others may
+        hold such ones, which can be read, but should not be written.
 
     Raises
     ------
@@ -74,6 +84,6 @@ def align_tables(mappings: Iterable[tuple[AlignedMapping, FrameSlot]]) -> None:
                         f"parts do not: {where} cannot follow. Select with adata[order] instead"
                     )
                 value.index = names
-            else:
+            elif strict:
                 check_table(value, names, where)
         slot.note_names()

@@ -116,7 +116,7 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
         self._varm = AlignedMapping("varm", self.shape, varm)
         self._obsp = AlignedMapping("obsp", self.shape, obsp)
         self._varp = AlignedMapping("varp", self.shape, varp)
-        self._align_tables()
+        self._align_tables(strict=True)
         self._backing: Backing | None = None
         self._raw: RawParts | None = None
         self.raw = raw

@@ -141,7 +141,7 @@ class StoredAnnData(FileObject):
         }
         if on_conflict not in ("raise", "mine", "theirs"):
             raise ValueError(f"on_conflict is 'raise', 'mine' or 'theirs', found {on_conflict!r}")
-        self._align_tables()
+        self._align_tables(strict=True)
         text = {"convert_strings_to_categoricals": convert_strings_to_categoricals}
         if self._saves_in_place(filename, storage=storage, as_dense=as_dense or None):
             ports.storage().save(

@@ -138,9 +138,9 @@ class AlignedParts(AnnotatedObject):
     def varp(self) -> None:
         self._varp = AlignedMapping("varp", self.shape)
 
-    def _align_tables(self) -> None:
+    def _align_tables(self, *, strict: bool = False) -> None:
         """Let tables in obsm and varm have the names of the cells and genes as they are now."""
-        align_tables([(self._obsm, self._obs), (self._varm, self._var)])
+        align_tables([(self._obsm, self._obs), (self._varm, self._var)], strict=strict)
 
     def _mappings(self) -> tuple[AlignedMapping, ...]:
         return self._layers, self._obsm, self._varm, self._obsp, self._varp

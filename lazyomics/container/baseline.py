@@ -82,7 +82,7 @@ def content_of(value: Any) -> Any:
         columns = {str(name): content_of(column) for name, column in value.items()}
         return FrameContent(content_of(value.index), columns)
     if isinstance(value, pd.Index):
-        return Parts(("index", value.name), (_column_content(value.array),))
+        return Parts(("index", value.name), (Kept(value.array),))  # nothing changes an index
     if isinstance(value, pd.Series):
         return _column_content(value.array)
     if isinstance(value, np.ndarray):

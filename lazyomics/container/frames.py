@@ -79,6 +79,8 @@ class FrameSlot:
     def load_with(self, loaded: pd.DataFrame) -> None:
         """Hold what was read for a table that is still in the file."""
         if not isinstance(self._value, pd.DataFrame):
+            if self._index is not None:  # the same names, which need not be held twice
+                loaded.index = self._index
             self._baseline = Baseline(self._value, content_of(loaded))
             self._value = loaded
             self._names_before = loaded.index

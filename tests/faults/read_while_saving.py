@@ -11,6 +11,7 @@ save, X as it always was, and a StaleFileError is the only error. Nothing may ha
 from __future__ import annotations
 
 import argparse
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -23,14 +24,21 @@ from tests.faults.ending import ending_with_us
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
+READY = """
+def ready():
+    import sys
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
 SAVER = """
 import sys, time, numpy as np, lazyomics as lo
 path, kind, mode = sys.argv[1:4]
 seconds, big = float(sys.argv[4]), int(sys.argv[5])
 opened = lo.read_h5mu(path) if kind == "h5mu" else lo.read_h5ad(path)
 adata = opened.mod["rna"] if kind == "h5mu" else opened
-n, end, k = adata.n_obs, time.monotonic() + seconds, 0
-print("ready", flush=True)
+n, k = adata.n_obs, 0
+ready()
+end = time.monotonic() + seconds
 while time.monotonic() < end:
     k += 1
     adata.obs["round"] = np.full(n, k)
@@ -54,10 +62,11 @@ def opened():
     return lo.read_h5mu(path).mod["rna"] if kind == "h5mu" else lo.read_h5ad(path)
 reads = stale = 0
 seen, last = set(), 0
-end = time.monotonic() + seconds
-print("ready", flush=True)
 adata = opened()
 x = adata.X
+float(x.sum().compute())  # what is imported and compiled takes longer than a short test
+ready()
+end = time.monotonic() + seconds
 while time.monotonic() < end:
     try:
         if not keep:
@@ -124,13 +133,13 @@ def read_while_saving(
     watchdogs = [threading.Timer(seconds + 90, p.kill) for p in run]
     for watchdog in watchdogs:
         watchdog.start()
-    ended = [(p, *p.communicate()) for p in run]
+    ended = run_together(run)
     for watchdog in watchdogs:
         watchdog.cancel()
     wrong = tuple(errors for p, _, errors in ended if p.returncode)
     if wrong:
         return Result(wrong=wrong)
-    counts = [list(map(int, out.split()[1:])) for _, out, _ in ended]
+    counts = [list(map(int, out.split())) for _, out, _ in ended]
     left = [p.name for p in path.parent.iterdir() if p != path]
     return Result(
         saves=counts[0][0],
@@ -143,12 +152,26 @@ def read_while_saving(
 def start(code: str, *arguments: object) -> subprocess.Popen[str]:
     """Run a program with these arguments."""
     return subprocess.Popen(
-        [sys.executable, "-c", ending_with_us(code), *map(str, arguments)],
+        [sys.executable, "-c", ending_with_us(READY + code), *map(str, arguments)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
     )
+
+
+def run_together(run: list[subprocess.Popen[str]]) -> list[tuple[subprocess.Popen[str], str, str]]:
+    """Let programs go on when all of them are ready; return what they print."""
+    for program in run:
+        assert program.stdout is not None
+        program.stdout.readline()
+    for program in run:
+        assert program.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it ended with an error
+            program.stdin.write("go\n")
+            program.stdin.flush()
+    return [(program, *program.communicate()) for program in run]
 
 
 def main() -> None:

@@ -22,13 +22,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.faults.read_while_saving import start
+from tests.faults.read_while_saving import run_together, start
 
 SAVER = """
 import sys, time, warnings, numpy as np, lazyomics as lo
 warnings.simplefilter("ignore")  # of unused space
 path, seconds = sys.argv[1], float(sys.argv[2])
-end, k, repacked, most = time.monotonic() + seconds, 0, 0, 0.0
+lo.read_h5mu(path).mod["rna"].X.sum().compute()  # imports and compiles
+k, repacked, most = 0, 0, 0.0
+ready()
+end = time.monotonic() + seconds
 while time.monotonic() < end:
     mdata = lo.read_h5mu(path)
     adata = mdata.mod["rna"]
@@ -49,6 +52,8 @@ from lazyomics.errors import StaleFileError
 path, seconds, how, total, size = sys.argv[1], float(sys.argv[2]), *sys.argv[3:]
 total, size = float(total), int(size)
 reads, stale, last = 0, 0, 0
+lo.read_h5mu(path).mod["rna"].X.sum(dtype="f8").compute()  # imports and compiles
+ready()
 end = time.monotonic() + seconds
 x = None
 while time.monotonic() < end:
@@ -83,6 +88,7 @@ else:
         rna = file["mod/rna"]
         return rna["X"], rna["obs"].get("round"), file.close
 reads = refused = last = 0
+ready()
 end = time.monotonic() + seconds
 while time.monotonic() < end:
     try:
@@ -143,7 +149,7 @@ def rewrite_x(
     watchdogs = [threading.Timer(seconds + 120, p.kill) for p in run]
     for watchdog in watchdogs:
         watchdog.start()
-    ended = [(p, *p.communicate()) for p in run]
+    ended = run_together(run)
     for watchdog in watchdogs:
         watchdog.cancel()
     wrong = tuple(errors or f"ended with {p.returncode}" for p, _, errors in ended if p.returncode)

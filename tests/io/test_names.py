@@ -91,8 +91,13 @@ def test_names_of_files_are_text(tmp_path: Path, table: str, kind: str, marked: 
         assert_text(names_in(adata, table), expected)
         assert_text(names_in(adata.to_memory(), table), expected)
         assert_text(names_in(adata[1:], table)[-1:], expected[-1:])
-        if table in ("obs", "var"):
-            assert_text(names_in(lo.concat([adata], merge="same"), table), expected)
+        if table != "raw/var":
+            if table == "var":  # its file is not in order: the table in varm has other names
+                del adata.varm["table"]
+            assert_text(
+                names_in(lo.concat([adata], merge="same"), table.replace("obsm/table", "obs")),
+                expected,
+            )
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -111,8 +111,8 @@ class StoredModalities(FileObject):
         if on_conflict not in ("raise", "mine", "theirs"):
             raise ValueError(f"on_conflict is 'raise', 'mine' or 'theirs', found {on_conflict!r}")
         for adata in self.mod.values():
-            adata._align_tables()
-        self._align_tables()
+            adata._align_tables(strict=True)
+        self._align_tables(strict=True)
         text = {"convert_strings_to_categoricals": convert_strings_to_categoricals}
         if self._saves_in_place(filename, storage=storage):
             ports.storage().save_mudata(

@@ -272,9 +272,9 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
         """Bytes that the object takes once it is loaded; known without loading it."""
         return loaded_bytes(self)
 
-    def _align_tables(self) -> None:
+    def _align_tables(self, *, strict: bool = False) -> None:
         """Let tables in obsm and varm have the names of the whole object as they are now."""
-        align_tables([(axis.arrays, axis.table) for axis in self._axes.values()])
+        align_tables([(axis.arrays, axis.table) for axis in self._axes.values()], strict=strict)
 
     def _mappings(self) -> tuple[AlignedMapping, ...]:
         obs, var = self._axes["obs"], self._axes["var"]

@@ -46,7 +46,7 @@ class GlobalFrame(StoredFrame):
     @property
     def is_as_stored(self) -> bool:
         """Whether the names are those of the file."""
-        return self.index().equals(super().index())
+        return self._names[1]
 
     def load(self) -> pd.DataFrame:
         """Read the table."""
@@ -54,21 +54,24 @@ class GlobalFrame(StoredFrame):
 
     def index(self) -> pd.Index:
         """Read the names, also those of the modalities."""
-        return self._names
+        return self._names[0]
 
     @cached_property
-    def _names(self) -> pd.Index:
+    def _names(self) -> tuple[pd.Index, bool]:
+        """The names, and whether the file has the same for the whole."""
         stored = super().index()
-        found = np.asarray(stored, dtype=object).copy()
+        # Texts of the modalities take the place of equal ones, so that each is held once.
+        found, same = np.asarray(stored, dtype=object).copy(), True
         try:
             for mod, table in self.tables.items():
                 rows = self.maps.rows_in(mod)
-                found[rows >= 0] = np.asarray(table.names(), dtype=object)[rows[rows >= 0]]
+                present = rows >= 0
+                names = np.asarray(table.names(), dtype=object)[rows[present]]
+                same = same and np.array_equal(found[present], names)
+                found[present] = names
         except ShapeError:  # positions that fit neither: what is asked of them next will say so
-            return stored
-        if np.array_equal(found, np.asarray(stored, dtype=object)):
-            return stored
-        return pd.Index(list(found), name=stored.name)
+            return stored, True
+        return pd.Index(found, name=stored.name), same
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from typing import Any
 import dask.array as da
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.container.verb_input import check_numbers
 from lazyomics.graph import is_in_memory, lazy, materialize
 
 __all__ = ["get_matrix", "set_matrix"]
@@ -21,20 +22,23 @@ def get_matrix(adata: AnnData, *, layer: str | None = None, use_raw: bool = Fals
         If the layer does not exist.
     ValueError
         If both or neither of what was asked for can be had.
+    TypeError
+        If it holds no numbers.
     """
     if use_raw and layer is not None:
         raise ValueError("use_raw and layer exclude each other")
+    place = "raw.X" if use_raw else "X" if layer is None else f"layers[{layer!r}]"
     if layer is not None:
-        return lazy(adata.layers[layer])
-    if use_raw:
+        x = adata.layers[layer]
+    elif use_raw:
         if adata.raw is None:
             raise ValueError("use_raw=True, but the object has no raw")
         x = adata.raw.X
     else:
         x = adata.X
     if x is None:
-        place = "raw.X" if use_raw else "X"
         raise ValueError(f"the object has no {place}; name a layer: {list(adata.layers)}")
+    check_numbers(x, place)
     return lazy(x)
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from lazyomics.container.ragged import is_ragged
-from lazyomics.errors import UnsupportedError
+from lazyomics.errors import require
 from lazyomics.graph.selection import Positions
 
 __all__ = ["take_with_gaps"]
@@ -23,14 +24,9 @@ def take_with_gaps(value: Any, positions: Positions, axis: int = 0) -> Any:
         Array, sparse matrix or awkward array, in memory.
     positions
         Positions to take, shape (n,), −1 for a gap: NaN in arrays, which become floats for that,
-        nothing in sparse matrices.
+        nothing in sparse matrices, None in awkward arrays.
     axis
         Axis to take along.
-
-    Raises
-    ------
-    UnsupportedError
-        If an awkward array would need gaps.
 
     Examples
     --------
@@ -45,9 +41,7 @@ def take_with_gaps(value: Any, positions: Positions, axis: int = 0) -> Any:
         pick = sp.csr_matrix((ones, (present, positions[present])), shape=shape)
         return (pick @ value if axis == 0 else value @ pick.T).asformat(value.format)
     if is_ragged(value):
-        if gaps.any():
-            raise UnsupportedError("an awkward array has no values for names that it lacks")
-        return value[positions]
+        return _ragged_with_gaps(value, positions, gaps) if gaps.any() else value[positions]
     if not value.shape[axis]:
         return np.full((*value.shape[:axis], len(positions), *value.shape[axis + 1 :]), np.nan)
     taken = np.take(value, np.where(gaps, 0, positions), axis=axis)
@@ -55,3 +49,10 @@ def take_with_gaps(value: Any, positions: Positions, axis: int = 0) -> Any:
         taken = taken.astype(np.result_type(taken.dtype, np.nan))
         taken[(slice(None),) * axis + (gaps,)] = np.nan
     return taken
+
+
+def _ragged_with_gaps(value: Any, positions: Positions, gaps: NDArray[np.bool_]) -> Any:
+    ak = require("awkward", extra="awkward", purpose="rows that an awkward array lacks")
+    if not len(value):
+        return ak.Array([None] * len(positions))
+    return ak.mask(value[np.where(gaps, 0, positions)], ~gaps)

@@ -70,13 +70,22 @@ def _plain(value: Any, where: str) -> np.ndarray[Any, Any]:
                 "filled(numpy.nan) or another value"
             )
         value = value.data
-    array = value if isinstance(value, np.recarray) else np.asarray(value)
+    array = _native(value if isinstance(value, np.recarray) else np.asarray(value))
     return array.reshape(-1, 1) if array.ndim == 1 else array
+
+
+def _native(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Numbers in the byte order of this machine, which compiled code takes alone."""
+    foreign = array.dtype.kind in "iufc" and not array.dtype.isnative
+    return array.astype(array.dtype.newbyteorder("=")) if foreign else array
 
 
 def _from_scipy(value: Any, where: str) -> Any:
     if value.ndim != 2:
         raise TypeError(f"{where}: a sparse array of {value.ndim} dimensions; it must have 2")
+    if not value.dtype.isnative:
+        value = value.copy()
+        value.data = _native(value.data)
     if value.format not in ("csr", "csc"):
         value = value.tocsr()
     for kind in (sp.csr_matrix, sp.csc_matrix, sp.csr_array, sp.csc_array):

@@ -10,6 +10,7 @@ import pandas as pd
 from lazyomics import graph
 from lazyomics.container import AnnData
 from lazyomics.container.choose import get_matrix
+from lazyomics.container.verb_input import check_annotated
 from lazyomics.get.gene_names import gene_positions
 from lazyomics.get.groups import as_names, cell_groups
 from lazyomics.kernels.group_state import GroupTotals
@@ -83,6 +84,7 @@ def group_stats(
     >>> means.loc["a", "g1"], fractions.loc["b", "g2"]
     (np.float64(2.0), np.float64(1.0))
     """
+    check_annotated(adata, "get.group_stats")
     use_raw = layer is None and adata.raw is not None if use_raw is None else use_raw
     names = as_names(var_names)
     positions = gene_positions(adata, names, use_raw=use_raw, gene_symbols=gene_symbols)

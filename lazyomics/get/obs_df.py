@@ -8,6 +8,7 @@ import pandas as pd
 
 from lazyomics.container import AnnData
 from lazyomics.container.choose import get_matrix
+from lazyomics.container.verb_input import check_annotated
 from lazyomics.get.frame_keys import add_embedding_columns, read_dense, split_keys
 from lazyomics.get.gene_names import gene_frame, gene_positions
 
@@ -17,8 +18,8 @@ __all__ = ["obs_df"]
 def obs_df(
     adata: AnnData,
     keys: str | Collection[str] = (),
-    *,
     obsm_keys: Iterable[tuple[str, int]] = (),
+    *,
     layer: str | None = None,
     gene_symbols: str | None = None,
     use_raw: bool = False,
@@ -70,6 +71,7 @@ def obs_df(
     c1  2.0      1
     c2  4.0      2
     """
+    check_annotated(adata, "get.obs_df")
     if use_raw and layer is not None:
         raise ValueError(f"use_raw=True and layer={layer!r}: give one of them")
     wanted = [keys] if isinstance(keys, str) else list(keys)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from lazyomics.container import AnnData
 from lazyomics.container.choose import get_matrix
+from lazyomics.container.verb_input import check_annotated
 from lazyomics.get.frame_keys import add_embedding_columns, read_dense, split_keys
 
 __all__ = ["var_df"]
@@ -16,8 +17,8 @@ __all__ = ["var_df"]
 def var_df(
     adata: AnnData,
     keys: str | Collection[str] = (),
-    *,
     varm_keys: Iterable[tuple[str, int]] = (),
+    *,
     layer: str | None = None,
 ) -> pd.DataFrame:
     """Return var columns, cells and loading columns side by side, eagerly.
@@ -61,6 +62,7 @@ def var_df(
     g1      10  3.0
     g2      20  4.0
     """
+    check_annotated(adata, "get.var_df")
     wanted = [keys] if isinstance(keys, str) else list(keys)
     names = adata.obs_names
     columns, cells = split_keys(

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazyomics import graph
+from lazyomics.container.verb_input import bare_matrix, is_annotated
 from lazyomics.kernels.qc_state import gene_totals
 from lazyomics.kernels.totals import row_positives
 from lazyomics.pp.count_dtype import count_dtype
+from lazyomics.pp.matrix_choice import choose_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,7 +80,7 @@ def filter_cells(
         "max_genes": max_genes,
     }
     name = _single_limit(limits)
-    x = _matrix(data)
+    x = _matrix(data, "pp.filter_cells")
     of_genes = name.endswith("genes")
     if of_genes:
         found = graph.collect_rows(x, row_positives, dtype=np.float64)
@@ -87,7 +89,7 @@ def filter_cells(
     (numbers,) = graph.compute(found)
     numbers = numbers.astype(np.int64 if of_genes else count_dtype(x.dtype))
     keep = _within(numbers, name, limits[name])
-    if not inplace or not _is_annotated(data):
+    if not inplace or not is_annotated(data):
         return keep, numbers
     adata = data.copy() if copy else data
     adata.obs["n_genes" if of_genes else "n_counts"] = numbers
@@ -155,12 +157,12 @@ def filter_genes(
         "max_cells": max_cells,
     }
     name = _single_limit(limits)
-    x = _matrix(data)
+    x = _matrix(data, "pp.filter_genes")
     (totals,) = graph.compute(graph.fold_rows(x, gene_totals))
     of_cells = name.endswith("cells")
     numbers = totals.positive if of_cells else totals.total.astype(count_dtype(x.dtype))
     keep = _within(numbers, name, limits[name])
-    if not inplace or not _is_annotated(data):
+    if not inplace or not is_annotated(data):
         return keep, numbers
     adata = data.copy() if copy else data
     adata.var["n_cells" if of_cells else "n_counts"] = numbers
@@ -184,13 +186,5 @@ def _within(numbers: NDArray[Any], name: str, limit: float | None) -> NDArray[np
     return np.asarray(kept)
 
 
-def _is_annotated(data: Any) -> bool:
-    from lazyomics.container import AnnData
-
-    return isinstance(data, AnnData)
-
-
-def _matrix(data: Any) -> Any:
-    from lazyomics.pp.matrix_choice import choose_matrix
-
-    return choose_matrix(data) if _is_annotated(data) else graph.lazy(data)
+def _matrix(data: Any, verb: str) -> Any:
+    return choose_matrix(data) if is_annotated(data) else bare_matrix(data, verb)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pandas as pd
 
+from lazyomics.container.verb_input import check_annotated
 from lazyomics.errors import warn_user
 from lazyomics.pp.hvg_counts import COUNT_FLAVORS, genes_of_counts
 from lazyomics.pp.hvg_dispersion import Cutoffs, Flavor
@@ -148,6 +149,7 @@ def highly_variable_genes(
     >>> int(adata.var["highly_variable"].sum())
     5
     """
+    check_annotated(adata, "pp.highly_variable_genes")
     bounds = (min_disp, max_disp, min_mean, max_mean)
     _check(flavor, n_top_genes, bounds)
     x, batches = choose_matrix(adata, layer=layer), _batches(adata, batch_key)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lazyomics import config
-from lazyomics.errors import require
+from lazyomics.errors import ShapeError, require
 
-__all__ = ["Knn", "Metric", "indices_and_distances", "search"]
+__all__ = ["Knn", "Metric", "given_distances", "indices_and_distances", "search"]
 
 Metric: TypeAlias = "str | Callable[[NDArray[Any], NDArray[Any]], float]"
 
@@ -87,6 +87,44 @@ def search(
     if not exact:
         return Knn(found, indices, lengths)
     return _tidy_exact(found, indices, lengths, dense=not knn)
+
+
+def given_distances(distances: Any, n_obs: int, n_neighbors: int) -> Knn:
+    """Read the nearest neighbours off distances that are known.
+
+    Parameters
+    ----------
+    distances
+        Dense or scipy sparse, shape (n_obs, n_obs); what is not stored is no neighbour. Stays as
+        it is.
+    n_obs, n_neighbors
+        Cells, and neighbours of each, itself included.
+
+    Raises
+    ------
+    ShapeError
+        If they are of another number of cells.
+    """
+    if tuple(distances.shape) != (n_obs, n_obs):
+        raise ShapeError(f"distances have shape {distances.shape}, expected {(n_obs, n_obs)}")
+    if sparse.issparse(distances):
+        held = sparse.csr_matrix(distances, copy=True)
+        held.setdiag(0)
+        held.eliminate_zeros()
+        return Knn(held, *_nearest_stored(held, n_neighbors))
+    full = np.array(distances)
+    np.fill_diagonal(full, 0)
+    order = full.copy()
+    np.fill_diagonal(order, -1)  # the cell itself comes first, before others at distance 0
+    indices = np.argsort(order, axis=1, kind="stable")[:, :n_neighbors]
+    return Knn(full, indices, np.take_along_axis(full, indices, axis=1))
+
+
+def _nearest_stored(d: sparse.csr_matrix, n_neighbors: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Tables of the nearest neighbours of rows that store them in any order and number."""
+    nearest = _equalize(d, n_neighbors)
+    shape = d.shape[0], n_neighbors
+    return nearest.indices.reshape(shape), nearest.data.reshape(shape)
 
 
 def _is_exact(n_obs: int, transformer: Any, metric: Metric) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lazyomics import graph
-from lazyomics.kernels.steps import Log1p
+from lazyomics.container.verb_input import bare_matrix, is_annotated
+from lazyomics.kernels.steps import AsType, Log1p
+from lazyomics.pp.bare import floating_type, put_into
 from lazyomics.pp.matrix_choice import assign_matrix, choose_matrix
 
 if TYPE_CHECKING:
@@ -16,23 +18,28 @@ __all__ = ["log1p"]
 
 
 def log1p(
-    adata: AnnData,
+    data: AnnData | Any,
     *,
     base: float | None = None,
     copy: bool = False,
+    chunked: bool | None = None,
+    chunk_size: int | None = None,
     layer: str | None = None,
     obsm: str | None = None,
-) -> AnnData | None:
+) -> AnnData | Any | None:
     """Replace X by ``log(X + 1)``, lazily.
 
     Parameters
     ----------
-    adata
-        Annotated data, shape (n_obs, n_vars).
+    data
+        Annotated data, shape (n_obs, n_vars); or a numpy, scipy or dask matrix, for which the
+        logarithms are returned.
     base
         Base of the logarithm; natural by default.
     copy
-        Return a changed copy and leave ``adata`` as it is.
+        Return a changed copy and leave ``data`` as it is.
+    chunked, chunk_size
+        Accepted for compatibility: a lazy matrix is always computed in blocks.
     layer
         Layer to transform instead of X.
     obsm
@@ -41,7 +48,13 @@ def log1p(
     Returns
     -------
     None, or the copy. Sets X (or the layer; float32 for integers, otherwise its own dtype) and
-    ``uns["log1p"] = {"base": base}``.
+    ``uns["log1p"] = {"base": base}``. For a matrix: the logarithms (float64 for integers), which
+    are written into the matrix itself if it is one of floats in memory and not ``copy``.
+
+    Raises
+    ------
+    TypeError
+        If ``data`` is neither, or holds no numbers.
 
     Warns
     -----
@@ -62,9 +75,13 @@ def log1p(
     >>> adata.X
     array([[0., 1., 2.]])
     """
-    if "log1p" in adata.uns:
+    if not is_annotated(data):
+        x = bare_matrix(data, "pp.log1p", layer=layer, obsm=obsm)
+        floats = graph.map_rows(x, AsType(floating_type(data).str))
+        return put_into(data, graph.map_rows(floats, Log1p(base)), copy=copy)
+    if "log1p" in data.uns:
         warnings.warn("adata.X seems to be already log-transformed.", UserWarning, stacklevel=2)
-    adata = adata.copy() if copy else adata
+    adata = data.copy() if copy else data
     x = choose_matrix(adata, layer=layer, obsm=obsm)
     assign_matrix(adata, graph.map_rows(x, Log1p(base)), layer=layer, obsm=obsm)
     adata.uns["log1p"] = {"base": base}

@@ -10,13 +10,15 @@ import pandas as pd
 from lazyomics import graph
 from lazyomics.container.choose import get_matrix, set_matrix
 from lazyomics.container.index import aligned_mask
+from lazyomics.container.ragged import is_ragged
+from lazyomics.container.verb_input import check_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lazyomics.container import AnnData
 
-__all__ = ["RowBlocks", "assign_matrix", "boolean_mask", "choose_matrix"]
+__all__ = ["RowBlocks", "assign_matrix", "boolean_mask", "checked_mask", "choose_matrix"]
 
 RowBlocks: TypeAlias = Any  # dask array whose blocks hold whole rows (dask is not annotated)
 
@@ -33,7 +35,14 @@ def choose_matrix(
         return get_matrix(adata, layer=layer, use_raw=use_raw)
     if obsm not in adata.obsm:
         raise KeyError(f"obsm[{obsm!r}] does not exist; there are {list(adata.obsm)}")
-    return graph.lazy(adata.obsm[obsm])
+    values = adata.obsm[obsm]
+    if isinstance(values, pd.DataFrame) or is_ragged(values) or values.ndim != 2:
+        raise TypeError(
+            f"obsm[{obsm!r}] is a {type(values).__name__}, expected a matrix; convert it first, "
+            "e.g. with to_numpy()"
+        )
+    check_numbers(values, f"obsm[{obsm!r}]")
+    return graph.lazy(values)
 
 
 def assign_matrix(
@@ -66,11 +75,25 @@ def boolean_mask(adata: AnnData, mask: Any, axis: str) -> NDArray[np.bool_]:
                 f"there are {list(frame.columns)}"
             )
         mask = frame[mask]
-    values = np.asarray(mask)
-    if values.shape != (len(frame),):
-        raise ValueError(f"{name} has shape {values.shape}, but {axis} has length {len(frame)}")
-    if values.dtype != bool:
-        raise ValueError(f"{name} must be boolean, found {values.dtype}")
+    values = checked_mask(mask, len(frame), axis, name)
     if isinstance(mask, pd.Series):
         values = aligned_mask(values, mask.index, lambda: frame.index, axis)
+    return values
+
+
+def checked_mask(mask: Any, size: int, axis: str, name: str = "the mask") -> NDArray[np.bool_]:
+    """Return a mask as an array of the length of an axis.
+
+    Raises
+    ------
+    ValueError
+        If it is not boolean, or of another length.
+    """
+    if isinstance(mask, str):
+        raise ValueError(f"{name} {mask!r} names a column, which a matrix does not have")
+    values = np.asarray(mask)
+    if values.shape != (size,):
+        raise ValueError(f"{name} has shape {values.shape}, but {axis} has length {size}")
+    if values.dtype != bool:
+        raise ValueError(f"{name} must be boolean, found {values.dtype}")
     return values

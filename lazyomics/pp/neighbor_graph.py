@@ -10,8 +10,9 @@ from scipy import sparse
 
 from lazyomics import graph
 from lazyomics.container import AnnData
+from lazyomics.container.verb_input import check_numbers
 
-__all__ = ["choose_graph", "neighbors_entry", "stored_connectivities"]
+__all__ = ["as_graph", "choose_graph", "neighbors_entry", "stored_connectivities"]
 
 
 def neighbors_entry(adata: AnnData, key: str | None = None) -> Mapping[str, Any]:
@@ -31,9 +32,9 @@ def stored_connectivities(adata: AnnData, key: str | None = None) -> sparse.csr_
     entry = neighbors_entry(adata, key)
     name = str(entry.get("connectivities_key", "connectivities"))
     if name in adata.obsp:
-        return _as_csr(adata.obsp[name])
+        return as_graph(adata.obsp[name], f"obsp[{name!r}]")
     if name in entry:
-        return _as_csr(entry[name])
+        return as_graph(entry[name], f"uns[{key or 'neighbors'!r}][{name!r}]")
     raise ValueError(
         f"adata.obsp has no {name!r}, which adata.uns[{key or 'neighbors'!r}] names: "
         "run pp.neighbors again"
@@ -50,10 +51,21 @@ def choose_graph(
         raise ValueError("obsp and neighbors_key both name a graph: give one of them")
     if obsp not in adata.obsp:
         raise KeyError(f"adata.obsp has no {obsp!r}, only {sorted(adata.obsp)}")
-    return _as_csr(adata.obsp[obsp])
+    return as_graph(adata.obsp[obsp], f"obsp[{obsp!r}]")
 
 
-def _as_csr(matrix: Any) -> sparse.csr_matrix:
+def as_graph(matrix: Any, name: str) -> sparse.csr_matrix:
+    """Return the weights of a graph in memory.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no finite numbers.
+    """
     if not isinstance(matrix, np.ndarray) and not sparse.issparse(matrix):
         matrix = graph.materialize(matrix)
-    return sparse.csr_matrix(matrix)
+    check_numbers(matrix, name)
+    weights = sparse.csr_matrix(matrix)
+    if not np.isfinite(weights.data).all():
+        raise ValueError(f"weights in {name} are NaN or infinite: run pp.neighbors again")
+    return weights

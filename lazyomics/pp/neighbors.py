@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from lazyomics.container import AnnData
+from lazyomics.container.verb_input import check_annotated
 from lazyomics.pp import connectivities
-from lazyomics.pp.knn import Knn, Metric, search
+from lazyomics.pp.knn import Knn, Metric, given_distances, search
 from lazyomics.pp.representation import choose_representation
 
 __all__ = ["neighbors"]
@@ -20,18 +24,20 @@ METHODS = ("umap", "gauss")
 
 def neighbors(
     adata: AnnData,
-    *,
     n_neighbors: int = 15,
     n_pcs: int | None = None,
+    *,
+    distances: Any = None,
     use_rep: str | None = None,
     knn: bool = True,
     method: str = "umap",
     transformer: Any = None,
-    metric: Metric = "euclidean",
-    metric_kwds: Mapping[str, Any] | None = None,
+    metric: Metric | None = None,
+    metric_kwds: Mapping[str, Any] | None = MappingProxyType({}),
     random_state: Any = 0,
     key_added: str | None = None,
-) -> None:
+    copy: bool = False,
+) -> AnnData | None:
     """Find the nearest neighbours of each cell and weigh the graph, eagerly.
 
     The search is exact (scikit-learn, brute force) below 8,192 cells for the euclidean metric
@@ -47,6 +53,9 @@ def neighbors(
         that sets the width of the Gaussian kernel.
     n_pcs
         Use only the first ``n_pcs`` columns of the representation; 0 means X.
+    distances
+        Distances between cells that are known already, dense or sparse, shape (n_obs, n_obs):
+        the graph is made of these, and nothing is searched for.
     use_rep
         ``"X"`` or a key of ``adata.obsm``. By default ``X_pca`` (computed with a warning if it
         is missing), or X where ``n_vars`` ≤ 50.
@@ -58,17 +67,20 @@ def neighbors(
         None, ``"sklearn"`` (exact), ``"pynndescent"``, or an object with the interface of
         :class:`sklearn.neighbors.KNeighborsTransformer`, whose own settings then hold.
     metric
-        Name of a distance, or a function of two vectors.
+        Name of a distance, or a function of two vectors; by default ``"euclidean"``. With
+        ``distances`` the name that is noted with the graph; by default none is.
     metric_kwds
         Options of the distance.
     random_state
         Seed of the approximate search.
     key_added
         Name of the result, ``"neighbors"`` by default.
+    copy
+        Return a changed copy and leave ``adata`` as it is.
 
     Returns
     -------
-    None
+    None, or the copy
         Sets ``adata.obsp["distances"]`` and ``adata.obsp["connectivities"]`` (CSR, n_obs ×
         n_obs, float; prefixed by ``key_added + "_"`` if given), and
         ``adata.uns["neighbors"]`` (or ``adata.uns[key_added]``) with ``connectivities_key``,
@@ -77,7 +89,8 @@ def neighbors(
     Raises
     ------
     ValueError
-        For an unknown method, transformer or representation.
+        For an unknown method, transformer or representation; if this has NaN or infinite values,
+        naming the cells (NaN may be there with the metric ``"nan_euclidean"``).
     MemoryError
         If X is on disk and would not fit ``lazyomics.memory``, or ``knn=False`` would not.
     MissingDependencyError
@@ -103,30 +116,64 @@ def neighbors(
     >>> adata.obsp["distances"].shape, adata.obsp["distances"].nnz
     ((5, 5), 10)
     """
+    check_annotated(adata, "pp.neighbors")
     _check(n_neighbors, knn=knn, method=method, transformer=transformer)
     n_neighbors = _fitting(adata.n_obs, n_neighbors, transformer)
-    found = search(
-        choose_representation(adata, use_rep=use_rep, n_pcs=n_pcs),
-        n_neighbors,
-        knn=knn,
-        transformer=transformer,
-        metric=metric,
-        metric_kwds=metric_kwds,
-        random_state=random_state,
-    )
+    adata = adata.copy() if copy else adata
+    if distances is None:
+        metric = "euclidean" if metric is None else metric
+        own = transformer is not None and not isinstance(transformer, str)
+        finite = metric != "nan_euclidean" and not own
+        found = search(
+            choose_representation(adata, use_rep=use_rep, n_pcs=n_pcs, finite=finite),
+            n_neighbors,
+            knn=knn,
+            transformer=transformer,
+            metric=metric,
+            metric_kwds=metric_kwds,
+            random_state=random_state,
+        )
+    else:
+        _refuse_search(n_pcs, use_rep, knn, transformer, metric)
+        found = given_distances(distances, adata.n_obs, n_neighbors)
+    _check_lengths(found, adata.obs_names)
     params: dict[str, Any] = {
         "n_neighbors": n_neighbors,
         "method": method,
         "random_state": random_state,
-        "metric": metric,
     }
-    given = {"metric_kwds": metric_kwds or None, "use_rep": use_rep, "n_pcs": n_pcs}
+    given = {
+        "metric": metric,
+        "metric_kwds": metric_kwds or None,
+        "use_rep": use_rep,
+        "n_pcs": n_pcs,
+    }
     params.update({name: value for name, value in given.items() if value is not None})
     weights = _weights(found, method)
     if method == "gauss" and isinstance(found.distances, sparse.csr_matrix):
         # UMAP's stay nearest first, as the search returned them; these in order of columns.
         found.distances.sort_indices()
     _store(adata, found, weights, params, key_added)
+    return adata if copy else None
+
+
+def _refuse_search(n_pcs: Any, use_rep: Any, knn: bool, transformer: Any, metric: Any) -> None:
+    options = {"n_pcs": n_pcs, "use_rep": use_rep, "transformer": transformer}
+    given = [name for name, value in options.items() if value is not None]
+    given += [] if knn else ["knn"]
+    if given:
+        raise ValueError(f"distances are given: nothing is searched for by {', '.join(given)}")
+    if callable(metric):
+        raise TypeError("with distances, metric is only the name that is noted with the graph")
+
+
+def _check_lengths(found: Knn, names: pd.Index) -> None:
+    bad = np.flatnonzero(~np.isfinite(found.lengths).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"distances of {len(bad)} cells are NaN or infinite, first of {names[bad[0]]!r}: "
+            "such cells have no neighbours; leave them out"
+        )
 
 
 def _check(n_neighbors: int, *, knn: bool, method: str, transformer: Any) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazyomics import graph
+from lazyomics.container.verb_input import check_annotated
 from lazyomics.kernels.highly_expressed import highly_expressed
 from lazyomics.kernels.steps import NormalizeRows
 from lazyomics.pp.matrix_choice import RowBlocks, assign_matrix, choose_matrix
@@ -98,6 +99,7 @@ def normalize_total(
     array([[2., 6.],
            [8., 0.]], dtype=float32)
     """
+    check_annotated(adata, "pp.normalize_total")
     if copy and not inplace:
         raise ValueError("`copy=True` cannot be used with `inplace=False`.")
     if not 0 <= max_fraction <= 1:

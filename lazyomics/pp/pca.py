@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazyomics import graph
+from lazyomics.container.verb_input import bare_matrix, is_annotated
 from lazyomics.kernels.blas import one_blas_thread
-from lazyomics.pp.matrix_choice import RowBlocks, boolean_mask, choose_matrix
+from lazyomics.pp.matrix_choice import RowBlocks, boolean_mask, checked_mask, choose_matrix
 from lazyomics.pp.pca_components import Components, coordinates
 from lazyomics.pp.pca_exact import exact_components, exact_fits
 from lazyomics.pp.pca_krylov import krylov_components
@@ -34,7 +34,7 @@ class _Default(Enum):
 
 
 def pca(
-    adata: AnnData | Any,
+    data: AnnData | Any,
     n_comps: int | None = None,
     *,
     layer: str | None = None,
@@ -63,7 +63,7 @@ def pca(
 
     Parameters
     ----------
-    adata
+    data
         Annotated data, shape (n_obs, n_vars); or a numpy, scipy or dask matrix.
     n_comps
         Number of components; by default 50, or the smaller dimension minus 1 if that is not more
@@ -99,7 +99,7 @@ def pca(
     key_added
         Name of the results in ``obsm``, ``varm`` and ``uns``.
     copy
-        Return a changed copy and leave ``adata`` as it is.
+        Return a changed copy and leave ``data`` as it is.
 
     Returns
     -------
@@ -112,6 +112,8 @@ def pca(
     ------
     ValueError
         If ``n_comps`` is not below both dimensions, no gene is chosen, or values are not finite.
+    TypeError
+        If ``data`` is neither, or holds no numbers.
 
     Warns
     -----
@@ -160,13 +162,15 @@ def pca(
         "tol": tol,
         "max_passes": max_passes,
     }
-    if not _is_annotated(adata):
-        x = graph.lazy(adata)
+    if not is_annotated(data):
+        x = bare_matrix(data, "pp.pca", layer=layer, obsm=obsm)
+        if mask_var is not None and not isinstance(mask_var, _Default):
+            x = x[:, np.flatnonzero(checked_mask(mask_var, x.shape[1], "the matrix"))]
         found, scores = _fit(x, n_comps, dtype, **options)
         info = (found.axes.T, found.variance_ratio, found.variance)
         return (scores, *info) if return_info else scores
-    mask_name, mask = _mask(adata, mask_var, use_highly_variable, obsm)
-    adata = adata.copy() if copy else adata
+    mask_name, mask = _mask(data, mask_var, use_highly_variable, obsm)
+    adata = data.copy() if copy else data
     x = choose_matrix(adata, layer=layer, obsm=obsm)
     if mask is not None:
         if not mask.any():
@@ -181,12 +185,6 @@ def pca(
     params |= {name: v for name, v in (("layer", layer), ("obsm", obsm)) if v is not None}
     _write(adata, found, params, mask, key_added, x.dtype)
     return adata if copy else None
-
-
-def _is_annotated(data: Any) -> bool:
-    from lazyomics.container import AnnData
-
-    return isinstance(data, AnnData)
 
 
 def _mask(

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lazyomics import graph
+from lazyomics.container.verb_input import check_annotated
 from lazyomics.kernels.block import SparseBlock
 from lazyomics.kernels.qc_state import GeneTotals, qc_state
 from lazyomics.pp.count_dtype import count_dtype
@@ -100,6 +101,7 @@ def calculate_qc_metrics(
     >>> genes["n_cells_by_counts"].tolist()
     [2, 1]
     """
+    check_annotated(adata, "pp.calculate_qc_metrics")
     if parallel is not None:
         warnings.warn(
             "Argument `parallel` is deprecated, and currently has no effect.",

@@ -12,17 +12,24 @@ from scipy import sparse
 
 from lazyomics import config, graph
 from lazyomics.container import AnnData
+from lazyomics.container.ragged import is_ragged
+from lazyomics.container.verb_input import check_numbers
 
-__all__ = ["N_PCS", "Representation", "choose_representation"]
+__all__ = ["N_PCS", "Representation", "check_finite", "choose_representation"]
 
 Representation: TypeAlias = Any  # two-dimensional ndarray, or scipy sparse when X is sparse
 
 # Data with at most this many variables need no principal components.
 N_PCS = 50
+CELLS_SHOWN = 5
 
 
 def choose_representation(
-    adata: AnnData, *, use_rep: str | None = None, n_pcs: int | None = None
+    adata: AnnData,
+    *,
+    use_rep: str | None = None,
+    n_pcs: int | None = None,
+    finite: bool = False,
 ) -> Representation:
     """Return the representation that scanpy would choose, in memory.
 
@@ -34,6 +41,8 @@ def choose_representation(
         ``"X"`` or a key of ``adata.obsm``. By default ``X_pca``, or X where ``n_vars`` ≤ 50.
     n_pcs
         Use only the first ``n_pcs`` columns; 0 means X.
+    finite
+        Refuse NaN and infinity.
 
     Returns
     -------
@@ -43,7 +52,9 @@ def choose_representation(
     Raises
     ------
     ValueError
-        If the representation is unknown or has fewer than ``n_pcs`` columns.
+        If the representation is unknown, has fewer than ``n_pcs`` columns or is not finite.
+    TypeError
+        If it is no matrix of numbers.
     MemoryError
         If X is on disk and would not fit ``lazyomics.memory``.
 
@@ -56,24 +67,52 @@ def choose_representation(
         raise ValueError(f"n_pcs must not be negative, found {n_pcs}")
     if use_rep is None and n_pcs == 0:
         use_rep = "X"
-    if use_rep is None:
-        return _pca_or_small_x(adata, n_pcs)
-    if use_rep in adata.obsm:
-        return _first_columns(adata, use_rep, n_pcs)
-    if use_rep == "X":
-        return _load_x(adata)
+    chosen = _pca_or_small_x(adata, n_pcs) if use_rep is None else use_rep
+    if chosen == "X" and (use_rep is None or "X" not in adata.obsm):
+        name, found = "X", _load_x(adata)
+    elif chosen in adata.obsm:
+        name, found = f"obsm[{chosen!r}]", _first_columns(adata, chosen, n_pcs)
+    else:
+        raise ValueError(
+            f"use_rep={use_rep!r} is neither 'X' nor in adata.obsm, which has "
+            f"{sorted(adata.obsm)}. Compute it first, or name one of these."
+        )
+    check_numbers(found, name)
+    if finite:
+        check_finite(found, name, adata.obs_names)
+    return found
+
+
+def check_finite(values: Representation, name: str, names: pd.Index) -> None:
+    """Refuse NaN and infinity.
+
+    Raises
+    ------
+    ValueError
+        That names the cells.
+    """
+    stored = values.data if sparse.issparse(values) else values
+    if stored.dtype.kind != "f" or np.isfinite(stored).all():
+        return
+    if sparse.issparse(values):
+        bad = np.unique(values.tocoo().row[~np.isfinite(values.tocoo().data)])
+    else:
+        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    shown = ", ".join(repr(str(cell)) for cell in names[bad[:CELLS_SHOWN]])
+    more = f" and {len(bad) - CELLS_SHOWN} more" if len(bad) > CELLS_SHOWN else ""
     raise ValueError(
-        f"use_rep={use_rep!r} is neither 'X' nor in adata.obsm, which has "
-        f"{sorted(adata.obsm)}. Compute it first, or name one of these."
+        f"{name} is NaN or infinite for the cells {shown}{more}: leave these out, or compute it "
+        "anew"
     )
 
 
-def _pca_or_small_x(adata: AnnData, n_pcs: int | None) -> Representation:
+def _pca_or_small_x(adata: AnnData, n_pcs: int | None) -> str:
+    """The representation that is used where none is named."""
     if adata.n_vars <= N_PCS:
-        return _load_x(adata)
+        return "X"
     if "X_pca" not in adata.obsm:
         _compute_pca(adata, N_PCS if n_pcs is None else n_pcs)
-    return _first_columns(adata, "X_pca", n_pcs)
+    return "X_pca"
 
 
 def _compute_pca(adata: AnnData, n_comps: int) -> None:
@@ -90,6 +129,10 @@ def _compute_pca(adata: AnnData, n_comps: int) -> None:
 
 def _first_columns(adata: AnnData, key: str, n_pcs: int | None) -> Representation:
     value = adata.obsm[key]
+    if is_ragged(value) or value.ndim != 2:
+        raise TypeError(
+            f"adata.obsm[{key!r}] is a {type(value).__name__}, expected a matrix, cells × features"
+        )
     width = int(value.shape[1])
     if n_pcs is not None and n_pcs > width:
         raise ValueError(

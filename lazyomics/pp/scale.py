@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazyomics import graph
+from lazyomics.container.verb_input import bare_matrix, is_annotated
 from lazyomics.kernels.block import SparseBlock
 from lazyomics.kernels.moments import moments, moments_by_group
-from lazyomics.kernels.steps import ScaleCols
-from lazyomics.pp.matrix_choice import RowBlocks, assign_matrix, boolean_mask, choose_matrix
+from lazyomics.kernels.steps import AsType, ScaleCols
+from lazyomics.pp.bare import floating_type, put_into
+from lazyomics.pp.matrix_choice import (
+    RowBlocks,
+    assign_matrix,
+    boolean_mask,
+    checked_mask,
+    choose_matrix,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +33,7 @@ ROUNDING = 1e-14
 
 
 def scale(
-    adata: AnnData,
+    data: AnnData | Any,
     *,
     zero_center: bool = True,
     max_value: float | None = None,
@@ -33,7 +41,7 @@ def scale(
     layer: str | None = None,
     obsm: str | None = None,
     mask_obs: NDArray[np.bool_] | str | None = None,
-) -> AnnData | None:
+) -> AnnData | Any | None:
     """Scale genes to unit variance and, by default, zero mean.
 
     Means and standard deviations (n - 1 in the denominator) are computed now, the matrix is
@@ -41,15 +49,16 @@ def scale(
 
     Parameters
     ----------
-    adata
-        Annotated data, shape (n_obs, n_vars).
+    data
+        Annotated data, shape (n_obs, n_vars); or a numpy, scipy or dask matrix, for which the
+        scaled one is returned.
     zero_center
         Subtract the mean. Every block of a sparse matrix then becomes dense when it is read;
         with False it stays sparse.
     max_value
         Clip to this value after scaling (and to its negative, if ``zero_center``).
     copy
-        Return a changed copy and leave ``adata`` as it is.
+        Return a changed copy and leave ``data`` as it is.
     layer
         Layer to scale instead of X.
     obsm
@@ -62,7 +71,13 @@ def scale(
     -------
     None, or the copy. Sets X (or the layer; float64 for integers, otherwise its own dtype),
     ``var["mean"]`` and ``var["std"]`` (float64; with a mask ``"mean of {mask_obs}"`` and so on,
-    or ``"mean with mask"``).
+    or ``"mean with mask"``). For a matrix: the scaled one, which is written into the matrix itself
+    if it is one of floats in memory, stays sparse or dense, and not ``copy``.
+
+    Raises
+    ------
+    TypeError
+        If ``data`` is neither, or holds no numbers.
 
     Warns
     -----
@@ -83,20 +98,34 @@ def scale(
     >>> adata.X.ravel()
     array([-1.,  0.,  1.])
     """
-    adata = adata.copy() if copy else adata
+    if not is_annotated(data):
+        x = bare_matrix(data, "pp.scale", layer=layer, obsm=obsm)
+        x = graph.map_rows(x, AsType(floating_type(data).str))
+        mask = None if mask_obs is None else checked_mask(mask_obs, x.shape[0], "the matrix")
+        scaled, _ = _scaled(x, mask, max_value, zero_center=zero_center)
+        return put_into(data, scaled, copy=copy)
+    adata = data.copy() if copy else data
     x = choose_matrix(adata, layer=layer, obsm=obsm)
     mask = None if mask_obs is None else boolean_mask(adata, mask_obs, "obs")
-    if zero_center and isinstance(x._meta, SparseBlock):
-        warnings.warn(
-            "zero-centering a sparse array/matrix densifies it.", UserWarning, stacklevel=2
-        )
-    mean, std = _mean_std(x, mask)
-    step = ScaleCols(std, mean if zero_center else None, max_value, mask)
-    assign_matrix(adata, graph.map_rows(x, step), layer=layer, obsm=obsm)
+    scaled, (mean, std) = _scaled(x, mask, max_value, zero_center=zero_center)
+    assign_matrix(adata, scaled, layer=layer, obsm=obsm)
     if obsm is None:
         mean_key, std_key = _keys(mask_obs)
         adata.var[mean_key], adata.var[std_key] = mean, std
     return adata if copy else None
+
+
+def _scaled(
+    x: RowBlocks, mask: NDArray[np.bool_] | None, max_value: float | None, *, zero_center: bool
+) -> tuple[RowBlocks, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return the scaled matrix, lazily, and the means and standard deviations."""
+    if zero_center and isinstance(x._meta, SparseBlock):
+        warnings.warn(
+            "zero-centering a sparse array/matrix densifies it.", UserWarning, stacklevel=3
+        )
+    mean, std = _mean_std(x, mask)
+    step = ScaleCols(std, mean if zero_center else None, max_value, mask)
+    return graph.map_rows(x, step), (mean, std)
 
 
 def _mean_std(

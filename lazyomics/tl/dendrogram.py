@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.container import AnnData
+from lazyomics.container.verb_input import check_annotated
 from lazyomics.get.group_stats import group_stats
 from lazyomics.get.groups import as_names, cell_groups
 from lazyomics.pp.representation import as_dense, choose_representation
@@ -93,6 +94,7 @@ def dendrogram(
     >>> adata.uns["dendrogram_kind"]["categories_ordered"]
     ['b', 'a', 'c']
     """
+    check_annotated(adata, "tl.dendrogram")
     columns = as_names(groupby)
     _check(adata.obs, columns)
     if cor_method not in COR_METHODS:
@@ -136,6 +138,7 @@ def _representation_means(
     adata: AnnData, columns: list[str], *, use_rep: str | None, n_pcs: int | None
 ) -> pd.DataFrame:
     x = as_dense(choose_representation(adata, use_rep=use_rep, n_pcs=n_pcs))
+    x = x.astype(np.float64) if x.dtype == np.longdouble else x  # which pandas has no means of
     groups = cell_groups(adata.obs, columns)
     if len(columns) > 1:  # scanpy orders joined groups by name here
         groups = groups.reorder_categories(sorted(groups.categories))

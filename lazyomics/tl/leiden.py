@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lazyomics.container import AnnData
+from lazyomics.container.verb_input import check_annotated
 from lazyomics.errors import ShapeError, require
-from lazyomics.pp.neighbor_graph import choose_graph
+from lazyomics.pp.neighbor_graph import as_graph, choose_graph
 
 __all__ = ["leiden"]
 
@@ -24,8 +25,8 @@ FLAVORS = ("leidenalg", "igraph")
 
 def leiden(
     adata: AnnData,
-    *,
     resolution: float | None = 1,
+    *,
     restrict_to: tuple[str, Sequence[str]] | None = None,
     random_state: Any = 0,
     key_added: str = "leiden",
@@ -36,9 +37,10 @@ def leiden(
     partition_type: Any = None,
     neighbors_key: str | None = None,
     obsp: str | None = None,
-    flavor: str = "leidenalg",
+    copy: bool = False,
+    flavor: str | None = "leidenalg",
     **clustering_args: Any,
-) -> None:
+) -> AnnData | None:
     """Cluster the cells by the Leiden algorithm, eagerly.
 
     Parameters
@@ -67,14 +69,16 @@ def leiden(
         Key in ``uns`` that ``pp.neighbors`` wrote, by default ``"neighbors"``.
     obsp
         Key of a graph in ``obsp`` instead.
+    copy
+        Return a changed copy and leave ``adata`` as it is.
     flavor
-        ``"leidenalg"``, or ``"igraph"``, which is much faster.
+        ``"leidenalg"`` (also None), or ``"igraph"``, which is much faster.
     **clustering_args
         Passed on to the chosen implementation.
 
     Returns
     -------
-    None
+    None, or the copy
         Sets ``adata.obs[key_added]``, categorical of ``"0"``, ``"1"``, … in natural order, and
         ``adata.uns[key_added]`` with ``params`` (resolution, random_state, n_iterations) and
         ``modularity`` (the value the implementation reports, float).
@@ -105,9 +109,14 @@ def leiden(
     >>> adata.obs["leiden"].value_counts().tolist()
     [10, 10]
     """
+    check_annotated(adata, "tl.leiden")
+    flavor = "leidenalg" if flavor is None else flavor
     _check_flavor(flavor, directed=directed, partition_type=partition_type)
+    adata = adata.copy() if copy else adata
     if adjacency is None:
         adjacency = choose_graph(adata, obsp=obsp, neighbors_key=neighbors_key)
+    else:
+        adjacency = as_graph(adjacency, "adjacency")
     if adjacency.shape != (adata.n_obs, adata.n_obs):
         raise ShapeError(
             f"the graph has shape {adjacency.shape}, expected {(adata.n_obs, adata.n_obs)}"
@@ -136,6 +145,7 @@ def leiden(
         },
         "modularity": float(part.modularity),
     }
+    return adata if copy else None
 
 
 def _check_flavor(flavor: str, *, directed: bool | None, partition_type: Any) -> None:

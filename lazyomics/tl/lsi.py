@@ -119,7 +119,7 @@ def _loaded(matrix: Any, k: int, seed: int) -> tuple[NDArray[Any], NDArray[Any],
     """Largest singular values of a matrix in memory, descending."""
     from scipy.sparse.linalg import svds
 
-    if not np.issubdtype(matrix.dtype, np.floating):
+    if matrix.dtype not in (np.float32, np.float64):
         matrix = matrix.astype(np.float64)
     start = np.random.default_rng(seed).standard_normal(min(matrix.shape)).astype(matrix.dtype)
     cells, sizes, loadings = svds(matrix, k=k, v0=start)

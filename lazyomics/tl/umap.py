@@ -11,10 +11,11 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from lazyomics.container import AnnData
+from lazyomics.container.verb_input import check_annotated
 from lazyomics.errors import ShapeError, require
 from lazyomics.pp.connectivities import load_umap
 from lazyomics.pp.neighbor_graph import neighbors_entry, stored_connectivities
-from lazyomics.pp.representation import choose_representation
+from lazyomics.pp.representation import check_finite, choose_representation
 
 __all__ = ["umap"]
 
@@ -36,7 +37,8 @@ def umap(
     method: str = "umap",
     key_added: str | None = None,
     neighbors_key: str = "neighbors",
-) -> None:
+    copy: bool = False,
+) -> AnnData | None:
     """Embed the neighbour graph with UMAP, eagerly.
 
     Parameters
@@ -70,17 +72,20 @@ def umap(
         Key in ``obsm`` and ``uns``; by default ``"X_umap"`` and ``"umap"``.
     neighbors_key
         Key in ``uns`` that ``pp.neighbors`` wrote.
+    copy
+        Return a changed copy and leave ``adata`` as it is.
 
     Returns
     -------
-    None
+    None, or the copy
         Sets ``adata.obsm["X_umap"]``, float32, shape (n_obs, n_components), and
         ``adata.uns["umap"]["params"]``.
 
     Raises
     ------
     ValueError
-        If there is no neighbour graph, or for an unknown method or initial position.
+        If there is no neighbour graph, for an unknown method or initial position, and if weights,
+        positions or the representation are not finite.
     MissingDependencyError
         If umap-learn is not installed.
 
@@ -104,8 +109,10 @@ def umap(
     >>> adata.obsm["X_umap"].shape
     (30, 2)
     """
+    check_annotated(adata, "tl.umap")
     if method != "umap":
         raise ValueError(f"method must be 'umap', found {method!r}")
+    adata = adata.copy() if copy else adata
     entry = neighbors_entry(adata, neighbors_key)
     umap_ = load_umap("tl.umap")
     seeding = require("sklearn.utils", extra="cluster", purpose="tl.umap")
@@ -140,6 +147,7 @@ def umap(
         params["random_state"] = random_state
     adata.obsm["X_umap" if key_added is None else key_added] = embedding
     adata.uns["umap" if key_added is None else key_added] = {"params": params}
+    return adata if copy else None
 
 
 def _tell_of_other_weights(given: Any, neighbors_key: str) -> None:
@@ -177,6 +185,7 @@ def _initial_positions(
             f"init_pos has shape {coordinates.shape}, expected {n_components} columns "
             "(n_components)"
         )
+    check_finite(coordinates, "init_pos", adata.obs_names)
     return coordinates
 
 
@@ -201,6 +210,6 @@ def _data_for_layout(
         parts = int(connected_components(strong, return_labels=True)[0])
         if parts > 2 * n_components:
             return choose_representation(
-                adata, use_rep=given.get("use_rep"), n_pcs=given.get("n_pcs")
+                adata, use_rep=given.get("use_rep"), n_pcs=given.get("n_pcs"), finite=True
             )
     return np.empty((adata.n_obs, 0), dtype=np.float32)

@@ -59,8 +59,8 @@ def _common_type(frames: Sequence[pd.DataFrame], name: Any) -> Any:
     if any(isinstance(dtype, pd.Series) for dtype in columns):
         return None  # a repeated column, which the join leaves out
     categorical = [isinstance(dtype, pd.CategoricalDtype) for dtype in columns]
-    if all(categorical):
-        return _common_categories(columns)
+    if any(categorical):
+        return _common_categories(columns) if all(categorical) else None
     has_gaps = len(columns) < len(frames)
     if has_gaps and all(pd.api.types.is_bool_dtype(d) for d in columns):
         return pd.BooleanDtype()

@@ -10,7 +10,10 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
+from lazyomics.container.ragged import is_ragged
+from lazyomics.errors import require
 from lazyomics.graph import materialize
 
 __all__ = ["Merge", "MergeRule", "merge_rule", "same_value", "shared_keys"]
@@ -82,15 +85,51 @@ def _if_single(values: list[Any]) -> Any:
 
 @singledispatch
 def same_value(a: Any, b: Any) -> bool:
-    """Whether two values are equal; missing values equal each other. Loads lazy ones."""
-    first, second = np.asarray(a), np.asarray(materialize(b) if isinstance(b, da.Array) else b)
-    if first.shape != second.shape:
+    """Whether two values are equal; missing values equal each other. Loads lazy ones.
+
+    Arrays of numpy differ if their types do, as in anndata: but text of different lengths does not.
+    """
+    if is_ragged(a) or is_ragged(b):
+        return _same_ragged(a, b)
+    b = materialize(b) if isinstance(b, da.Array) else b
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and not _same_type(a, b):
         return False
-    if first.dtype.names is not None or second.dtype.names is not None:
-        return bool(np.array_equal(first, second))
-    gaps, other_gaps = np.asarray(pd.isna(first)), np.asarray(pd.isna(second))
-    same_gaps = bool(np.array_equal(gaps, other_gaps))
-    return same_gaps and bool(np.array_equal(first[~gaps], second[~gaps]))
+    return _same_array(_as_array(a), _as_array(b))
+
+
+def _same_ragged(a: Any, b: Any) -> bool:
+    ak = require("awkward", extra="awkward", purpose="concat of awkward arrays")
+    return is_ragged(a) and is_ragged(b) and bool(ak.almost_equal(a, b))
+
+
+def _same_type(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    if a.dtype.names is not None or b.dtype.names is not None:
+        return a.dtype.names == b.dtype.names  # fields are compared one by one
+    objects = "OUST"  # as which pandas holds text
+    return a.dtype == b.dtype or (a.dtype.kind in objects and b.dtype.kind in objects)
+
+
+def _as_array(value: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return np.asarray(value, dtype=object)
+
+
+def _same_array(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    if a.shape != b.shape:
+        return False
+    if a.dtype.names is not None or b.dtype.names is not None:
+        names = a.dtype.names
+        return names == b.dtype.names and all(same_value(a[n], b[n]) for n in names or ())
+    gaps, other_gaps = np.asarray(pd.isna(a)), np.asarray(pd.isna(b))
+    if not np.array_equal(gaps, other_gaps):
+        return False
+    left, right = a[~gaps], b[~gaps]
+    try:
+        return bool(np.array_equal(left, right))
+    except ValueError:  # arrays inside of arrays of objects
+        return all(map(same_value, left, right))
 
 
 @same_value.register(pd.DataFrame)

@@ -7,16 +7,23 @@ from typing import Any
 import numpy as np
 
 from lazyomics import graph
+from lazyomics.container.normal_form import normal_form
+from lazyomics.errors import ShapeError
 from lazyomics.graph.kinds import is_dask_array, is_in_memory
 
 __all__ = ["bare_matrix", "check_annotated", "check_numbers", "is_annotated"]
 
 PARTS = ("X", "obs", "var", "layers", "obsm", "uns")
+PARTS_OF_MODALITIES = ("mod", "obs", "var", "obsmap")
 
 
 def is_annotated(data: Any) -> bool:
     """Whether an object has the parts of an AnnData."""
     return all(hasattr(type(data), part) for part in PARTS)
+
+
+def _has_modalities(data: Any) -> bool:
+    return all(hasattr(type(data), part) for part in PARTS_OF_MODALITIES)
 
 
 def check_annotated(data: Any, verb: str) -> None:
@@ -36,7 +43,7 @@ def check_annotated(data: Any, verb: str) -> None:
     """
     if is_annotated(data):
         return
-    if hasattr(type(data), "mod"):
+    if _has_modalities(data):
         names = ", ".join(f"mdata.mod[{name!r}]" for name in data.mod) or "it has none"
         raise TypeError(f"{verb} takes an AnnData, found a MuData: pass a modality, {names}")
     found = type(data).__name__
@@ -62,11 +69,11 @@ def bare_matrix(data: Any, verb: str, **options: Any) -> Any:
     Raises
     ------
     TypeError
-        If it is no matrix of numbers, or one of the options is given.
+        If it is no matrix of numbers, has masked values, or one of the options is given.
     ShapeError
         If it has not two dimensions.
     """
-    if hasattr(type(data), "mod"):
+    if _has_modalities(data):
         check_annotated(data, verb)
     if not is_dask_array(data) and not is_in_memory(data):
         check = "an AnnData, or a matrix of numpy, scipy.sparse or dask"
@@ -76,8 +83,10 @@ def bare_matrix(data: Any, verb: str, **options: Any) -> Any:
         raise TypeError(
             f"{verb}: {', '.join(given)} belong to an AnnData, found {type(data).__name__}"
         )
+    if len(data.shape) != 2:
+        raise ShapeError(f"{verb}: the matrix has shape {data.shape}, expected two dimensions")
     check_numbers(data, "the matrix")
-    return graph.lazy(data)
+    return graph.lazy(normal_form(data, "the matrix"))
 
 
 def check_numbers(x: Any, name: str) -> None:

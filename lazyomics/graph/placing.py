@@ -73,12 +73,15 @@ def place(block: Any, places: Positions, width: int, *, axis: int, fill: float) 
     fill
         Value of the other positions.
     """
+    has_gaps = len(places) < width  # if not, the type may not hold the value: NaN in whole numbers
     if isinstance(block, CSRBlock):
-        if fill:
+        if fill and has_gaps:
             return _place_among_values(block, places, width, axis, fill)
         return _place_rows(block, places, width) if axis == 0 else _place_cols(block, places, width)
     shape = (width, block.shape[1]) if axis == 0 else (block.shape[0], width)
-    out = np.full(shape, fill, dtype=block.dtype)
+    out: Any = np.empty(shape, dtype=block.dtype)
+    if has_gaps:
+        out[...] = fill
     if axis == 0:
         out[places] = block
     else:

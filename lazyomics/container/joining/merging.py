@@ -92,6 +92,10 @@ def same_value(a: Any, b: Any) -> bool:
     if is_ragged(a) or is_ragged(b):
         return _same_ragged(a, b)
     b = materialize(b) if isinstance(b, da.Array) else b
+    if sp.issparse(b):
+        if np.shape(a) != b.shape:
+            return False
+        b = b.toarray()
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and not _same_type(a, b):
         return False
     return _same_array(_as_array(a), _as_array(b))

@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from lazyomics import graph
 from lazyomics.container.verb_input import bare_matrix, is_annotated
@@ -71,7 +72,8 @@ def scale(
     -------
     None, or the copy. Sets X (or the layer; float64 for integers, otherwise its own dtype),
     ``var["mean"]`` and ``var["std"]`` (float64; with a mask ``"mean of {mask_obs}"`` and so on,
-    or ``"mean with mask"``). For a matrix: the scaled one, which is written into the matrix itself
+    or ``"mean with mask"``). For a matrix: the scaled one (float64 for integers and for sparse
+    ones that become dense), which is written into the matrix itself
     if it is one of floats in memory, stays sparse or dense, and not ``copy``.
 
     Raises
@@ -100,7 +102,9 @@ def scale(
     """
     if not is_annotated(data):
         x = bare_matrix(data, "pp.scale", layer=layer, obsm=obsm)
-        x = graph.map_rows(x, AsType(floating_type(data).str))
+        densified = zero_center and sp.issparse(data)
+        dtype = np.dtype(np.float64) if densified else floating_type(data)  # as scanpy returns it
+        x = graph.map_rows(x, AsType(dtype.str))
         mask = None if mask_obs is None else checked_mask(mask_obs, x.shape[0], "the matrix")
         scaled, _ = _scaled(x, mask, max_value, zero_center=zero_center)
         return put_into(data, scaled, copy=copy)

@@ -18,7 +18,9 @@ import lazyomics as lo
 ad = pytest.importorskip("anndata", reason="compares with scanpy")
 sc = pytest.importorskip("scanpy", reason="compares with scanpy")
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning", "ignore::FutureWarning", "ignore:the matrix subclass"
+)
 
 N, M = 60, 40
 RNG = np.random.default_rng(0)

@@ -14,7 +14,9 @@ import lazyomics as lo
 ad = pytest.importorskip("anndata", reason="compares with scanpy")
 sc = pytest.importorskip("scanpy", reason="compares with scanpy")
 
-pytestmark = pytest.mark.filterwarnings("ignore:zero-centering:UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:zero-centering:UserWarning", "ignore:the matrix subclass"
+)
 
 COUNTS = np.random.default_rng(0).poisson(1.0, (40, 12))
 COUNTS[:, 3] = 0

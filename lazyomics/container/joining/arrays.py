@@ -74,9 +74,8 @@ def _stacked_awkward(values: Sequence[Any], lengths: Sequence[int], join: str) -
     if join == "inner" and any(f != fields[0] for f in fields):
         common = [f for f in present[0].fields if all(f in other for other in fields)]
         values = [v[common] for v in values]
-    pieces = [
-        ak.Array([None] * n) if v is None else v for v, n in zip(values, lengths, strict=True)
-    ]
+    missing = ak.Array([None] * (1 + max(lengths)))  # cut, as none of them would have no type
+    pieces = [missing[:n] if v is None else v for v, n in zip(values, lengths, strict=True)]
     return ak.concatenate(pieces, axis=0)
 
 

@@ -72,9 +72,10 @@ def scale(
     -------
     None, or the copy. Sets X (or the layer; float64 for integers, otherwise its own dtype),
     ``var["mean"]`` and ``var["std"]`` (float64; with a mask ``"mean of {mask_obs}"`` and so on,
-    or ``"mean with mask"``). For a matrix: the scaled one (float64 for integers and for sparse
-    ones that become dense), which is written into the matrix itself
-    if it is one of floats in memory, stays sparse or dense, and not ``copy``.
+    or ``"mean with mask"``). For a matrix: the scaled one, in scanpy's types (float64 for
+    integers, for sparse ones that become dense, and for CSC; CSR for CSC with a mask). It is
+    written into the matrix itself if that is dense or CSR, in memory, of the type of the result,
+    and not ``copy``.
 
     Raises
     ------
@@ -102,9 +103,8 @@ def scale(
     """
     if not is_annotated(data):
         x = bare_matrix(data, "pp.scale", layer=layer, obsm=obsm)
-        densified = zero_center and sp.issparse(data)
-        dtype = np.dtype(np.float64) if densified else floating_type(data)  # as scanpy returns it
-        x = graph.map_rows(x, AsType(dtype.str))
+        data = _as_scaled_by_scanpy(data, masked=mask_obs is not None, zero_center=zero_center)
+        x = graph.map_rows(x, AsType(floating_type(data).str))
         mask = None if mask_obs is None else checked_mask(mask_obs, x.shape[0], "the matrix")
         scaled, _ = _scaled(x, mask, max_value, zero_center=zero_center)
         return put_into(data, scaled, copy=copy)
@@ -117,6 +117,17 @@ def scale(
         mean_key, std_key = _keys(mask_obs)
         adata.var[mean_key], adata.var[std_key] = mean, std
     return adata if copy else None
+
+
+def _as_scaled_by_scanpy(data: Any, *, masked: bool, zero_center: bool) -> Any:
+    """Return a bare matrix in the type and storage in which scanpy returns the scaled one."""
+    if not sp.issparse(data):
+        return data
+    if zero_center:
+        return data.astype(np.float64)
+    if data.format != "csc":
+        return data
+    return data.tocsr() if masked else data.astype(np.float64)
 
 
 def _scaled(

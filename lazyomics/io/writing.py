@@ -30,6 +30,7 @@ from lazyomics.io.encodings import (
 from lazyomics.io.encodings.copies import holds_its_values
 from lazyomics.io.encodings.damage import guarded
 from lazyomics.io.encodings.dataset_values import check_texts
+from lazyomics.io.saving.verify import verify
 from lazyomics.io.storage_kind import dense
 from lazyomics.io.stored import StoredElement, StoredFrame, StoredMatrix
 from lazyomics.io.stream import stream_matrix
@@ -86,6 +87,7 @@ def write_anndata(
     _write_dict(group, "uns", adata._uns.stored(), options)
     if adata._raw is not None:
         write_raw(group, adata._raw, options, order)
+    verify(group)
 
 
 def write_raw(

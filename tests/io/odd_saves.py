@@ -68,7 +68,9 @@ def _written(path: Path, kind: str, names: list[str]) -> Path:
         if kind == "h5ad":
             adata_of(names).write_h5ad(path)
             return path
-        mdata = md.MuData({"rna": adata_of(names), "adt": adata_of(names, "p")})
+        other = adata_of(names, "p")
+        del other.var["n"]  # mudata takes columns of all modalities for those of the whole
+        mdata = md.MuData({"rna": adata_of(names), "adt": other})
         mdata.obs["n"] = np.arange(N)
         mdata.var["n"] = np.arange(2 * N)
         mdata.obsm["table"] = pd.DataFrame({"n": np.arange(N)}, index=mdata.obs_names)

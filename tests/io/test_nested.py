@@ -41,7 +41,8 @@ def full() -> Any:
 
 
 def without_x() -> Any:
-    return ad.AnnData(obs=pd.DataFrame({"n": [1, 2]}, index=list("ab")))
+    tables = {"obs": pd.DataFrame({"n": [1, 2]}, list("ab")), "var": pd.DataFrame(index=["x"])}
+    return ad.AnnData(**tables)
 
 
 OBJECTS = {made.__name__: made for made in (plain, full, without_x)}

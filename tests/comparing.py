@@ -17,6 +17,8 @@ def assert_same_value(a: Any, b: Any, where: str) -> None:
         assert set(a) == set(b), where
         for key in a:
             assert_same_value(a[key], b[key], f"{where}/{key}")
+    elif hasattr(b, "obs_names"):  # an AnnData in uns
+        assert_same_anndata(a, b)
     elif isinstance(b, pd.DataFrame):
         pd.testing.assert_frame_equal(a, b, obj=where, check_column_type=len(b.columns) > 0)
     elif sp.issparse(b):

@@ -16,7 +16,7 @@ from lazyomics.container.anndata_files import StoredAnnData
 from lazyomics.container.anndata_methods import AnnDataMethods
 from lazyomics.container.anndata_parts import AlignedParts
 from lazyomics.container.annotated_object import AxisName
-from lazyomics.container.constructing import inferred_shape, raw_parts
+from lazyomics.container.constructing import check_dimensions, inferred_shape, raw_parts
 from lazyomics.container.frames import FrameSlot, as_frame, check_same_names
 from lazyomics.container.index import axis_selector, split_key
 from lazyomics.container.mappings import AlignedMapping, MappingName
@@ -99,6 +99,7 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
             labels += [("var", X.columns)] if var is not None else []
             obs = pd.DataFrame(index=X.index) if obs is None else obs
             var = pd.DataFrame(index=X.columns) if var is None else var
+        check_dimensions(X)
         x = as_matrix(X)
         size: tuple[int | None, int | None] = shape or (None, None)
         if x is not None:

@@ -93,7 +93,7 @@ class AlignedParts(AnnotatedObject):
 
     @obsm.setter
     def obsm(self, value: Mapping[str, Any]) -> None:
-        self._obsm = self._obsm.succeeded(value)
+        self._obsm = self.obsm.succeeded(value)
 
     @obsm.deleter
     def obsm(self) -> None:
@@ -106,7 +106,7 @@ class AlignedParts(AnnotatedObject):
 
     @varm.setter
     def varm(self, value: Mapping[str, Any]) -> None:
-        self._varm = self._varm.succeeded(value)
+        self._varm = self.varm.succeeded(value)
 
     @varm.deleter
     def varm(self) -> None:
@@ -119,7 +119,7 @@ class AlignedParts(AnnotatedObject):
 
     @obsp.setter
     def obsp(self, value: Mapping[str, Any]) -> None:
-        self._obsp = self._obsp.succeeded(value)
+        self._obsp = self.obsp.succeeded(value)
 
     @obsp.deleter
     def obsp(self) -> None:
@@ -132,7 +132,7 @@ class AlignedParts(AnnotatedObject):
 
     @varp.setter
     def varp(self, value: Mapping[str, Any]) -> None:
-        self._varp = self._varp.succeeded(value)
+        self._varp = self.varp.succeeded(value)
 
     @varp.deleter
     def varp(self) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lazyomics.container.equality import same_value
+from lazyomics.container.nested import is_nested, parts_of
 
 __all__ = ["Baseline", "FrameContent", "content_of", "is_content"]
 
@@ -62,6 +63,13 @@ class FrameContent:
     columns: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class NestedContent:
+    """Content of an AnnData: that of its parts."""
+
+    parts: Mapping[str, Any]
+
+
 def content_of(value: Any) -> Any:
     """Describe a value by its types and checksums.
 
@@ -72,12 +80,15 @@ def content_of(value: Any) -> Any:
 
     Returns
     -------
-    A mapping of contents for a mapping, a :class:`FrameContent` for a table, otherwise a value to
+    A mapping of contents for a mapping, a :class:`FrameContent` for a table, a
+    :class:`NestedContent` for an AnnData, otherwise a value to
     be given to :func:`is_content`. Numbers are described by 64 bits of checksums (8 GB/s), text by
     a shallow copy.
     """
     if isinstance(value, Mapping):
         return {key: content_of(entry) for key, entry in value.items()}
+    if is_nested(value):
+        return NestedContent(content_of(parts_of(value)))
     if isinstance(value, pd.DataFrame):
         columns = {str(name): content_of(column) for name, column in value.items()}
         return FrameContent(content_of(value.index), columns)
@@ -114,6 +125,8 @@ def is_content(value: Any, content: Any) -> bool:
         return is_content(np.asarray(array.codes), codes) and is_content(
             array.categories.array, categories
         )
+    if isinstance(content, NestedContent):
+        return is_nested(value) and is_content(parts_of(value), content.parts)
     if isinstance(content, Mapping):
         return (
             isinstance(value, Mapping)

@@ -13,7 +13,22 @@ from lazyomics.errors import ShapeError
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
 
-__all__ = ["inferred_shape", "raw_parts"]
+__all__ = ["check_dimensions", "inferred_shape", "raw_parts"]
+
+
+def check_dimensions(x: Any) -> None:
+    """Refuse a vector as the matrix of a new object: nothing says whether it is a cell or a gene.
+
+    Raises
+    ------
+    ShapeError
+        If it has one dimension.
+    """
+    if getattr(x, "ndim", 2) == 1:
+        raise ShapeError(
+            f"X has shape {x.shape}, expected 2 dimensions. Give one gene as X.reshape(-1, 1), one "
+            "cell as X.reshape(1, -1)"
+        )
 
 
 def inferred_shape(

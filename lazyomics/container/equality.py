@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from lazyomics.container.nested import is_nested, parts_of
 from lazyomics.container.ragged import is_ragged
 
 __all__ = ["same_value"]
@@ -16,6 +17,8 @@ __all__ = ["same_value"]
 
 def same_value(a: Any, b: Any) -> bool:
     """Compare two element values deeply; NaN equals NaN."""
+    if is_nested(a) and is_nested(b):
+        return same_value(parts_of(a), parts_of(b))
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return set(a) == set(b) and all(same_value(a[k], b[k]) for k in a)
     if isinstance(a, pd.DataFrame) and isinstance(b, pd.DataFrame):

@@ -257,4 +257,7 @@ def string_index(index: pd.Index, where: str = "names") -> pd.Index:
             f"{where}: row {row} has no name (it is {index[row]!r}), expected a text for each row. "
             'Give it one, e.g. with index.fillna("unnamed").'
         )
-    return index if index.inferred_type in ("string", "empty") else index.astype(str)
+    if index.inferred_type == "string":
+        return index
+    text = index.astype(str)
+    return index if not len(index) and index.dtype == text.dtype else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lazyomics.errors import require
@@ -9,7 +10,7 @@ from lazyomics.errors import require
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
 
-__all__ = ["parts_of_anndata", "to_anndata"]
+__all__ = ["nested_from_anndata", "nested_to_anndata", "parts_of_anndata", "to_anndata"]
 
 
 def to_anndata(adata: AnnData) -> Any:
@@ -21,7 +22,7 @@ def to_anndata(adata: AnnData) -> Any:
         X=loaded.X,
         obs=loaded.obs,
         var=loaded.var,
-        uns=dict(loaded.uns),
+        uns=nested_to_anndata(loaded.uns),
         obsm=dict(loaded.obsm),
         varm=dict(loaded.varm),
         layers=dict(loaded.layers),
@@ -39,7 +40,7 @@ def parts_of_anndata(other: Any) -> dict[str, Any]:
         "X": other.X,
         "obs": other.obs,
         "var": other.var,
-        "uns": dict(other.uns),
+        "uns": nested_from_anndata(other.uns),
         "obsm": dict(other.obsm),
         "varm": dict(other.varm),
         # anndata 0.13 lists X among the layers, under None
@@ -49,3 +50,35 @@ def parts_of_anndata(other: Any) -> dict[str, Any]:
         "raw": None if raw is None else {"X": raw.X, "var": raw.var, "varm": dict(raw.varm)},
         "shape": other.shape,
     }
+
+
+def nested_to_anndata(uns: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of uns, those that are objects of ours as objects of anndata."""
+    from lazyomics.container.anndata import AnnData
+
+    return _converted(uns, lambda v: isinstance(v, AnnData), to_anndata)
+
+
+def nested_from_anndata(uns: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of uns, those that are objects of anndata as objects of ours."""
+    from lazyomics.container.anndata import AnnData
+
+    return _converted(uns, _is_of_anndata, AnnData.from_anndata)
+
+
+def _is_of_anndata(value: Any) -> bool:
+    kind = type(value)
+    return kind.__name__ == "AnnData" and kind.__module__.partition(".")[0] == "anndata"
+
+
+def _converted(
+    values: Mapping[str, Any], chosen: Callable[[Any], bool], convert: Callable[[Any], Any]
+) -> dict[str, Any]:
+    """Convert the chosen values, also in dicts of dicts."""
+    made = dict(values)
+    for key, value in made.items():
+        if chosen(value):
+            made[key] = convert(value)
+        elif isinstance(value, dict):
+            made[key] = _converted(value, chosen, convert)
+    return made

@@ -18,6 +18,7 @@ from lazyomics.container.raw import RawParts
 from lazyomics.container.slots import MatrixSlot
 from lazyomics.container.uns import Uns
 from lazyomics.errors import FileFormatError
+from lazyomics.io import nested as _nested  # noqa: F401  reads what uns may hold
 from lazyomics.io.backing import FileBacking, backing_name
 from lazyomics.io.encodings import child, element_kind, has_member, read_element, sparse_info
 from lazyomics.io.encodings.damage import damage_named, damaged
@@ -27,7 +28,7 @@ from lazyomics.io.legacy import is_there, old_layout_parts, raw_place
 from lazyomics.io.named_files import named_file
 from lazyomics.io.snapshot import Snapshot
 from lazyomics.io.storage_kind import read_as_sparse
-from lazyomics.io.stored import BlockPlan, StoredElement, StoredFrame, StoredMatrix
+from lazyomics.io.stored import BlockPlan, StoredElement, StoredEntry, StoredFrame, StoredMatrix
 
 __all__ = ["open_group", "read_h5ad"]
 
@@ -159,7 +160,7 @@ def open_group(
         uns_group = child(group, "uns")
         if not isinstance(uns_group, h5py.Group):
             raise damaged(uns_group, expected="a group", found="a dataset")
-        uns = {k: StoredElement(snapshot, f"{uns_group.name}/{k}") for k in member_names(uns_group)}
+        uns = {k: StoredEntry(snapshot, f"{uns_group.name}/{k}") for k in member_names(uns_group)}
     mappings = {name: _mapping(group, name, snapshot, plan, shape, old.fields) for name in MAPPINGS}
     held = Uns(uns)
     for key, value in (old.uns or {}).items():

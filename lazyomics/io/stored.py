@@ -22,6 +22,7 @@ from lazyomics.io.encodings import (
     frame_length,
     named_rows,
     read_element,
+    read_entry,
     read_frame,
 )
 from lazyomics.io.encodings.damage import guarded
@@ -32,7 +33,14 @@ from lazyomics.io.snapshot import Snapshot
 if TYPE_CHECKING:
     from lazyomics.graph import LazyMatrix
 
-__all__ = ["BlockPlan", "StoredElement", "StoredFrame", "StoredMatrix", "stored_bytes"]
+__all__ = [
+    "BlockPlan",
+    "StoredElement",
+    "StoredEntry",
+    "StoredFrame",
+    "StoredMatrix",
+    "stored_bytes",
+]
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,15 @@ class StoredElement:
     def nbytes(self) -> int:
         with self.snapshot.open(self.name) as file:
             return stored_bytes(_member(file, self.name))
+
+
+@dataclass(frozen=True)
+class StoredEntry(StoredElement):
+    """An entry of uns, which may be an AnnData."""
+
+    def load(self) -> Any:
+        with self.snapshot.open(self.name) as file:
+            return read_entry(_member(file, self.name))
 
 
 @dataclass(frozen=True)

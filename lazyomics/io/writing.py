@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from lazyomics.container.anndata import AnnData
 from lazyomics.container.deferred import deferred_recipe, is_deferred
 from lazyomics.container.frames import FrameSlot
 from lazyomics.container.lazy_values import computed
+from lazyomics.container.mudata import MuData
 from lazyomics.container.raw import RawParts
 from lazyomics.graph.kinds import is_dask_array
 from lazyomics.graph.loading import loads_stored
@@ -30,6 +32,8 @@ from lazyomics.io.encodings import (
 from lazyomics.io.encodings.copies import holds_its_values
 from lazyomics.io.encodings.damage import guarded
 from lazyomics.io.encodings.dataset_values import check_texts
+from lazyomics.io.encodings.registry import ScverseAnnData, refusal, refuses, writes
+from lazyomics.io.saving.verify import verify
 from lazyomics.io.storage_kind import dense
 from lazyomics.io.stored import StoredElement, StoredFrame, StoredMatrix
 from lazyomics.io.stream import stream_matrix
@@ -41,6 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["dataset_options", "new_file", "write_new", "write_value"]
 
 
+refuses(MuData, instead="Store its modalities in a dict, or write it to an .h5mu of its own.")
+
+WRITING: ContextVar[tuple[int, ...]] = ContextVar("WRITING", default=())
 DEEPEST = 64  # groups inside groups; what is deeper is not copied unread
 
 
@@ -86,6 +93,7 @@ def write_anndata(
     _write_dict(group, "uns", adata._uns.stored(), options)
     if adata._raw is not None:
         write_raw(group, adata._raw, options, order)
+    verify(group)
 
 
 def write_raw(
@@ -208,9 +216,10 @@ def _is_current(obj: Any, depth: int = 0) -> bool:
         indices = child(obj, "indices")
         if not isinstance(indices, h5py.Dataset) or indices.dtype == np.uint64:
             return False  # damaged, or of a type that scipy cannot work with
-    if kind not in ("dict", "dataframe", "categorical"):
+    if kind not in ("anndata", "categorical", "dataframe", "dict", "raw"):
         return kind in (
             "array",
+            "null",
             "csr_matrix",
             "csc_matrix",
             "string-array",
@@ -235,3 +244,23 @@ def _is_current_frame(obj: Any) -> bool:
     whole = all(column in obj for column in columns)
     distinct = len(columns) == np.size(obj.attrs["column-order"])
     return whole and distinct and str(obj.attrs["encoding-version"]) == "0.2.0"
+
+
+@writes(AnnData)
+def write_nested(parent: h5py.Group, name: str, value: AnnData, options: Mapping[str, Any]) -> None:
+    """Write an AnnData into a group of its own."""
+    above = WRITING.get()
+    if id(value) in above:
+        raise refusal(parent, name, value, "It holds itself: store a copy of it without that.")
+    token = WRITING.set((*above, id(value)))
+    try:
+        value._align_tables(strict=True)
+        write_anndata(parent.create_group(name), value, options)
+    finally:
+        WRITING.reset(token)
+
+
+@writes(ScverseAnnData)
+def write_scverse(parent: h5py.Group, name: str, value: Any, options: Mapping[str, Any]) -> None:
+    """Write an object of the package anndata."""
+    write_nested(parent, name, AnnData.from_anndata(value), options)

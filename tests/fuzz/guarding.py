@@ -97,12 +97,15 @@ def _serve(jobs: Jobs, pipe: Connection, log: Path, parent: int) -> None:
     _limit_memory()
     with log.open("w") as file:
         faulthandler.enable(file)
+        # By processor time, and from within: a thread that looks at the frames of one that runs
+        # on can crash.
+        faulthandler.register(signal.SIGPROF, file=file)
         while True:
             try:
                 index = pipe.recv()
             except EOFError:  # the parent has ended
                 return
-            faulthandler.dump_traceback_later(SECONDS - 0.5, file=file)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS - 0.5)
             end = Ended(index)
             try:
                 jobs.prepare(index)
@@ -111,7 +114,7 @@ def _serve(jobs: Jobs, pipe: Connection, log: Path, parent: int) -> None:
                 end.peak = peak_growth(start)
             except Exception:
                 end.failed, end.trace = True, traceback.format_exc()
-            faulthandler.cancel_dump_traceback_later()
+            signal.setitimer(signal.ITIMER_PROF, 0)
             pipe.send(end)
 
 

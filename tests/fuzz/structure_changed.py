@@ -212,7 +212,170 @@ def own_filters(rng: random.Random, file: h5py.File) -> None:
     made.id.write_direct_chunk((0,) * made.ndim, stored, rng.choice((0, 0, 1, 2, 7, 2**31)))
 
 
+def odd_order_of_categories(rng: random.Random, file: h5py.File) -> None:
+    """Categories whose ``ordered`` is lost, or of another type."""
+    found = [n for n in members(file) if "ordered" in file[n].attrs]
+    obj = file[rng.choice(found)]
+    if rng.random() < 0.3:
+        del obj.attrs["ordered"]
+    else:
+        obj.attrs["ordered"] = rng.choice(
+            ("False", b"", 2, -1, 0.5, np.nan, [True, False], np.zeros(0, bool), h5py.Empty("?"))
+        )
+
+
+def one_dimension(rng: random.Random, file: h5py.File) -> None:
+    """An aligned array that lost its second dimension, or got a third."""
+    found = [
+        name
+        for name in members(file)
+        if name.rpartition("/")[0].rpartition("/")[2] in MATRICES
+        and isinstance(file[name], h5py.Dataset)
+    ]
+    dataset = file[rng.choice(found)]
+    values = values_of(dataset)
+    shaped = rng.choice((values[:, 0], values[:, :1], values.reshape(-1), values[..., None]))
+    put(file, dataset.name, shaped, dict(dataset.attrs))
+
+
+MATRICES = ("obsm", "varm", "obsp", "varp", "layers")
+
+
+def put(file: h5py.File, name: str, values: Any, attributes: dict[str, Any]) -> None:
+    """Put a dataset in the place of what is there."""
+    del file[name]
+    file.create_dataset(name, data=values).attrs.update(attributes)
+
+
+def odd_texts(rng: random.Random, file: h5py.File) -> None:
+    """Names and values that hold NUL, nothing, or bytes that are no text."""
+    found = [n for n in members(file) if isinstance(file[n], h5py.Dataset)]
+    texts = [n for n in found if h5py.check_string_dtype(file[n].dtype) and file[n].shape]
+    name = rng.choice(texts)
+    values, attributes = values_of(file[name]), dict(file[name].attrs)
+    flat = np.array([str(k).encode() for k in range(values.size)], "S12")
+    flat[rng.randrange(len(flat))] = rng.choice((b"a\0b", b"\0", b"", b"\xff\xfe", b"x" * 12))
+    kind = rng.choice(("S12", h5py.string_dtype(length=12), h5py.string_dtype("ascii", 12)))
+    put(file, name, flat.reshape(values.shape).astype(kind), attributes)
+
+
+def texts_for_numbers(rng: random.Random, file: h5py.File) -> None:
+    """Text in the arrays of a sparse matrix, codes, or anywhere else."""
+    found = [n for n in members(file) if isinstance(file[n], h5py.Dataset) and file[n].shape]
+    parts = ("data", "indices", "indptr", "codes", "mask", "values")
+    chosen = [n for n in found if n.rpartition("/")[2] in parts] or found
+    name = rng.choice(chosen)
+    shape, attributes = file[name].shape, dict(file[name].attrs)
+    if np.prod(shape) > MOST_VALUES:
+        raise ValueError("too large to be changed")
+    texts: Any = np.full(shape, rng.choice(("1", "", "gene", "0.5")), object)
+    if rng.random() < 0.5:
+        texts = texts.astype("S4")
+    put(file, name, texts, attributes)
+
+
+def table_for_array(rng: random.Random, file: h5py.File) -> None:
+    """A table where an array is expected, in a matrix as in a column."""
+    tables = [n for n in members(file) if file[n].attrs.get("encoding-type") == "dataframe"]
+    others = [n for n in members(file) if n not in tables]
+    name, table = rng.choice(others), rng.choice(tables)
+    if table.startswith(f"{name}/"):
+        raise ValueError("a part of it")
+    file.copy(table, "copied")
+    del file[name]
+    file.move("copied", name)
+
+
+def array_for_table(rng: random.Random, file: h5py.File) -> None:
+    """An array, a sparse matrix or a column where a table is expected."""
+    tables = [n for n in members(file) if file[n].attrs.get("encoding-type") == "dataframe"]
+    kinds = ("array", "csr_matrix", "csc_matrix", "categorical", "string-array", "rec-array")
+    others = [n for n in members(file) if file[n].attrs.get("encoding-type") in kinds]
+    name, other = rng.choice(tables), rng.choice(others)
+    file.copy(other, "copied")
+    del file[name]
+    file.move("copied", name)
+
+
+def virtual_circle(rng: random.Random, file: h5py.File) -> None:
+    """Virtual datasets that are made of themselves, directly, by a link, or through others."""
+    found = [n for n in members(file) if isinstance(file[n], h5py.Dataset) and file[n].shape]
+    names = rng.sample(found, min(rng.choice((1, 1, 2, 3)), len(found)))
+    stored = [(file[n].shape, file[n].dtype, dict(file[n].attrs)) for n in names]
+    for name in names:
+        del file[name]
+    for at, (name, (shape, dtype, attributes)) in enumerate(zip(names, stored, strict=True)):
+        source = names[(at + 1) % len(names)]
+        if rng.random() < 0.2:
+            file[f"way{at}"] = h5py.SoftLink(f"/{source}")
+            source = f"way{at}"
+        layout = h5py.VirtualLayout(shape, dtype)
+        where = rng.choice((".", ".", Path(file.filename).name))
+        layout[...] = h5py.VirtualSource(where, source, shape, dtype)
+        file.create_virtual_dataset(name, layout).attrs.update(attributes)
+
+
+def circle_of_links(rng: random.Random, file: h5py.File) -> None:
+    """Soft links in a circle, through groups, or a hard link to a group above."""
+    names = rng.sample(members(file), rng.choice((1, 2, 3)))
+    if rng.random() < 0.3:
+        groups = [n for n in members(file) if isinstance(file[n], h5py.Group)]
+        inner = rng.choice(groups)
+        file[f"{inner}/above"] = file[inner.partition("/")[0]]
+        return
+    ends = rng.choice(("", "/", "/data", "/.//"))
+    for at, name in enumerate(names):
+        if name in file:
+            del file[name]
+        file[name] = h5py.SoftLink(f"/{names[(at + 1) % len(names)]}{ends}")
+
+
+def huge_claim(rng: random.Random, file: h5py.File) -> None:
+    """A dataset that claims far more values than are stored, of its own type."""
+    dataset = one_of(rng, file, h5py.Dataset)
+    name, dtype, attributes = dataset.name, dataset.dtype, dict(dataset.attrs)
+    ndim = max(1, dataset.ndim)
+    shape = [rng.choice((12, 2**20, 2**31, 2**40, 2**62)) for _ in range(ndim)]
+    chunks = tuple(min(n, 4096 if ndim == 1 else 64) for n in shape)
+    fill = {"fillvalue": 1} if dtype.kind in "iuf" and rng.random() < 0.5 else {}
+    del file[name]
+    made = file.create_dataset(name, tuple(shape), dtype, chunks=chunks, **fill)
+    made.attrs.update(attributes)
+
+
+def resized_attribute(rng: random.Random, file: h5py.File) -> None:
+    """An attribute of the format with another type, or more or fewer values than it has."""
+    known = {*ATTRIBUTES}
+    found = [n for n in ["/", *members(file)] if known & set(file[n].attrs)]
+    obj = file[rng.choice(found)]
+    name = rng.choice(sorted(known & set(obj.attrs)))
+    value = np.asarray(obj.attrs[name])
+    texts = value.dtype.kind in "OSU"
+    changed: Any = rng.choice(
+        (
+            np.resize(value, rng.choice((0, 1, value.size + 1, 1000))),
+            value.reshape(-1, 1),
+            value.astype("S3") if texts else value.astype(str).astype("S20"),
+            np.arange(value.size) if texts else value.astype("f4"),
+            0 if texts else str(value),
+        )
+    )
+    del obj.attrs[name]
+    text = changed.dtype.kind in "OU" if isinstance(changed, np.ndarray) else False
+    obj.attrs.create(name, changed, dtype=h5py.string_dtype() if text else None)
+
+
 CHANGES: tuple[Change, ...] = (
+    odd_order_of_categories,
+    one_dimension,
+    odd_texts,
+    texts_for_numbers,
+    table_for_array,
+    array_for_table,
+    virtual_circle,
+    circle_of_links,
+    huge_claim,
+    resized_attribute,
     set_attribute,
     set_attribute,
     set_attribute,

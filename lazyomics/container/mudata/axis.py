@@ -60,7 +60,7 @@ class Axis:
         """Assemble an axis; ``values`` holds obsm and obsp (or varm and varp), checked here."""
         n = len(table)
         arrays, pairs = (empty_mapping(f"{name}{end}", n) for end in "mp")
-        for mapping in (arrays, pairs):
+        for mapping in (arrays.follow(table), pairs.follow(table)):
             for key, value in (values.get(mapping.name) or {}).items():
                 mapping[key] = value
         return cls(name, table, arrays, pairs, maps).with_memberships()

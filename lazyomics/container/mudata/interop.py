@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.container.interop import nested_from_anndata, nested_to_anndata
 from lazyomics.errors import UnsupportedError, require
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def to_mudata(mdata: MuData) -> Any:
             {name: adata.to_anndata() for name, adata in loaded.mod.items()},
             obs=loaded.obs.copy(),
             var=loaded.var.copy(),
-            uns=dict(loaded.uns),
+            uns=nested_to_anndata(loaded.uns),
             obsmap=dict(loaded.obsmap),
             varmap=dict(loaded.varmap),
             axis=loaded.axis,
@@ -50,7 +51,7 @@ def parts_of_mudata(other: Any) -> dict[str, Any]:
         "data": data,
         "axis": int(other.axis),
         **{axis: _own_columns(frame, other, axis) for axis, frame in pulled.items()},
-        "uns": dict(other.uns),
+        "uns": nested_from_anndata(other.uns),
         "obsm": {k: v for k, v in other.obsm.items() if k not in names},
         "varm": {k: v for k, v in other.varm.items() if k not in names},
         "obsp": dict(other.obsp),

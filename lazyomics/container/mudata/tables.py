@@ -112,14 +112,13 @@ class GlobalTables(AnnotatedObject):
 
     def _set_arrays(self, name: AxisName, which: str, value: Mapping[str, Any]) -> None:
         axis = self._axes[name]
-        kept: dict[str, Mapping[str, Any] | None] = {
-            axis.arrays.name: axis.arrays,
-            axis.pairs.name: axis.pairs,
-            which: value,
-        }
-        made = Axis.of(name, axis.table, kept, axis.maps)
-        made.arrays.succeed(axis.arrays)
-        made.pairs.succeed(axis.pairs)
+        made = Axis.of(name, axis.table, {which: value}, axis.maps)
+        if which == axis.arrays.name:
+            made.arrays.succeed(axis.arrays)
+            made.pairs = axis.pairs
+        else:
+            made.pairs.succeed(axis.pairs)
+            made.arrays = axis.arrays
         self._axes[name] = made
 
     def pull_obs(

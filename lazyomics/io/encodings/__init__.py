@@ -22,7 +22,7 @@ from lazyomics.io.encodings.frames import (
 )
 from lazyomics.io.encodings.kinds import element_kind
 from lazyomics.io.encodings.legacy import categories_from_uns, read_compound_mapping
-from lazyomics.io.encodings.mappings import read_mapping
+from lazyomics.io.encodings.mappings import read_entry, read_mapping
 from lazyomics.io.encodings.members import child, has_member
 from lazyomics.io.encodings.opaque import OpaqueElement
 from lazyomics.io.encodings.registry import read_element, write_element
@@ -43,6 +43,7 @@ __all__ = [
     "named_rows",
     "read_compound_mapping",
     "read_element",
+    "read_entry",
     "read_frame",
     "read_mapping",
     "sparse_info",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +16,7 @@ from lazyomics.io.encodings.members import child, member_names
 from lazyomics.io.encodings.opaque import OpaqueElement
 from lazyomics.io.encodings.registry import mark, read_element, reads, write_element, writes
 
-__all__ = ["read_mapping", "write_mapping"]
+__all__ = ["read_entry", "read_mapping", "reads_entries", "walking", "write_mapping"]
 
 # A group may be linked from several places; a small file could be made of nothing else, and be a
 # tree of 2**64 members when written out.
@@ -52,27 +54,54 @@ class Walk:
         self.above.remove(group)
 
 
+WALK: ContextVar[Walk | None] = ContextVar("WALK", default=None)
+ENTRIES: dict[str, Callable[[Any], Any]] = {}
+
+
+@contextmanager
+def walking(group: h5py.Group) -> Iterator[None]:
+    """Go down into a group while its members are read, and back up afterwards."""
+    if not isinstance(group, h5py.Group):
+        raise damaged(group, expected="a group", found="a dataset")
+    walk = WALK.get() or Walk()
+    token = WALK.set(walk)
+    try:
+        walk.enter(group)
+        yield
+        walk.leave(group)
+    finally:
+        WALK.reset(token)
+
+
+def reads_entries(kind: str) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+    """Register a reader of a kind that is read in mappings only, and carried along elsewhere."""
+
+    def register(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        ENTRIES[kind] = reader
+        return reader
+
+    return register
+
+
 @reads("dict")
 def read_mapping(group: Any) -> dict[str, Any]:
     """Read a group, and the groups in it, as nested dicts."""
-    if not isinstance(group, h5py.Group):
-        raise damaged(group, expected="a group", found="a dataset")
-    return _read_members(group, Walk())
+    with walking(group):
+        return {key: read_entry(child(group, key)) for key in member_names(group)}
 
 
-def _read_members(group: h5py.Group, walk: Walk) -> dict[str, Any]:
-    walk.enter(group)
-    members: dict[str, Any] = {}
-    for key in member_names(group):
-        member = child(group, key)
-        if not isinstance(member, h5py.Group | h5py.Dataset):  # a committed datatype
-            members[key] = OpaqueElement.of(member)
-        elif isinstance(member, h5py.Group) and element_kind(member) == "dict":
-            members[key] = _read_members(member, walk)
-        else:
-            members[key] = read_element(member)
-    walk.leave(group)
-    return members
+def read_entry(member: Any) -> Any:
+    """Read a value of a mapping, such as uns: also an AnnData.
+
+    Parameters
+    ----------
+    member
+        An open group or dataset, or a committed datatype.
+    """
+    if not isinstance(member, h5py.Group | h5py.Dataset):
+        return OpaqueElement.of(member)
+    kind = element_kind(member) if isinstance(member, h5py.Group) else ""
+    return ENTRIES.get(kind, read_element)(member)
 
 
 @writes(dict, Mapping)

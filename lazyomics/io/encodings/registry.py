@@ -220,17 +220,20 @@ def has_surrogates(name: str) -> bool:
 
 
 def _writer_for(parent: h5py.Group, name: str, value: Any) -> Writer:
-    if hasattr(value, "__dask_graph__"):
-        raise refusal(
-            parent, name, value, "It is lazy: compute it first, or stream it with write_h5ad."
-        )
     for cls in type(value).__mro__:
         if cls in REFUSED:
             raise refusal(parent, name, value, REFUSED[cls])
         if cls in WRITERS:
             return WRITERS[cls]
-    if type(value).__module__.partition(".")[0] == "awkward":
+    if hasattr(value, "__dask_graph__"):
+        raise refusal(
+            parent, name, value, "It is lazy: compute it first, or stream it with write_h5ad."
+        )
+    package = type(value).__module__.partition(".")[0]
+    if package == "awkward":
         return WRITERS[AwkwardArray]
+    if package == "anndata" and type(value).__name__ == "AnnData":
+        return WRITERS[ScverseAnnData]
     raise refusal(
         parent,
         name,
@@ -241,3 +244,7 @@ def _writer_for(parent: h5py.Group, name: str, value: Any) -> Writer:
 
 class AwkwardArray:
     """Stands for ``awkward.Array`` in the table, so that awkward need not be imported."""
+
+
+class ScverseAnnData:
+    """Stands for ``anndata.AnnData`` in the table, so that anndata need not be imported."""

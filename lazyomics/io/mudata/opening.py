@@ -33,7 +33,7 @@ from lazyomics.io.named_files import fetched, named_file
 from lazyomics.io.opening import open_group, read_h5ad
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.snapshot import Snapshot
-from lazyomics.io.stored import BlockPlan, StoredElement, StoredFrame, StoredMatrix
+from lazyomics.io.stored import BlockPlan, StoredElement, StoredEntry, StoredFrame, StoredMatrix
 
 __all__ = ["open_modality", "read", "read_h5mu"]
 
@@ -249,7 +249,7 @@ def _assembled(file: h5py.File, snapshot: Snapshot, mods: Modalities) -> MuData:
     axes: dict[AxisName, Axis] = {}
     for name in ("obs", "var"):
         axes[name] = _axis(file, snapshot, name, mods, axis)
-    uns = {key: StoredElement(snapshot, f"/uns/{key}") for key in _members(file, "uns")}
+    uns = {key: StoredEntry(snapshot, f"/uns/{key}") for key in _members(file, "uns")}
     return MuData._assemble(mod=mods, axis=axis, axes=axes, uns=Uns(uns))
 
 

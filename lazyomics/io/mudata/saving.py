@@ -27,6 +27,7 @@ from lazyomics.io.save_records import EVERYTHING, SaveRecord, read_records
 from lazyomics.io.saving.applying import apply_changes, streamed_beside
 from lazyomics.io.saving.changes import in_file
 from lazyomics.io.saving.compare import lazy_values
+from lazyomics.io.saving.links import protect_links
 from lazyomics.io.saving.merge import raise_conflicts
 from lazyomics.io.saving.rebind import rebind, rebind_mapping, rebind_table
 from lazyomics.io.saving.recorded import complete, record_replacement, recorded_file
@@ -192,6 +193,8 @@ def _carry_out(
         opened = stack.enter_context(recorded_file(plan.path, now))
         file = opened.file
         group = file["mod"]
+        gone = {*plan.removed, *plan.whole, *plan.renamed.values()}
+        protect_links(file, [f"mod/{mod}" for mod in gone if mod in group])
         for mod, old in plan.renamed.items():
             group.move(old, mod)
         fresh = {mod: _copied(group, mod, replaced) for mod in plan.whole}

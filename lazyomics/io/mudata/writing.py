@@ -10,6 +10,7 @@ import h5py
 
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.mudata import MuData
+from lazyomics.io.saving.verify import verify
 from lazyomics.io.writing import (
     _write_dict,
     _write_frame,
@@ -48,6 +49,7 @@ def fill_mudata(
     for mod, adata in mdata.mod.items():
         write_modality(group.create_group(mod), adata, options, order)
     write_attributes(file, mdata)
+    verify(file)
 
 
 def _stored(mapping: AlignedMapping, maps: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from lazyomics.container.anndata import AnnData
 from lazyomics.graph.kinds import is_dask_array
 from lazyomics.io.encodings import write_element
 from lazyomics.io.saving.changes import Changes
-from lazyomics.io.saving.discarding import makes_room, unlink
+from lazyomics.io.saving.discarding import makes_room
 from lazyomics.io.saving.frames import write_frame_change
+from lazyomics.io.saving.links import protect_links
 from lazyomics.io.transaction import beside, raise_failures
 from lazyomics.io.writing import write_raw, write_value
 
@@ -46,6 +47,7 @@ def apply_changes(
     options: Mapping[str, Any],
 ) -> None:
     """Make the changes: small things are deleted first, so that new ones take their space."""
+    protect_links(group.file, [f"{group.name}/{element}" for element in changes.replaced()])
     last = [e for e in changes.removed if "/" in e and not makes_room(group[e], e)]
     for element in changes.removed:
         if element not in last:
@@ -62,13 +64,13 @@ def apply_changes(
     for element in last:
         _delete(group, element)
     for parent, fresh, key in moves:
-        unlink(parent, key)
+        del parent[key]
         parent.move(fresh, key)
 
 
 def _delete(group: h5py.Group, element: str) -> None:
     parent, _, key = element.rpartition("/")
-    unlink(group[parent] if parent else group, key)
+    del (group[parent] if parent else group)[key]
 
 
 def _write(
@@ -90,7 +92,7 @@ def _write(
         if "encoding-type" not in parent.attrs:
             parent.attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
     if key in parent and makes_room(parent[key], element):
-        unlink(parent, key)
+        del parent[key]
     name = f"{key}.{uuid4().hex[:8]}.new" if key in parent else key
     if is_dask_array(value) and prepared is not None and element.replace("/", "|") in prepared:
         prepared.copy(element.replace("/", "|"), parent, name)

@@ -87,3 +87,8 @@ class Changes:
         yield from self.written
         if self.raw:
             yield from ("raw", "raw.X", "raw.var", "raw.varm")
+
+    def replaced(self) -> Iterator[str]:
+        """Return the names of what is deleted or written anew, tables as a whole too."""
+        yield from self.elements()
+        yield from (name for name, change in self.frames.items() if change.whole)

@@ -1,16 +1,13 @@
-"""Delete stored elements: which make room for what takes their place, and what links to them."""
+"""Delete stored elements: which of them make room for what takes their place."""
 
 from __future__ import annotations
 
-import posixpath
 from typing import Any
-
-import h5py
 
 from lazyomics.io.encodings import element_kind
 from lazyomics.io.stored import stored_bytes
 
-__all__ = ["makes_room", "unlink"]
+__all__ = ["makes_room"]
 
 MOST_BYTES = 16 << 20
 MATRICES = ("csr_matrix", "csc_matrix")
@@ -37,32 +34,3 @@ def makes_room(obj: Any, place: str = "") -> bool:
     if place.strip("/").partition("/")[0] in READ_IN_CHUNKS or element_kind(obj) in MATRICES:
         return False
     return stored_bytes(obj) <= MOST_BYTES
-
-
-def unlink(group: h5py.Group, name: str) -> None:
-    """Delete a member of a group; soft links beside it that lead to it keep what it was.
-
-    Such a link would otherwise lead nowhere, or to what is written under the name next.
-    """
-    target = posixpath.join(str(group.name), name)
-    for link in _soft_links(group, target):
-        del group[link]
-        group[link] = group[name]
-    del group[name]
-
-
-def _soft_links(group: h5py.Group, target: str) -> list[str]:
-    """Return the names of soft links in a group that lead to an element."""
-    names: list[str] = []
-
-    def look(name: bytes, info: Any) -> None:
-        if info.type == h5py.h5l.TYPE_SOFT:
-            names.append(name.decode("utf-8", "surrogateescape"))
-
-    group.id.links.iterate(look, info=True)
-    return [
-        name
-        for name in names
-        if posixpath.normpath(posixpath.join(str(group.name), group.get(name, getlink=True).path))
-        == posixpath.normpath(target)
-    ]

@@ -14,7 +14,7 @@ from lazyomics.io.encodings import strings_to_categoricals, write_frame
 from lazyomics.io.encodings.attributes import text
 from lazyomics.io.encodings.frame_writing import column_names, write_values
 from lazyomics.io.encodings.registry import NO_OPTIONS
-from lazyomics.io.saving.discarding import makes_room, unlink
+from lazyomics.io.saving.discarding import makes_room
 
 __all__ = ["FrameChange", "stored_index_key", "write_frame_change"]
 
@@ -76,11 +76,11 @@ def write_frame_change(group: h5py.Group, name: str, change: FrameChange) -> Non
         return
     frame = strings_to_categoricals(change.frame[list(change.order)])
     if key in parent and makes_room(parent[key]):
-        unlink(parent, key)
+        del parent[key]
     fresh_key = f"{key}.{uuid4().hex[:8]}.new" if key in parent else key
     write_frame(parent, fresh_key, frame)
     if fresh_key != key:
-        unlink(parent, key)
+        del parent[key]
         parent.move(fresh_key, key)
 
 
@@ -95,13 +95,13 @@ def _write_columns(table: h5py.Group, change: FrameChange) -> None:
     large = [column for column in replaced if not makes_room(table[column])]
     for column in replaced:
         if column not in large:
-            unlink(table, column)
+            del table[column]
     fresh = f"{uuid4().hex[:8]}.new"
     for position, column in enumerate(change.columns):
         name = f"{column}.{fresh}" if column in large else column
         write_values(table, name, frame.iloc[:, position], NO_OPTIONS, what=f"column {column!r}")
     for column in large:
-        unlink(table, column)
+        del table[column]
         if column in change.columns:
             table.move(f"{column}.{fresh}", column)
     if change.reordered:  # each writing of texts costs some bytes for good

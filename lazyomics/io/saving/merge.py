@@ -21,6 +21,7 @@ from lazyomics.container.deferred import is_deferred
 from lazyomics.container.equality import same_value
 from lazyomics.container.frames import FrameSlot
 from lazyomics.container.lazy_values import computed
+from lazyomics.container.nested import is_nested
 from lazyomics.container.ports import OnConflict
 from lazyomics.container.stored_values import StoredValues
 from lazyomics.errors import ConflictError
@@ -166,7 +167,7 @@ class Merge:
         value = mine.stored()[key]
         if is_deferred(value):  # of another file, or of another element of this one
             value = value.load()
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) or is_nested(value):
             value = computed(value)
         load = _loader(theirs, key) if key in theirs else None
         self.value(element, value, content, load, was_there=was_there)

@@ -23,7 +23,7 @@ ALIGNED = {
 """Which axes (0 obs, 1 var) the axes of the elements of a mapping follow."""
 
 
-def verify(group: h5py.Group, elements: Iterable[str]) -> None:
+def verify(group: h5py.Group, elements: Iterable[str] = ("obs", "var", "raw")) -> None:
     """Make sure that a stored AnnData, or the whole of a MuData, can be read after a save.
 
     Parameters
@@ -31,7 +31,7 @@ def verify(group: h5py.Group, elements: Iterable[str]) -> None:
     group
         The object as it will be, in the file that is being saved.
     elements
-        What the save changed: names of elements, counted from the object.
+        What the save changed: names of elements, counted from the object; all of them by default.
 
     Raises
     ------

@@ -106,7 +106,7 @@ def read_h5ad(
     name = backing_name(filename, found)
     with open_for_reading(found) as file, damage_named(found):
         _expect_h5ad(file, name)
-        snapshot = Snapshot.of(found)
+        snapshot = Snapshot.of(found, file)
         adata = open_group(
             file, snapshot, plan=plan, obs_columns=obs_columns, var_columns=var_columns
         )

@@ -19,7 +19,7 @@ from lazyomics.io.transaction.locks import is_being_saved
 
 __all__ = ["Snapshot", "State", "state_of"]
 
-_SECONDS_TO_SETTLE, _PAUSE = 0.3, 0.002
+_SECONDS_TO_SETTLE, _SECONDS_OF_REST, _PAUSE = 2.0, 0.25, 0.002
 _MOST_KNOWN = 64
 
 
@@ -60,16 +60,10 @@ class Snapshot:
     state: State | None
 
     @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> Snapshot:
-        """Return the present state of a file."""
+    def of(cls, path: str | os.PathLike[str], file: h5py.File | None = None) -> Snapshot:
+        """Return the present state of a file that is open for reading, or locked by this thread."""
         absolute = path if isinstance(path, RemotePath) else os.path.abspath(os.fspath(path))
-        state = state_of(absolute)
-        while state is not None and is_being_saved(absolute):
-            time.sleep(_PAUSE)
-            before, state = state, state_of(absolute)
-            if state == before:
-                break
-        return cls(absolute, state)
+        return cls(absolute, state_of(absolute) if file is None else _settled_state(absolute, file))
 
     @contextmanager
     def open(self, *elements: str) -> Iterator[h5py.File]:
@@ -85,7 +79,7 @@ class Snapshot:
         with open_for_reading(self.path) as file:
             seen = self.check(file, *elements)
             yield file
-            if state_of(self.path) != seen:  # by a program that ignores the lock
+            if _state_of_open(self.path, file) != seen:  # by a program that ignores the lock
                 self.check(file, *elements)
 
     def check(self, file: h5py.File, *elements: str) -> State | None:
@@ -96,10 +90,10 @@ class Snapshot:
         StaleFileError
             If one of them is not.
         """
-        now = state_of(self.path)
+        now = _settled_state(self.path, file, self.state)
         if now == self.state:
             return now
-        saves = self.saves_since(file)
+        saves = self._saves_until(now, file)
         if saves is None:
             raise StaleFileError(
                 f"{self.path}: another program changed or replaced the file after it was opened, "
@@ -124,26 +118,56 @@ class Snapshot:
 
     def saves_since(self, file: h5py.File) -> tuple[SaveRecord, ...] | None:
         """Return the saves since this state; None if another program changed the file, too."""
-        before, now = self.state, state_of(self.path)
+        return self._saves_until(_settled_state(self.path, file, self.state), file)
+
+    def _saves_until(self, now: State | None, file: h5py.File) -> tuple[SaveRecord, ...] | None:
+        before = self.state
         if before is None or now is None or now == before:
             return ()
         found = _known.get((self.path, before, now))
-        deadline = time.monotonic() + _SECONDS_TO_SETTLE
-        while found is None:
+        if found is None:
             found = records_between(read_records(file), before.mtime_ns, now.mtime_ns)
             if found is not None:
                 if len(_known) >= _MOST_KNOWN:
                     _known.clear()
                 _known[self.path, before, now] = found
-            elif time.monotonic() > deadline or not is_being_saved(self.path):
-                return None
-            else:
-                time.sleep(_PAUSE)
-                now = state_of(self.path)
-                assert now is not None
-                if now == before:
-                    return ()
         return found
+
+
+def _state_of_open(path: str, file: h5py.File) -> State | None:
+    """Return the state of an open file, of which the path may name a successor by now."""
+    if isinstance(path, RemotePath):
+        return None
+    try:
+        status = os.fstat(file.id.get_vfd_handle())
+    except (OSError, RuntimeError, TypeError, ValueError, NotImplementedError):
+        return state_of(path)  # of a driver that is no file of the system
+    return State(status.st_ino, status.st_mtime_ns)
+
+
+def _settled_state(path: str, file: h5py.File, expected: State | None = None) -> State | None:
+    """Return the state of an open file that it keeps while others prepare a save.
+
+    Whenever a save has appended something, the file has another time stamp for a moment, until
+    the save sets it back. The right one is ``expected``, or what the last record says. Where there
+    is none, it is the one that stays.
+    """
+    since = time.monotonic()
+    deadline = since + _SECONDS_TO_SETTLE
+    last: State | None = None
+    while True:
+        saving = is_being_saved(path)
+        now = _state_of_open(path, file)
+        if now is None or now == expected or not (saving or is_being_saved(path)):
+            return now
+        if any(record.stamp == now.mtime_ns for record in read_records(file)[-1:]):
+            return now
+        moment = time.monotonic()
+        if now != last:
+            since, last = moment, now
+        if moment - since > _SECONDS_OF_REST or moment > deadline:
+            return now
+        time.sleep(_PAUSE)
 
 
 def _listed(elements: tuple[str, ...]) -> str:

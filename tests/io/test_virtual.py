@@ -96,7 +96,9 @@ def test_copies_hold_the_values(
     write(path, DATASETS[name])
     expected = ad.read_h5ad(path)
     with h5py.File(path, "r+") as file:
-        if change is virtual and h5py.check_string_dtype(file[name].dtype):
+        if change is virtual and (
+            isinstance(file[name], h5py.Group) or h5py.check_string_dtype(file[name].dtype)
+        ):
             pytest.skip("HDF5 makes no virtual datasets of text")
         change(file, name)
     lo.read_h5ad(path).write_h5ad(copy)

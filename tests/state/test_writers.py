@@ -43,4 +43,5 @@ def test_no_column_is_lost(tmp_path: Path, writers: int, layers: bool) -> None:
     names = {f"{tag}{number}" for tag in tags for number in range(COLUMNS)}
     for found in (ad.read_h5ad(path), lo.read_h5ad(path)):
         assert set(found.obs.columns) == names
-        assert len(found.layers) == (writers * COLUMNS // 4 if layers else 0)
+        made = found.layers.keys() - {None}  # anndata 0.13 has X among them, too
+        assert len(made) == (writers * COLUMNS // 4 if layers else 0)

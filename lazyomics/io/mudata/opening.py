@@ -86,7 +86,7 @@ def read_h5mu(
     name = backing_name(filename, found)
     with open_for_reading(found) as file, damage_named(name):
         _expect_h5mu(file, name)
-        names, snapshot = modality_names(file), Snapshot.of(found)
+        names, snapshot = modality_names(file), Snapshot.of(found, file)
         mods = Modalities({m: _modality(file, m, name, snapshot, plan) for m in names})
         mdata = _assembled(file, snapshot, mods)
         mdata._backing = MuDataBacking.of_mudata(mdata, name, snapshot, file)
@@ -115,7 +115,7 @@ def open_modality(
         if mod not in stored_modalities(file):  # also one that the file does not list any more
             known = ", ".join(repr(m) for m in modality_names(file))
             raise KeyError(f"{name} has no modality {mod!r}; there are {known}")
-        return _modality(file, mod, name, Snapshot.of(found), BlockPlan.of(chunks))
+        return _modality(file, mod, name, Snapshot.of(found, file), BlockPlan.of(chunks))
 
 
 def read(

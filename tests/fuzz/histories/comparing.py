@@ -42,7 +42,7 @@ def _same_anndata(ours: Any, theirs: Any, at: str, *, loose: bool = False) -> No
     _same_frame(ours.obs, theirs.obs, f"{at}obs", loose=loose)
     _same_frame(ours.var, theirs.var, f"{at}var", loose=loose)
     for part in PARTS:
-        _same(getattr(ours, part), _without_x(getattr(theirs, part)), f"{at}{part}")
+        _same(*(_without_x(getattr(x, part)) for x in (ours, theirs)), f"{at}{part}")
     _expect(at, "raw", ours.raw is None, theirs.raw is None)
     if theirs.raw is not None:
         _same(ours.raw.X, theirs.raw.X, f"{at}raw.X")

@@ -37,7 +37,7 @@ def axis_key(
 ) -> str:
     """Return an index of one axis, now and then one that must be refused.
 
-    ``steps``: slices may have a step. ``last``: −1 may be the last entry, for mudata 0.3 it is none.
+    ``steps``: slices may have a step. ``last``: −1 may be the last entry, mudata has none there.
     """
     n = len(names)
     if rng.random() < 0.03:

@@ -30,6 +30,41 @@ class Known:
 
 KNOWN: tuple[Known, ...] = (
     Known(
+        r"pull_",
+        r"only the oracle refuses",
+        "mudata 0.3 joins columns of several types by writing values into the first one",
+    ),
+    Known(
+        r"update|_names",
+        r"only the oracle refuses: NotImplementedError: .*renamed and filtered",
+        "mudata does not follow names of one modality that change",
+    ),
+    Known(
+        r"update|_names",
+        r"^(obs|var) row names",
+        "entries that are renamed in one modality keep their place, in mudata they come last",
+    ),
+    Known(
+        r"",
+        r"lazyomics has dtype\('float32'\), the oracle dtype\('float64'\)",
+        "anndata 0.13 fills float32 with NaN as float64, as pandas does not",
+    ),
+    Known(
+        r"",
+        r"(lazyomics has .*oracle dtype\('O'\))",
+        "booleans with gaps become objects in anndata, which no file can hold",
+    ),
+    Known(
+        r"",
+        r"only the oracle refuses: TypeError: 'NoneType' object is not subscriptable",
+        "raw of an object without X: anndata cannot select from it",
+    ),
+    Known(
+        r"concat",
+        r"only the oracle refuses: ValueError: cannot reindex on an axis with duplicate",
+        "repeated names that are the same in all objects are matched by position",
+    ),
+    Known(
         r"\.raw = ",
         r"only the oracle refuses: AttributeError: 'NoneType' object has no attribute 'copy'",
         "raw of an object without X: anndata fails by accident",

@@ -50,7 +50,7 @@ faults: $(VENV)/.installed  ## kill and interrupt processes, cut the power at ev
 	@LAZYOMICS_HISTORIES=1000 $(BIN)/python -m pytest -qs tests/state
 	@LAZYOMICS_TORN_CRASHES=40 LAZYOMICS_OPENS=1000 $(BIN)/python -m pytest -qs tests/io/transaction tests/processes
 
-fuzz: $(VENV)/.installed  ## open 20,000 damaged files and touch everything in them; FUZZ_ARGS="--seed 7"
+fuzz: $(VENV)/.installed  ## 20,000 damaged files, 100,000 histories beside anndata; FUZZ_ARGS="--seed 7 --inputs 0 --histories 500"
 	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 clean:  ## remove the virtual environments, caches and demo output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from lazyomics.container.frames import FrameSlot
     from lazyomics.container.mappings import AlignedMapping
 
-__all__ = ["align_tables", "check_table", "is_stored_table"]
+__all__ = ["align_tables", "check_table", "is_stored_table", "show_aligned"]
 
 
 def is_stored_table(value: Any) -> bool:
@@ -87,3 +88,14 @@ def align_tables(
             elif strict:
                 check_table(value, names, where)
         slot.note_names()
+
+
+def show_aligned(mapping: AlignedMapping, slot: FrameSlot) -> AlignedMapping:
+    """Return obsm or varm to look at: its tables have new names already, where these are usable.
+
+    What is wrong with names is said by what needs them right, a selection, copy or save: until
+    then entries can be looked at, and be taken out.
+    """
+    with suppress(TypeError, ValueError):
+        align_tables([(mapping, slot)])
+    return mapping.follow(slot)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lazyomics.container.aligned_tables import align_tables
+from lazyomics.container.aligned_tables import align_tables, show_aligned
 from lazyomics.container.annotated_object import AnnotatedObject
 from lazyomics.container.assigned_matrix import assigned_matrix
 from lazyomics.container.frames import FrameSlot, as_frame
@@ -89,7 +89,7 @@ class AlignedParts(AnnotatedObject):
     @property
     def obsm(self) -> AlignedMapping:
         """Arrays of the cells, read entry by entry."""
-        return self._obsm.follow(self._obs)
+        return show_aligned(self._obsm, self._obs)
 
     @obsm.setter
     def obsm(self, value: Mapping[str, Any]) -> None:
@@ -102,7 +102,7 @@ class AlignedParts(AnnotatedObject):
     @property
     def varm(self) -> AlignedMapping:
         """Arrays of the genes, read entry by entry."""
-        return self._varm.follow(self._var)
+        return show_aligned(self._varm, self._var)
 
     @varm.setter
     def varm(self, value: Mapping[str, Any]) -> None:

@@ -46,8 +46,8 @@ class CutColors:
     @cached_property
     def fits(self) -> bool:
         """Whether there is a colour for each category; if not, nothing says whose they are."""
-        if isinstance(self.colors, CutColors):
-            return self.colors.fits  # one for each that is left
+        if isinstance(self.colors, CutColors) and not self.colors.fits:
+            return False
         categories = self._categories(self.before)
         colors = _loaded(self.colors)
         return categories is None or np.ndim(colors) == 0 or len(colors) == len(categories)

@@ -82,19 +82,24 @@ class Cut:
 
 @dataclass(frozen=True, eq=False)
 class CutFrame:
-    """A deferred table of which some rows are kept."""
+    """A deferred table of which some rows, and all or the used categories, are kept."""
 
     base: DeferredFrame
     rows: Selector
+    keeps_categories: bool = False
 
     def load(self) -> pd.DataFrame:
-        return cut_frame(self.base.load(), self.rows)
+        return self.of(self.base.load())
+
+    def of(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Cut the table that ``base`` stands for."""
+        return cut_frame(frame, self.rows, keep_categories=self.keeps_categories)
 
     def index(self) -> pd.Index:
         return self.base.index()[self.rows]
 
     def column(self, name: str) -> pd.Series[Any]:
-        return cut_frame(self.base.column(name).to_frame(), self.rows)[name]
+        return self.of(self.base.column(name).to_frame())[name]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -158,9 +163,16 @@ def _cut_matrix(value: Any, selectors: tuple[Selector, ...]) -> Any:
     return cut.copy() if cut is value and sp.issparse(value) else cut
 
 
-def cut_frame(frame: pd.DataFrame, rows: Selector) -> pd.DataFrame:
-    """Keep some rows; categories that no row uses any more are dropped, as anndata does."""
+def cut_frame(
+    frame: pd.DataFrame, rows: Selector, *, keep_categories: bool = False
+) -> pd.DataFrame:
+    """Keep some rows; categories that no row uses any more are dropped, as anndata does.
+
+    anndata keeps them in raw.var, mudata in obs and var of the whole: ``keep_categories``.
+    """
     cut = native_columns(frame).iloc[rows].copy()
+    if keep_categories:
+        return cut
     for name, column in cut.items():
         if isinstance(column.dtype, pd.CategoricalDtype):
             cut[name] = column.cat.remove_unused_categories()

@@ -135,14 +135,16 @@ class FrameSlot:
         made: pd.DataFrame = frame
         return made
 
-    def take(self, rows: Selector) -> FrameSlot:
-        """Return the slot of some rows."""
-        if isinstance(self._value, pd.DataFrame):
-            return FrameSlot(cut_frame(self.frame, rows), self._name)
-        if isinstance(self._value, CutFrame):
-            cut = CutFrame(self._value.base, compose(self._value.rows, rows))
+    def take(self, rows: Selector, *, keep_categories: bool = False) -> FrameSlot:
+        """Return the slot of some rows, with all categories or with those that they use."""
+        value = self._value
+        if isinstance(value, pd.DataFrame):
+            cut = cut_frame(self.frame, rows, keep_categories=keep_categories)
             return FrameSlot(cut, self._name)
-        return FrameSlot(CutFrame(self._value, rows), self._name)
+        if isinstance(value, CutFrame) and value.keeps_categories == keep_categories:
+            joined = CutFrame(value.base, compose(value.rows, rows), keep_categories)
+            return FrameSlot(joined, self._name)
+        return FrameSlot(CutFrame(value, rows, keep_categories), self._name)
 
     def copy(self) -> FrameSlot:
         """Return an independent slot."""

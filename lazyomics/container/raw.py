@@ -36,7 +36,7 @@ class RawParts:
 
     def take(self, rows: Selector, cols: Selector, n_obs: int) -> RawParts:
         """Return the parts of a selection, of an object of ``n_obs`` cells."""
-        var = self.var.take(cols)
+        var = self.var.take(cols, keep_categories=True)
         shape = (length(rows), len(var))
         varm = self.varm.take((rows, cols), shape)
         return RawParts(self.x.take(rows, cols, (n_obs, len(self.var))), var, varm)

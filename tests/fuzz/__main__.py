@@ -1,11 +1,14 @@
 """Open thousands of damaged files, touch everything in them, and count what happens.
 
-    python -m tests.fuzz --seed 7 --inputs 20000
+    python -m tests.fuzz --seed 7 --inputs 20000 --histories 100000
 
 Each input is a small valid file that was changed, by its bytes or by its HDF5 structure; input and
 change depend on the seed and the input's number alone. It is opened and read in a guard process of
 limited memory. A crash, a hang or memory above the bound counts as HDF5's own if reading the file
 with h5py alone ends in the same way. Inputs that count against lazyomics are kept in a folder.
+
+Then random histories of operations are played with anndata or mudata and with lazyomics, and what
+they end with is compared. One that ends differently is shrunk and printed as a program.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.fuzz", description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--inputs", type=int, default=20_000)
+    parser.add_argument("--histories", type=int, default=100_000, help="0 for none")
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--keep", type=Path, default=Path("fuzz_failures"))
@@ -51,7 +55,11 @@ def main() -> int:
             range(options.first, options.first + options.inputs), options.workers, options.every
         )
     print(summary.table())
-    return 1 if summary.failures else 0
+    from tests.fuzz.histories.campaign import campaign
+
+    report = campaign(options.histories, options.seed, options.workers, options.every)
+    print(report.table())
+    return 1 if summary.failures or report.failures else 0
 
 
 if __name__ == "__main__":

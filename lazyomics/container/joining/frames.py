@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from lazyomics.container.joining.merging import MergeRule
 from lazyomics.graph.selection import Positions
@@ -83,9 +85,11 @@ def _common_categories(dtypes: Sequence[Any]) -> Any:
 
 
 def _naturally_sorted(categories: pd.Index) -> Any:
-    if not all(isinstance(c, str) for c in categories):
+    """Text in natural order; numbers among texts are where the same digits would be."""
+    if not all(isinstance(c, str | Real) for c in categories) or is_numeric_dtype(categories):
         return categories
-    return pd.Index(sorted(categories, key=natural_key), dtype=categories.dtype)
+    keys = {c: natural_key(c) if isinstance(c, str) else ("", c) for c in categories}
+    return pd.Index(sorted(categories, key=keys.__getitem__), dtype=categories.dtype)
 
 
 def merged_frame(

@@ -83,7 +83,7 @@ class Axis:
     def take(self, selector: Selector) -> tuple[Axis, dict[str, Selector]]:
         """Return the axis of a selection, and what it selects in each modality."""
         maps, chosen = self.maps.split(selector)
-        table = self.table.take(selector)
+        table = self.table.take(selector, keep_categories=True)
         shape = (len(table), len(table))
         arrays = self.arrays.take((selector, selector), shape)
         pairs = self.pairs.take((selector, selector), shape)

@@ -242,7 +242,6 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
             axis.check_lengths(self._mod)
         rows = axis_selector(row_key, self.n_obs, lambda: self.obs_names, "obs")
         cols = axis_selector(col_key, self.n_vars, lambda: self.var_names, "var")
-        before = self._obs, self._var
         obs, in_rows = self._axes["obs"].take(rows)
         var, in_cols = self._axes["var"].take(cols)
         mods = {m: a._take(in_rows[m], in_cols[m]) for m, a in self._mod.items()}
@@ -252,7 +251,7 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
             mod=Modalities(mods),
             axis=self._axis,
             axes={"obs": obs, "var": var},
-            uns=self._uns.take((before[0], obs.table), (before[1], var.table)),
+            uns=self._uns.copy(),  # tables of the whole keep their categories, colours fit
             backing=backing if whole or backing is None else backing.selected(rows, cols),
         )
 

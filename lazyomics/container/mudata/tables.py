@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from lazyomics.container.aligned_tables import show_aligned
 from lazyomics.container.annotated_object import AnnotatedObject, AxisName
 from lazyomics.container.frames import as_frame
 from lazyomics.container.mappings import AlignedMapping
@@ -61,7 +62,7 @@ class GlobalTables(AnnotatedObject):
     @property
     def obsm(self) -> AlignedMapping:
         """Arrays of the observations; under the name of each modality, which of them it holds."""
-        return self._axes["obs"].arrays.follow(self._axes["obs"].table)
+        return show_aligned(self._axes["obs"].arrays, self._axes["obs"].table)
 
     @obsm.setter
     def obsm(self, value: Mapping[str, Any]) -> None:
@@ -74,7 +75,7 @@ class GlobalTables(AnnotatedObject):
     @property
     def varm(self) -> AlignedMapping:
         """Arrays of the variables; under the name of each modality, which of them it holds."""
-        return self._axes["var"].arrays.follow(self._axes["var"].table)
+        return show_aligned(self._axes["var"].arrays, self._axes["var"].table)
 
     @varm.setter
     def varm(self, value: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from lazyomics.container.deferred import Cut, CutFrame, cut_frame, cut_value, is_deferred
+from lazyomics.container.deferred import Cut, CutFrame, cut_value, is_deferred
 from lazyomics.container.stored_values import StoredValues
 from lazyomics.errors import LazyomicsError
 from lazyomics.io.backing import objects_of
@@ -97,5 +97,5 @@ def _load(value: Any, loaded: dict[Any, Any]) -> Any:
     if value.base not in loaded:
         loaded[value.base] = value.base.load()
     if isinstance(value, CutFrame):
-        return cut_frame(loaded[value.base], value.rows)
+        return value.of(loaded[value.base])
     return cut_value(loaded[value.base], value.selectors)

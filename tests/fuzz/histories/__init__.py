@@ -1,0 +1,1 @@
+"""Random histories of operations, done with anndata or mudata and with lazyomics, and compared."""

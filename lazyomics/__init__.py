@@ -17,14 +17,14 @@ from lazyomics.io.opening import read_h5ad
 
 if TYPE_CHECKING:
     from lazyomics import datasets, get, pl, pp, tl
+    from lazyomics.container.concat.concat import concat
     from lazyomics.container.explain import explain
-    from lazyomics.container.joining.concat import concat
     from lazyomics.container.mudata import MuData
     from lazyomics.io.add_gene_major import add_gene_major
-    from lazyomics.io.mudata.opening import read, read_h5mu
+    from lazyomics.io.h5mu.opening import read, read_h5mu
     from lazyomics.io.opening_10x import read_10x_h5
-    from lazyomics.io.rewriting.repack import repack
-    from lazyomics.io.transposition.transpose_storage import transpose_storage
+    from lazyomics.io.repack import repack
+    from lazyomics.io.transpose_storage import transpose_storage
     from lazyomics.io.writing_objects import write, write_h5ad, write_h5mu
     from lazyomics.progress import ProgressBar
 
@@ -62,13 +62,13 @@ _HOMES = {
     "MuData": "container.mudata",
     "ProgressBar": "progress",
     "add_gene_major": "io.add_gene_major",
-    "concat": "container.joining",
+    "concat": "container.concat",
     "explain": "container.explain",
-    "read": "io.mudata.opening",
+    "read": "io.h5mu.opening",
     "read_10x_h5": "io.opening_10x",
-    "read_h5mu": "io.mudata.opening",
-    "repack": "io.rewriting.repack",
-    "transpose_storage": "io.transposition.transpose_storage",
+    "read_h5mu": "io.h5mu.opening",
+    "repack": "io.repack",
+    "transpose_storage": "io.transpose_storage",
     "write": "io.writing_objects",
     "write_h5ad": "io.writing_objects",
     "write_h5mu": "io.writing_objects",

@@ -52,7 +52,7 @@ class Passes:
 @pytest.fixture
 def count_passes() -> Callable[..., AbstractContextManager[Passes]]:
     """``with count_passes(path, "X") as passes: …`` then look at ``passes.values``."""
-    from lazyomics.io.chunks import count_reads
+    from lazyomics.io.hdf5 import count_reads
 
     @contextmanager
     def counting(path: str | Path, element: str = "X") -> Iterator[Passes]:

@@ -18,6 +18,6 @@ def peak():
 
 # What is measured is what the data take: machine code is loaded before.
 MACHINE_CODE = """
-from lazyomics.kernels.c_loops import c_loops
+from lazyomics.c_loops import c_loops
 c_loops()
 """

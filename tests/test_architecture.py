@@ -11,29 +11,33 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "lazyomics"
 
-BASE = {"errors", "config", "importing"}
+BASE = {"errors", "config", "importing", "compiled", "c_loops"}
+BLOCKS = BASE | {"sparse_block"}
 MAY_IMPORT = {
     "errors": set(),
     "config": set(),
     "forks": set(),
     "importing": set(),
+    "compiled": {"importing"},
+    "c_loops": {"importing"},
     "progress": set(),
-    "kernels": BASE | {"kernels"},
-    "graph": BASE | {"kernels", "progress", "graph"},
-    "container": BASE | {"graph", "kernels", "container"},
-    "io": BASE | {"container", "graph", "kernels", "io"},
-    "pp": BASE | {"container", "graph", "kernels", "pp"},
-    "tl": BASE | {"container", "graph", "kernels", "get", "pp", "tl"},
-    "get": BASE | {"container", "graph", "kernels", "get"},
+    "sparse_block": BASE | {"sparse_block"},
+    "kernels": BLOCKS | {"kernels"},
+    "lazy": BLOCKS | {"kernels", "progress", "lazy"},
+    "container": BLOCKS | {"lazy", "kernels", "container"},
+    "io": BLOCKS | {"container", "lazy", "kernels", "io"},
+    "get": BLOCKS | {"container", "lazy", "kernels", "get"},
+    "pp": BLOCKS | {"container", "lazy", "kernels", "pp"},
+    "tl": BLOCKS | {"container", "lazy", "kernels", "get", "pp", "tl"},
     "pl": BASE | {"container", "get", "tl", "pl"},
     "datasets": BASE | {"container", "io", "kernels", "datasets"},
 }
 ONLY_IN = {
     "h5py": {"io", "datasets"},
     "anndata": {"container/interop.py"},
-    "mudata": {"container/mudata/interop.py"},
+    "mudata": {"container/interop.py"},
     "scanpy": set(),
-    "dask.array": {"graph", "container", "io", "kernels/block_dask.py"},
+    "dask.array": {"lazy", "container", "io", "sparse_block/dask.py"},
 }
 HEAVY = (
     "sklearn",

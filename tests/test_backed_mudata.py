@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics.io.chunks import count_reads
+from lazyomics.io.hdf5 import count_reads
 from tests.container.mudata_cases import assert_same_mudata, read_with_mudata
 
 pytest.importorskip("matplotlib", reason="the tutorial draws figures")
@@ -38,7 +38,7 @@ def exact_search(monkeypatch: pytest.MonkeyPatch) -> None:
 
     ``tests/pp/test_neighbors.py`` is where that search is tested.
     """
-    monkeypatch.setattr("lazyomics.pp.knn.EXACT_EUCLIDEAN_BELOW", 20_000)
+    monkeypatch.setattr("lazyomics.pp.neighbors.EXACT_EUCLIDEAN_BELOW", 20_000)
 
 
 def follow(tutorial: ModuleType, source: Path, folder: Path, other: str) -> None:

@@ -1,24 +1,72 @@
-"""What anndata's users call on an object beside its parts: chunks, categories, other shapes."""
+"""Methods of AnnData that anndata has, too, and most programs need seldom."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from lazyomics import graph
+from lazyomics import lazy
+from lazyomics.container.categories import categorise, rename_in_records, renamed_categories
 from lazyomics.container.index import axis_selector
-from lazyomics.container.text_categories import categorise, rename_in_records, renamed_categories
-from lazyomics.container.transposing import transposed
-from lazyomics.container.vectors import is_column, vector_of
-from lazyomics.graph.selection import Selector, positions
+from lazyomics.container.mappings import AlignedMapping, MappingName
+from lazyomics.container.raw import is_column, vector_of
+from lazyomics.container.slots import MatrixSlot
+from lazyomics.errors import warn_user
+from lazyomics.lazy.indexer import Selector, positions
+from lazyomics.lazy.kinds import is_dask_array
 
-__all__ = ["AnnDataMethods"]
+if TYPE_CHECKING:
+    from lazyomics.container.anndata import AnnData
+
+__all__ = [
+    "AnnDataMethods",
+    "transposed",
+    "write_csvs",
+]
+
+
+BECOMES: dict[MappingName, MappingName] = {
+    "layers": "layers",
+    "obsm": "varm",
+    "varm": "obsm",
+    "obsp": "varp",
+    "varp": "obsp",
+}
+
+
+def transposed(adata: AnnData) -> Any:
+    """Return an object whose cells are the genes of this one; nothing is read."""
+    shape = (adata.n_vars, adata.n_obs)
+    mappings = {}
+    for mapping in adata._mappings():
+        copied = mapping.copy()
+        turned = AlignedMapping(BECOMES[mapping.name], shape)
+        turned._values = dict(copied.stored())
+        if mapping.name == "layers":
+            turned._values = {key: _turned(mapping[key]) for key in mapping}
+        mappings[turned.name] = turned
+    return type(adata)._assemble(
+        x=MatrixSlot(_turned(adata.X)),
+        obs=adata._var.copy(),
+        var=adata._obs.copy(),
+        uns=adata._uns.copy(),
+        mappings=mappings,
+    )
+
+
+def _turned(matrix: Any) -> Any:
+    if matrix is None or is_dask_array(matrix):
+        return None if matrix is None else lazy.transpose(matrix)
+    return matrix.T.copy()
+
 
 ROWS_OF_A_CHUNK = 6000
 
@@ -154,7 +202,7 @@ class AnnDataMethods:
         An object without varm. Columns of var that the objects agree about are kept, others once
         for each object, as ``"column-batch"``.
         """
-        from lazyomics.container.joining.concatenate import concatenate
+        from lazyomics.container.concat.concat import concatenate
 
         warnings.warn(
             "AnnData.concatenate is deprecated, use lazyomics.concat", FutureWarning, stacklevel=2
@@ -197,8 +245,6 @@ class AnnDataMethods:
         Passes over X: 0, or 1 with ``skip_data=False``. The object cannot be read from these files
         again: use ``write`` for that.
         """
-        from lazyomics.container.csv_files import write_csvs
-
         write_csvs(self, dirname, skip_data=skip_data, sep=sep)
 
     def obs_vector(self: Any, k: str, *, layer: str | None = None) -> NDArray[Any]:
@@ -235,7 +281,7 @@ class AnnDataMethods:
 def _rows_of(adata: Any, rows: Selector) -> Any:
     if adata.X is None:
         raise ValueError("the object has no X")
-    return graph.materialize(graph.take(adata.X, rows, slice(0, adata.n_vars, 1)))
+    return lazy.materialize(lazy.take(adata.X, rows, slice(0, adata.n_vars, 1)))
 
 
 def _layer_or_x(adata: Any, layer: str | None) -> Any:
@@ -244,3 +290,46 @@ def _layer_or_x(adata: Any, layer: str | None) -> Any:
     if x is None:
         raise ValueError(f"the object has no X; name a layer: {list(adata.layers)}")
     return x
+
+
+TABLES = ("obs", "var", "obsm", "varm")
+
+
+def write_csvs(
+    adata: AnnData, dirname: str | os.PathLike[str], *, skip_data: bool, sep: str
+) -> None:
+    """Write obs, var, obsm, varm and uns of an object, and X if it is not to be skipped."""
+    folder = Path(dirname)
+    if folder.suffix == ".csv":
+        folder = folder.with_suffix("")
+    (folder / "uns").mkdir(parents=True, exist_ok=True)
+    adata.obs.to_csv(folder / "obs.csv", sep=sep)
+    adata.var.to_csv(folder / "var.csv", sep=sep)
+    for name in ("obsm", "varm"):
+        getattr(adata, name).to_df().to_csv(folder / f"{name}.csv", sep=sep, index=False)
+    if not skip_data:
+        _write_matrix(adata, folder / "X.csv", sep)
+    for key, value in adata.uns.items():
+        within = folder if key in (*TABLES, "X") else folder / "uns"
+        _write_value(key, value, within / f"{key}.csv", sep)
+
+
+def _write_matrix(adata: AnnData, path: Path, sep: str) -> None:
+    with path.open("w", newline="") as file:
+        for rows, _, _ in adata.chunked_X():
+            dense = rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows)
+            pd.DataFrame(dense).to_csv(file, sep=sep, header=False, index=False)
+
+
+def _write_value(key: str, value: Any, path: Path, sep: str) -> None:
+    if sp.issparse(value) or is_dask_array(value):
+        warn_user(f"uns[{key!r}] is a matrix that is not written as text; it is left out")
+        return
+    try:
+        table = value
+        if not isinstance(value, pd.DataFrame):
+            table = pd.DataFrame(np.atleast_1d(np.asarray(value)))
+    except ValueError:
+        warn_user(f"uns[{key!r}] of type {type(value).__name__} is no table; it is left out")
+        return
+    table.to_csv(path, sep=sep, header=False, index=False)

@@ -1,7 +1,9 @@
-"""Elements that are still in the file: loaded on access, cut before that by any selection."""
+"""Deferred values: elements of a file that are read when they are asked for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,17 +11,20 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lazyomics import graph
-from lazyomics.container.byte_order import native_columns
-from lazyomics.graph.kinds import is_dask_array
-from lazyomics.graph.recipe import Recipe
-from lazyomics.graph.selection import Selector, compose, is_whole, length
+from lazyomics import lazy
+from lazyomics.container.nested import is_nested
+from lazyomics.container.values import native_columns
+from lazyomics.lazy.indexer import Selector, compose, is_whole, length
+from lazyomics.lazy.kinds import is_dask_array
+from lazyomics.lazy.recipe import Recipe
 
 __all__ = [
     "Cut",
     "CutFrame",
     "Deferred",
     "DeferredFrame",
+    "compute_inside",
+    "computed",
     "cut_frame",
     "cut_value",
     "defer_cut",
@@ -159,7 +164,7 @@ def _cut_matrix(value: Any, selectors: tuple[Selector, ...]) -> Any:
     if value.ndim != 2:
         return value[selectors]
     cols = selectors[1] if len(selectors) == 2 else slice(0, value.shape[1], 1)
-    cut = graph.take(value, selectors[0], cols)
+    cut = lazy.take(value, selectors[0], cols)
     return cut.copy() if cut is value and sp.issparse(value) else cut
 
 
@@ -177,3 +182,48 @@ def cut_frame(
         if isinstance(column.dtype, pd.CategoricalDtype):
             cut[name] = column.cat.remove_unused_categories()
     return cut
+
+
+def computed(value: Any) -> Any:
+    """Return a value with the dask arrays in it computed, at any depth of mappings in mappings.
+
+    An AnnData in it is loaded.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> computed({"a": {"b": da.ones(2)}, "c": 1})
+    {'a': {'b': array([1., 1.])}, 'c': 1}
+    """
+    if is_dask_array(value):
+        from lazyomics.lazy import materialize
+
+        return materialize(value)
+    if isinstance(value, Mapping):
+        changed = {key: computed(item) for key, item in value.items()}
+        return value if all(changed[key] is item for key, item in value.items()) else changed
+    return _in_memory(value) if is_nested(value) else value
+
+
+_LOADING: ContextVar[tuple[int, ...]] = ContextVar("_LOADING", default=())
+
+
+def _in_memory(adata: Any) -> Any:
+    """Load an AnnData, whose file may be the one that is saved; one that holds itself stays."""
+    above = _LOADING.get()
+    of_ours = hasattr(adata, "_backing")
+    if not of_ours or id(adata) in above or not (adata.isbacked or adata._lazy_parts()):
+        return adata
+    token = _LOADING.set((*above, id(adata)))
+    try:
+        return adata.to_memory()
+    finally:
+        _LOADING.reset(token)
+
+
+def compute_inside(values: MutableMapping[str, Any]) -> None:
+    """Replace the dask arrays among the values of a mapping, and in mappings there, by arrays."""
+    for key, value in values.items():
+        found = computed(value)
+        if found is not value:
+            values[key] = found

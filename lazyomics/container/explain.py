@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lazyomics.graph.explain import Plan, plan_of
+from lazyomics.lazy.explain import Plan, plan_of
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData

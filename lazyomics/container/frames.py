@@ -1,18 +1,39 @@
-"""obs and var: a table that is read on first access and keeps its length."""
+"""Tables of obs and var with the names of cells and genes."""
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 
+from lazyomics import lazy
 from lazyomics.container.baseline import Baseline, content_of
-from lazyomics.container.deferred import CutFrame, DeferredFrame, cut_frame
+from lazyomics.container.deferred import CutFrame, DeferredFrame, cut_frame, is_deferred
 from lazyomics.errors import ShapeError
-from lazyomics.graph.selection import Selector, compose
+from lazyomics.lazy.indexer import Selector, compose
 
-__all__ = ["FrameSlot", "as_frame", "check_columns", "check_same_names", "string_index"]
+if TYPE_CHECKING:
+    from lazyomics.container.mappings import AlignedMapping
+
+__all__ = [
+    "AlignedNames",
+    "FrameSlot",
+    "align_tables",
+    "as_frame",
+    "check_columns",
+    "check_same_names",
+    "check_table",
+    "is_stored_table",
+    "make_index_unique",
+    "show_aligned",
+    "string_index",
+]
+
 
 # As in anndata, names may be given among the columns under one of these keys.
 KEYS_OF_NAMES = {"obs": ("obs_names", "row_names"), "var": ("var_names", "col_names")}
@@ -263,3 +284,184 @@ def string_index(index: pd.Index, where: str = "names") -> pd.Index:
         return index
     text = index.astype(str)
     return index if not len(index) and index.dtype == text.dtype else text
+
+
+class AlignedNames:
+    """Names of the cells or genes that the values of obsm, varm, obsp and varp follow.
+
+    The object that a mapping belongs to tells it with ``follow`` where these names are.
+    """
+
+    name: Any
+    is_view = False
+    _slot: FrameSlot | None = None
+
+    def follow(self, slot: FrameSlot) -> Self:
+        """Take the names of a table; returns the mapping."""
+        self._slot = slot
+        return self
+
+    @property
+    def attrname(self) -> str:
+        """Name of the mapping in its object."""
+        return str(self.name)
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Axes of the object, 0 obs and 1 var, that the leading axes of the values follow."""
+        if self.name == "layers":
+            return (0, 1)
+        axis = 0 if self.dim == "obs" else 1
+        return (axis, axis) if self.name.endswith("p") else (axis,)
+
+    @property
+    def dim(self) -> str:
+        """``"obs"`` or ``"var"``."""
+        if self.name == "layers":
+            raise AttributeError("layers follow both obs and var")
+        return str(self.name[:3])
+
+    @property
+    def dim_names(self) -> pd.Index:
+        """Names of the cells or genes that the values follow."""
+        if self._slot is None:
+            raise AttributeError(f"{self.name} has no dim_names: it belongs to no object")
+        return self._slot.index
+
+    def to_df(self: Any) -> pd.DataFrame:
+        """Return the columns of all arrays as one table, named by their key and number."""
+        columns: dict[str, Any] = {}
+        for key in self:
+            value = lazy.materialize(self[key])
+            dense = np.asarray(value.toarray() if hasattr(value, "toarray") else value)
+            table = dense.reshape(len(dense), -1)
+            columns |= {f"{key}{k + 1}": table[:, k] for k in range(table.shape[1])}
+        return pd.DataFrame(columns, index=self.dim_names)
+
+
+def is_stored_table(value: Any) -> bool:
+    """Tell whether a value is a table that is still in the file, whole or cut."""
+    base = getattr(value, "base", value)
+    return is_deferred(value) and getattr(base, "kind", "") == "dataframe"
+
+
+def check_table(table: pd.DataFrame, names: pd.Index, where: str) -> None:
+    """Make sure that a table has the row names of its axis, in their order.
+
+    Raises
+    ------
+    ShapeError
+        If it has others: nothing says then which row belongs to which cell or gene.
+    """
+    if table.index is names or table.index.equals(names):
+        return
+    hint = f"Give it these names, e.g. with table.set_index({where[:3]}_names)"
+    if len(table) == len(names) and names.is_unique and set(names) == set(table.index):
+        hint = f"It has them in another order: table.loc[{where[:3]}_names] has theirs"
+    first = next(k for k, (a, b) in enumerate(zip(table.index, names, strict=True)) if a != b)
+    raise ShapeError(
+        f"{where}: row {first} of the table is named {table.index[first]!r}, expected "
+        f"{names[first]!r}: its row names are those of {where[:3]}. {hint}"
+    )
+
+
+def align_tables(
+    mappings: Iterable[tuple[AlignedMapping, FrameSlot]], *, strict: bool = False
+) -> None:
+    """Carry new names of cells and genes along to the tables of obsm and varm.
+
+    Names also change through the tables of pandas (``obs.index = …``, ``obs.set_index``), which
+    tell nobody. This is called before names and tables are used together: by selections, copies
+    and whatever is written.
+
+    Parameters
+    ----------
+    mappings
+        obsm and varm, each with the table of its axis.
+    strict
+        Whether tables are refused that have other names for another reason: files of others may
+        hold such ones, which can be read, but should not be written.
+
+    Raises
+    ------
+    ShapeError
+        If a table has row names that neither were nor are those of its axis, or if the axis got
+        its own names in another order.
+    """
+    for mapping, slot in mappings:
+        if not slot.is_loaded:
+            continue
+        names, before = slot.index, slot.names_before
+        renamed = before is not None and names is not before and not names.equals(before)
+        for key, value in mapping.held().items():
+            if is_stored_table(value) and renamed:
+                value = mapping[key]
+            if not isinstance(value, pd.DataFrame) or value.index is names:
+                continue
+            where = f"{mapping.name}[{key!r}]"
+            if renamed and before is not None and value.index.equals(before):
+                if set(names) == set(before):
+                    raise ShapeError(
+                        f"{mapping.name[:3]} has its rows in another order than before, all other "
+                        f"parts do not: {where} cannot follow. Select with adata[order] instead"
+                    )
+                value.index = names
+            elif strict:
+                check_table(value, names, where)
+        slot.note_names()
+
+
+def show_aligned(mapping: AlignedMapping, slot: FrameSlot) -> AlignedMapping:
+    """Return obsm or varm to look at: its tables have new names already, where these are usable.
+
+    What is wrong with names is said by what needs them right, a selection, copy or save: until
+    then entries can be looked at, and be taken out.
+    """
+    with suppress(TypeError, ValueError):
+        align_tables([(mapping, slot)])
+    return mapping.follow(slot)
+
+
+def make_index_unique(index: pd.Index, join: str = "-") -> pd.Index:
+    """Append ``join`` and a number to each repetition of a name.
+
+    Parameters
+    ----------
+    index
+        Names, shape (n,).
+    join
+        Between name and number.
+
+    Returns
+    -------
+    Names without repetitions; first occurrences keep theirs.
+
+    Examples
+    --------
+    >>> list(make_index_unique(pd.Index(["a", "b", "a", "a"])))
+    ['a', 'b', 'a-1', 'a-2']
+    """
+    if index.is_unique:
+        return index
+    taken = set(index)
+    repeats: Counter[str] = Counter()
+    names = []
+    clash = False
+    for name, repeated in zip(index, index.duplicated(), strict=True):
+        made = name
+        while repeated:
+            repeats[name] += 1
+            made = f"{name}{join}{repeats[name]}"
+            if made not in taken:
+                taken.add(made)
+                break
+            clash = True
+        names.append(made)
+    if clash:
+        warnings.warn(
+            f"appending {join!r} and a number to names met names that exist already; "
+            "the next free number was taken",
+            UserWarning,
+            stacklevel=3,
+        )
+    return pd.Index(names, name=index.name)

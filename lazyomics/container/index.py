@@ -10,8 +10,8 @@ import pandas as pd
 from pandas.api.types import infer_dtype
 
 from lazyomics.container.frames import string_index
-from lazyomics.graph.kinds import is_dask_array
-from lazyomics.graph.selection import Selector, positions
+from lazyomics.lazy.indexer import Selector, positions
+from lazyomics.lazy.kinds import is_dask_array
 
 __all__ = ["aligned_mask", "axis_selector", "label_positions", "split_key"]
 

@@ -1,24 +1,120 @@
-"""layers, obsm, varm, obsp, varp: mappings whose values are aligned to one or both axes."""
+"""Mappings of a container: layers, obsm, varm, obsp, varp and uns."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from lazyomics.container.aligned_names import AlignedNames
-from lazyomics.container.aligned_tables import check_table, is_stored_table
-from lazyomics.container.deferred import cut_value, defer_cut, is_deferred
-from lazyomics.container.frames import check_columns, string_index
-from lazyomics.container.normal_form import copied, normal_form
-from lazyomics.container.ragged import is_ragged
-from lazyomics.container.stored_values import StoredValues
+from lazyomics.container.baseline import Baseline, content_of
+from lazyomics.container.deferred import DeferredFrame, cut_value, defer_cut, is_deferred
+from lazyomics.container.frames import (
+    AlignedNames,
+    FrameSlot,
+    check_columns,
+    check_table,
+    is_stored_table,
+    string_index,
+)
+from lazyomics.container.values import copied, is_ragged, normal_form
 from lazyomics.errors import ShapeError
-from lazyomics.graph.selection import Selector
+from lazyomics.lazy.indexer import Selector
+from lazyomics.lazy.kinds import is_dask_array
 
-__all__ = ["AXES", "AlignedMapping", "MappingName"]
+__all__ = [
+    "AXES",
+    "AlignedMapping",
+    "CutColors",
+    "MappingName",
+    "StoredValues",
+    "Uns",
+]
+
+
+class StoredValues(Mapping[str, Any]):
+    """Values by name; one that is still in the file is read on first access, and kept.
+
+    What a value was when it was read is remembered, so that a save finds what was changed in
+    place.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+        self._baselines: dict[str, Baseline] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        value = self._values[key]
+        if is_deferred(value):
+            value = self._load(key, value, value.load())
+        return value
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def stored(self) -> dict[str, Any]:
+        """Values as they are held: those that were not read yet stay deferred."""
+        return dict(self._values)
+
+    def held(self) -> dict[str, Any]:
+        """Return the values as they are held, whether or not they turn out to be left."""
+        return dict(self._values)
+
+    def baseline(self, key: str) -> Baseline | None:
+        """What a value was when it was read; None for one that was not read from a file."""
+        return self._baselines.get(key)
+
+    def succeed(self, earlier: StoredValues) -> None:
+        """Remember what is known of the values that these take the place of."""
+        for key in {*earlier._values, *earlier._baselines}:
+            earlier._note(key)
+        self._baselines = {**earlier._baselines, **self._baselines}
+
+    def _note(self, key: str) -> None:
+        """Remember where a value is stored that was never read, before it is replaced."""
+        value = self._values.get(key)
+        if key not in self._baselines and is_deferred(value):
+            self._baselines[key] = Baseline(value, None)
+
+    def hold(self, key: str, value: Any, baseline: Baseline | None = None) -> None:
+        """Hold a deferred or checked value as it is, with what is known of its file."""
+        self._values[key] = value
+        if baseline is None:
+            self._baselines.pop(key, None)
+        else:
+            self._baselines[key] = baseline
+
+    def forget(self, key: str) -> None:
+        """Drop a value and what is known of it."""
+        self._values.pop(key, None)
+        self._baselines.pop(key, None)
+
+    def load_with(self, key: str, loaded: Any) -> None:
+        """Hold what was read for a value that is still deferred."""
+        value = self._values.get(key)
+        if is_deferred(value):
+            self._load(key, value, loaded)
+
+    def _load(self, key: str, deferred: Any, loaded: Any) -> Any:
+        value = self._values[key] = self._checked(key, loaded)
+        if not is_dask_array(value):
+            self._baselines[key] = Baseline(deferred, content_of(value))
+        return value
+
+    def _checked(self, key: str, value: Any) -> Any:
+        """Bring a value to the form that is held, or say what is wrong with it."""
+        return value
+
 
 MappingName = Literal["layers", "obsm", "varm", "obsp", "varp"]
 
@@ -125,3 +221,148 @@ class AlignedMapping(AlignedNames, StoredValues, MutableMapping[str, Any]):
             check_columns(value, f"{self.name}[{key!r}]")
             value.index = string_index(value.index, f"{self.name}[{key!r}]")
         return value
+
+
+# Categories as they are at the time of the selection, or the stored table that has them.
+Held = pd.Index | DeferredFrame | None
+
+
+@dataclass(frozen=True, eq=False)
+class CutColors:
+    """Colours of a column, of which those of the categories that are left are kept.
+
+    Attributes
+    ----------
+    colors
+        What the entry was before: colours, in memory or not.
+    column
+        Name of the column.
+    before, after
+        Its categories before and after the selection; None if it has none.
+    """
+
+    colors: Any
+    column: str
+    before: Held
+    after: Held
+
+    @classmethod
+    def of(cls, colors: Any, column: str, before: FrameSlot, after: FrameSlot) -> CutColors:
+        """Note what decides about the colours: tables that are in memory may change later."""
+        return cls(colors, column, _held(before, column), _held(after, column))
+
+    @cached_property
+    def fits(self) -> bool:
+        """Whether there is a colour for each category; if not, nothing says whose they are."""
+        if isinstance(self.colors, CutColors) and not self.colors.fits:
+            return False
+        categories = self._categories(self.before)
+        colors = _loaded(self.colors)
+        return categories is None or np.ndim(colors) == 0 or len(colors) == len(categories)
+
+    def load(self) -> Any:
+        """Return the colours of the categories that are left."""
+        colors = _loaded(self.colors)
+        full, left = self._categories(self.before), self._categories(self.after)
+        if full is None or left is None:
+            return deepcopy(colors)
+        if np.ndim(colors) == 0:
+            return np.array(colors)[None]
+        return np.asarray(colors)[full.isin(left)]
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """What is still in the file of colours and categories."""
+        parts = (self.colors, self.before, self.after)
+        return tuple(part for part in parts if is_deferred(part))
+
+    def _categories(self, held: Held) -> pd.Index | None:
+        if held is None or isinstance(held, pd.Index):
+            return held
+        dtype = held.column(self.column).dtype
+        return dtype.categories if isinstance(dtype, pd.CategoricalDtype) else None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the colours, which count nothing."""
+        return 0
+
+
+def _held(slot: FrameSlot, column: str) -> Held:
+    if slot.stored is not None:
+        return slot.stored
+    dtypes = slot.frame.dtypes[slot.frame.columns == column]
+    if len(dtypes) != 1 or not isinstance(dtypes.iloc[0], pd.CategoricalDtype):
+        return None
+    return dtypes.iloc[0].categories
+
+
+def _loaded(colors: Any) -> Any:
+    return colors.load() if is_deferred(colors) else colors
+
+
+class Uns(StoredValues, MutableMapping[str, Any]):
+    """A dict whose stored entries are loaded on access."""
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        super().__init__(values or {})
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._note(key)
+        self._values[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        self._note(key)
+        del self._values[key]
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def copy(self) -> Uns:
+        """Return an independent copy; stored entries stay in the file."""
+        twin = Uns({k: v if is_deferred(v) else deepcopy(v) for k, v in self._values.items()})
+        twin._baselines = dict(self._baselines)
+        return twin
+
+    def take(self, *tables: tuple[FrameSlot, FrameSlot]) -> Uns:
+        """Return the entries for a selection: colours follow the categories that are left.
+
+        Parameters
+        ----------
+        *tables
+            obs and var, before and after the selection.
+        """
+        cut = self.copy()
+        for before, after in tables:
+            for key in self._values:
+                column = key.removesuffix("_colors")
+                if column != key and column in before.columns:
+                    cut._values[key] = CutColors.of(cut._values[key], column, before, after)
+        return cut
+
+    def _settled(self) -> dict[str, Any]:
+        """The values, without colours that did not fit their categories before a selection.
+
+        Cut to the categories that are left, they might fit by chance.
+        """
+        for key, value in list(self._values.items()):
+            if isinstance(value, CutColors) and not value.fits:
+                del self._values[key]
+        return self._values
+
+    def __getitem__(self, key: str) -> Any:
+        self._settled()
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._settled()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._settled())
+
+    def __len__(self) -> int:
+        return len(self._settled())
+
+    def stored(self) -> dict[str, Any]:
+        """Values as they are held: those that were not read yet stay deferred."""
+        return dict(self._settled())

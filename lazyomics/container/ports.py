@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, Unpack
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
     from lazyomics.container.mudata import MuData
-    from lazyomics.graph.selection import Selector
+    from lazyomics.lazy.indexer import Selector
 
 __all__ = ["Backing", "Filters", "OnConflict", "Storage", "WriteOptions", "storage", "use_storage"]
 

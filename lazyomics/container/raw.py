@@ -1,24 +1,61 @@
-"""raw: the matrix and genes as they were before genes were filtered."""
+"""The ``raw`` of an AnnData, and vectors of one gene or cell."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from lazyomics import lazy
+from lazyomics.container.deferred import cut_value
 from lazyomics.container.frames import FrameSlot
 from lazyomics.container.index import axis_selector, split_key
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.slots import MatrixSlot
-from lazyomics.container.vectors import is_column, vector_of
-from lazyomics.graph.selection import Selector, length
+from lazyomics.lazy.indexer import Selector, length
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
 
-__all__ = ["Raw", "RawParts", "gene_values"]
+__all__ = [
+    "Raw",
+    "RawParts",
+    "gene_values",
+    "is_column",
+    "vector_of",
+]
+
+
+def is_column(
+    key: str, columns: Collection[str], names: pd.Index, *, table: str, others: str
+) -> bool:
+    """Whether a key is a column of a table; if not, it is a name of the other axis.
+
+    Raises
+    ------
+    KeyError
+        If it is neither.
+    ValueError
+        If it is both.
+    """
+    named = key in names
+    if key in columns:
+        if named:
+            raise ValueError(f"{key!r} is a column of {table} and one of {others}; rename one")
+        return True
+    if not named:
+        raise KeyError(f"{key!r} is no column of {table} and not in {others}")
+    return False
+
+
+def vector_of(x: Any, rows: Selector, cols: Selector) -> NDArray[Any]:
+    """Values of one row or one column of a matrix, read now."""
+    values = lazy.materialize(cut_value(x, (rows, cols)))
+    return np.ravel(values.toarray() if hasattr(values, "toarray") else np.asarray(values))
 
 
 @dataclass

@@ -1,19 +1,25 @@
-"""X: a matrix in memory, lazy, still in the file, or absent."""
+"""Slots of matrices, and what may be assigned to them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import scipy.sparse as sp
 
-from lazyomics import graph
+from lazyomics import lazy
 from lazyomics.container.deferred import cut_value, defer_cut, is_deferred
-from lazyomics.container.normal_form import copied, normal_form
+from lazyomics.container.values import copied, normal_form
 from lazyomics.errors import ShapeError
-from lazyomics.graph.kinds import is_dask_array, is_in_memory
-from lazyomics.graph.selection import Selector
+from lazyomics.lazy.indexer import Selector
+from lazyomics.lazy.kinds import is_dask_array, is_in_memory
 
-__all__ = ["MatrixSlot", "as_matrix", "matrix_bytes"]
+__all__ = [
+    "MatrixSlot",
+    "as_matrix",
+    "assigned_matrix",
+    "matrix_bytes",
+]
 
 
 class MatrixSlot:
@@ -79,7 +85,7 @@ def matrix_bytes(value: Any) -> int:
     if value is None:
         return 0
     if is_dask_array(value):
-        recipe = graph.recipe_of(value)
+        recipe = lazy.recipe_of(value)
         if recipe is None:
             return int(value.nbytes)
         return _recipe_bytes(recipe)
@@ -101,3 +107,52 @@ def _recipe_bytes(recipe: Any) -> int:
     if recipe.source.format == "csc":
         lines, others = recipe.cols, n_rows / max(1, recipe.source.shape[0])
     return int(stored[lines].sum() * others * (itemsize + 4) + 4 * n_rows)
+
+
+Number = bool | int | float | complex | np.number | np.bool_
+
+
+def assigned_matrix(value: Any, shape: tuple[int, int], replaced: MatrixSlot) -> Any:
+    """Return what is assigned to X as a matrix of the object's shape, or None.
+
+    Parameters
+    ----------
+    value
+        Matrix; values of the only cell or the only gene; a number, which fills the matrix; or
+        None.
+    shape
+        Cells and genes.
+    replaced
+        What X was: where that is lazy, a matrix filled with a number is lazy too.
+
+    Raises
+    ------
+    ShapeError
+        If the shape does not fit.
+    TypeError
+        If it is neither a matrix nor a number.
+    """
+    if isinstance(value, Number):
+        return _filled(value, shape, lazily=not (replaced.is_absent or replaced.is_in_memory))
+    if isinstance(value, list | tuple):
+        value = np.asarray(value)
+    found = np.shape(value)
+    matrix = as_matrix(_in_one_row(value, shape))
+    if matrix is not None and tuple(matrix.shape) != shape:
+        raise ShapeError(f"X has shape {found}, expected {shape}")
+    return matrix
+
+
+def _filled(value: Any, shape: tuple[int, int], *, lazily: bool) -> Any:
+    if not lazily:
+        return np.full(shape, value)
+    import dask.array as da
+
+    return da.full(shape, value, chunks=("auto", -1))
+
+
+def _in_one_row(value: Any, shape: tuple[int, int]) -> Any:
+    """Lay a vector of values of all genes in a row, where there is one cell."""
+    if getattr(value, "ndim", 0) == 1 and shape[0] == 1 and len(value) == shape[1]:
+        return np.asarray(value).reshape(1, -1)
+    return value

@@ -7,10 +7,14 @@ from collections.abc import Collection, Iterable
 import pandas as pd
 
 from lazyomics.container import AnnData
-from lazyomics.container.choose import get_matrix
-from lazyomics.container.verb_input import check_annotated
-from lazyomics.get.frame_keys import add_embedding_columns, read_dense, split_keys
-from lazyomics.get.gene_names import gene_frame, gene_positions
+from lazyomics.container.choose import check_annotated, get_matrix
+from lazyomics.get.keys import (
+    add_embedding_columns,
+    gene_frame,
+    gene_positions,
+    read_dense,
+    split_keys,
+)
 
 __all__ = ["obs_df"]
 

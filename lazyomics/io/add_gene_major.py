@@ -16,20 +16,19 @@ from dask.utils import parse_bytes
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.slots import MatrixSlot
 from lazyomics.errors import StaleFileError
-from lazyomics.graph import from_source, recipe_of
 from lazyomics.io.backing import FileBacking, refuse_remote
-from lazyomics.io.dataset_options import dataset_options
+from lazyomics.io.compress import dataset_options
 from lazyomics.io.encodings import child
 from lazyomics.io.files import open_for_reading
 from lazyomics.io.gene_major import COPIED_FROM, COPY, PAIR, SAMPLE, sample_of
 from lazyomics.io.readers import CompressedReader, reader_of
-from lazyomics.io.saving.changes import in_file
-from lazyomics.io.saving.recorded import recorded_file
+from lazyomics.io.save.merge import in_file
+from lazyomics.io.save.save import recorded_file
 from lazyomics.io.snapshot import Snapshot
 from lazyomics.io.stored import BlockPlan, StoredMatrix
 from lazyomics.io.transaction import beside, exclusively, raise_failures
-from lazyomics.io.transposition.scratch import ScratchPlan
-from lazyomics.io.transposition.transposing import transpose_matrix
+from lazyomics.io.transpose import ScratchPlan, transpose_matrix
+from lazyomics.lazy import from_source, recipe_of
 
 __all__ = ["add_gene_major"]
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from lazyomics.container.urls import local_name
+from lazyomics.container.annotated import local_name
 from lazyomics.errors import UnsupportedError
-from lazyomics.graph.selection import Selector, compose
 from lazyomics.io.encodings import child, frame_index, frame_length, has_member
-from lazyomics.io.encodings.attributes import text
+from lazyomics.io.encodings.kinds import text
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.save_records import SaveRecord
 from lazyomics.io.snapshot import Snapshot
-from lazyomics.io.transaction.remembered import Remembered
+from lazyomics.io.transaction.file_object import Remembered
+from lazyomics.lazy.indexer import Selector, compose
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData

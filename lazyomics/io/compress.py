@@ -1,21 +1,28 @@
-"""Compress HDF5 chunks in worker threads: what HDF5's own filters would store, without its lock."""
+"""Compress chunks in threads, and hand them to HDF5 in order."""
 
 from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import h5py
 import numpy as np
+from dask.utils import parse_bytes
 
 from lazyomics.errors import MissingDependencyError, require
-from lazyomics.io.chunks.codecs import BLOSC, DEFLATE, LZ4, LZF, ZSTD
-from lazyomics.io.chunks.memory import Memory
-from lazyomics.io.chunks.native_encoders import (
+from lazyomics.io.hdf5.codecs import (
+    BLOSC,
+    DEFLATE,
+    LZ4,
+    LZF,
+    ZSTD,
+    Memory,
     NativeEncoder,
     native_blosc,
     native_deflate,
@@ -25,7 +32,24 @@ from lazyomics.io.chunks.native_encoders import (
     native_zstd,
 )
 
-__all__ = ["CODECS", "PLUGIN_CODECS", "ChunkEncoder", "Encoded", "chunk_encoder", "filter_options"]
+__all__ = [
+    "CHUNK_BYTES",
+    "CODECS",
+    "PLUGIN_CODECS",
+    "ChunkEncoder",
+    "ChunkPool",
+    "ChunkWriter",
+    "DatasetOptions",
+    "Encoded",
+    "chunk_bytes_of",
+    "chunk_encoder",
+    "chunk_pool",
+    "dataset_options",
+    "encoded",
+    "filter_options",
+    "kwargs_for",
+]
+
 
 SHUFFLE = 2
 
@@ -254,3 +278,236 @@ _FACTORIES: dict[int, Callable[[tuple[int, ...], int], _Filter | None]] = {
     BLOSC: _blosc,
     ZSTD: _zstd,
 }
+
+
+CHUNK_BYTES = 1 << 20  # few chunks to look up, and still quick to decode one
+
+
+class ChunkPool:
+    """Compresses chunks in threads and writes them in the order they were given."""
+
+    def __init__(self, threads: int) -> None:
+        self._executor = ThreadPoolExecutor(threads)
+        self._most = 2 * threads
+        self._waiting: deque[tuple[Any, tuple[int, ...], Future[Encoded]]] = deque()
+
+    def submit(self, target: Any, place: tuple[int, ...], encode: Any, *args: Any) -> None:
+        """Have a chunk compressed; write those that are ready when many wait."""
+        self._waiting.append((target, place, self._executor.submit(encode, *args)))
+        while len(self._waiting) > self._most:
+            self._write_next()
+
+    def finish(self) -> None:
+        """Write all that waits."""
+        while self._waiting:
+            self._write_next()
+
+    def stop(self) -> None:
+        """Drop what waits and wait for the threads."""
+        self._waiting.clear()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _write_next(self) -> None:
+        target, place, future = self._waiting.popleft()
+        stored, mask = future.result()
+        target.write_direct_chunk(place, stored, mask)
+
+
+@contextmanager
+def chunk_pool(threads: int) -> Iterator[ChunkPool]:
+    """Open a pool; leaving it well writes everything, leaving it with an error drops the rest."""
+    pool = ChunkPool(threads)
+    try:
+        yield pool
+        pool.finish()
+    finally:
+        pool.stop()
+
+
+class ChunkWriter:
+    """Appends along the first axis of a dataset.
+
+    Parameters
+    ----------
+    dataset
+        Of one or two dimensions. It grows with the values where its first axis is unlimited.
+    pool
+        Where chunks are compressed.
+
+    Notes
+    -----
+    Memory: less than one row of chunks, and two chunks for each thread of the pool. Datasets
+    that are not chunked, or have filters that only HDF5 knows, are written by HDF5.
+    """
+
+    def __init__(self, dataset: h5py.Dataset, pool: ChunkPool) -> None:
+        self._dataset, self._pool = dataset, pool
+        self._encode: ChunkEncoder | None = chunk_encoder(dataset)
+        self._grows = dataset.maxshape[0] is None
+        self._rest: list[np.ndarray[Any, Any]] = []
+        self._start = 0  # of the first row that is in no written chunk
+        self._length = 0
+
+    @property
+    def length(self) -> int:
+        """Rows that were appended."""
+        return self._length
+
+    def append(self, values: np.ndarray[Any, Any]) -> None:
+        """Add rows behind those that are there."""
+        if len(values) == 0:
+            return
+        values = np.ascontiguousarray(values, dtype=self._dataset.dtype)
+        before, self._length = self._length, self._length + len(values)
+        if self._grows:
+            self._dataset.resize(self._length, axis=0)
+        if self._encode is None:
+            self._dataset[before : self._length] = values
+            return
+        self._cut(values)
+
+    def close(self) -> None:
+        """Hand over the last chunk, which may be partial."""
+        if self._rest:
+            self._emit(np.concatenate(self._rest))
+            self._rest.clear()
+
+    def _cut(self, values: np.ndarray[Any, Any]) -> None:
+        step = self._dataset.chunks[0]
+        held = sum(len(part) for part in self._rest)
+        if held:
+            self._rest.append(values[: step - held].copy())
+            values = values[step - held :]
+            if held + len(self._rest[-1]) < step:
+                return
+            self.close()
+        whole = len(values) - len(values) % step
+        for a in range(0, whole, step):
+            self._emit(values[a : a + step])
+        if whole < len(values):
+            self._rest.append(values[whole:].copy())
+
+    def _emit(self, rows: np.ndarray[Any, Any]) -> None:
+        """Hand over one row of chunks, ``rows`` being at most as many as a chunk has."""
+        chunk, start = self._dataset.chunks, self._start
+        self._start += len(rows)
+        if rows.ndim == 1:
+            self._pool.submit(self._dataset.id, (start,), encoded, self._encode, rows, chunk)
+            return
+        for a in range(0, rows.shape[1], chunk[1]):
+            tile = rows[:, a : a + chunk[1]]
+            self._pool.submit(self._dataset.id, (start, a), encoded, self._encode, tile, chunk)
+
+
+def encoded(encode: ChunkEncoder, values: np.ndarray[Any, Any], chunk: tuple[int, ...]) -> Encoded:
+    """Encode values as a whole chunk: HDF5 stores also those at the edge at full size."""
+    if values.shape != chunk:
+        whole = np.zeros(chunk, values.dtype)
+        whole[tuple(slice(0, n) for n in values.shape)] = values
+        values = whole
+    return encode(np.ascontiguousarray(values))
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetOptions(Mapping[str, Any]):
+    """Options of ``h5py.Group.create_dataset``; :func:`kwargs_for` fits them to a type.
+
+    As a mapping it holds what any dataset of numbers takes. It is false where nothing was asked
+    for: elements are then copied as they are stored.
+
+    Attributes
+    ----------
+    codec
+        Name of the filter, or its number in HDF5's registry; ``"none"`` for no filter whatever was
+        there before, None for no word on it.
+    level
+        Level of the filter.
+    shuffle
+        Whether bytes are shuffled before they are compressed. None: those of integers. Column
+        positions rise slowly, so that their high bytes repeat, while counts and their logarithms
+        are a few values over and over, which compressors find as they are.
+    chunk_bytes
+        Decoded bytes of a chunk of a matrix; None for the writer's default.
+    dense
+        Places in the file, such as ``"X"``, of sparse matrices that are to be stored dense.
+    """
+
+    codec: str | int | None = None
+    level: Any = None
+    shuffle: bool | None = None
+    chunk_bytes: int | None = None
+    dense: frozenset[str] = frozenset()
+
+    def of(self, kind: str) -> dict[str, Any]:
+        """Options for values of a NumPy kind: ``"i"``, ``"u"``, ``"f"``, …."""
+        shuffle = kind in "iu" if self.shuffle is None else self.shuffle
+        return filter_options(self.codec, self.level, shuffle=shuffle)
+
+    def __bool__(self) -> bool:
+        return self.codec is not None or self.chunk_bytes is not None
+
+    @cached_property
+    def _of_any(self) -> dict[str, Any]:
+        return self.of("V")
+
+    def __getitem__(self, key: str) -> Any:
+        return self._of_any[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._of_any)
+
+    def __len__(self) -> int:
+        return len(self._of_any)
+
+
+def dataset_options(
+    compression: str | int | None = None,
+    compression_opts: Any = None,
+    *,
+    shuffle: bool | None = None,
+    chunk_bytes: int | str | None = None,
+) -> DatasetOptions:
+    """Options of new datasets as the write methods take them.
+
+    Parameters
+    ----------
+    compression, compression_opts, shuffle
+        As for :class:`DatasetOptions`.
+    chunk_bytes
+        Bytes, or a text such as ``"1 MiB"``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such codec or level, or chunks would be empty or beyond HDF5's 4 GiB.
+    MissingDependencyError
+        If the codec is a plugin of HDF5 and hdf5plugin is not installed.
+
+    Examples
+    --------
+    >>> options = dataset_options("gzip", 1)
+    >>> kwargs_for(options, "float32")
+    {'compression': 'gzip', 'compression_opts': 1}
+    >>> kwargs_for(options, "int32")
+    {'compression': 'gzip', 'compression_opts': 1, 'shuffle': True}
+    """
+    size = None if chunk_bytes is None else int(parse_bytes(chunk_bytes))
+    if size is not None and not 0 < size < 1 << 32:
+        raise ValueError(f"chunk_bytes: expected 1 byte to 4 GiB, found {chunk_bytes!r}")
+    codec = compression.lower() if isinstance(compression, str) else compression
+    options = DatasetOptions(codec, compression_opts, shuffle, size)
+    options.of("f")  # says what is wrong now, not in the middle of a file
+    return options
+
+
+def kwargs_for(options: Mapping[str, Any], dtype: Any) -> dict[str, Any]:
+    """Options for a dataset of a type; a plain mapping is taken as it is."""
+    if isinstance(options, DatasetOptions):
+        return options.of(np.dtype(dtype).kind)
+    return dict(options)
+
+
+def chunk_bytes_of(options: Mapping[str, Any], default: int) -> int:
+    """Decoded bytes of a chunk."""
+    asked = options.chunk_bytes if isinstance(options, DatasetOptions) else None
+    return asked or default

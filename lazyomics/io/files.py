@@ -1,4 +1,4 @@
-"""Open files for reading their structure or for changing it, whoever else has them open."""
+"""Open files for HDF5, with locks, remote ones included."""
 
 from __future__ import annotations
 
@@ -11,22 +11,62 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+from dask.utils import format_bytes
 
-from lazyomics.container.urls import is_url, local_name
-from lazyomics.errors import FileFormatError
+from lazyomics.container.annotated import is_url, local_name
+from lazyomics.errors import FileFormatError, warn_user
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.remote.connection import find
 from lazyomics.io.remote.opened import open_remote
-from lazyomics.io.rewriting.unused import LEAST_GROWTH, warn_if_mostly_unused
 from lazyomics.io.transaction import Shared, Stamp, saving, share
-from lazyomics.io.transaction.any_locking import Locking, is_mismatch, open_with_any_locking
-from lazyomics.io.transaction.inherited import closed_in_forks
-from lazyomics.io.transaction.interrupts import interrupts
-from lazyomics.io.transaction.locks import PAUSE
-from lazyomics.io.transaction.obstacles import kind_of
-from lazyomics.io.transaction.superblock import SIGNATURE
+from lazyomics.io.transaction.defer_sigint import interrupts
+from lazyomics.io.transaction.disk import SIGNATURE
+from lazyomics.io.transaction.file_object import closed_in_forks
+from lazyomics.io.transaction.locks import PAUSE, Locking, is_mismatch, open_with_any_locking
+from lazyomics.io.transaction.names import kind_of
 
-__all__ = ["checked_path", "open_for_reading", "open_for_saving"]
+__all__ = [
+    "LEAST_GROWTH",
+    "checked_path",
+    "open_for_reading",
+    "open_for_saving",
+    "unused_bytes",
+    "warn_if_mostly_unused",
+]
+
+
+LEAST_GROWTH = 16 << 20  # a save that adds less does not look
+LEAST_UNUSED = 64 << 20
+_warned: set[str] = set()
+
+
+def unused_bytes(file: h5py.File) -> int:
+    """Bytes of an open file that no dataset uses, without reading values.
+
+    Texts and the names of elements count as unused: they are small beside what is looked for.
+    """
+    used = 0
+
+    def visit(_: str, member: object) -> None:
+        nonlocal used
+        if isinstance(member, h5py.Dataset):
+            used += int(member.id.get_storage_size())
+
+    file.visititems(visit)
+    return max(0, int(file.id.get_filesize()) - used)
+
+
+def warn_if_mostly_unused(path: str, file: h5py.File) -> None:
+    """Say once for each file that most of it is unused, and what helps."""
+    unused, size = unused_bytes(file), int(file.id.get_filesize())
+    if path in _warned or unused < max(LEAST_UNUSED, size / 2):
+        return
+    _warned.add(path)
+    warn_user(
+        f"{format_bytes(unused)} of the {format_bytes(size)} of {path} are unused: they were left "
+        f"by matrices that were replaced. lo.repack({os.fspath(path)!r}) gives them back."
+    )
+
 
 SECONDS_TO_WAIT_FOR_A_WRITER = 2.0
 # HDF5's default first, as other code in this process is likely to open the file with it.

@@ -18,12 +18,12 @@ import numpy as np
 
 from lazyomics import config
 from lazyomics.errors import FileFormatError, warn_user
-from lazyomics.graph.recipe import SHARE_OF_MEMORY_PER_CSC_WINDOW
-from lazyomics.graph.selection import Selector
 from lazyomics.io.encodings import child, element_kind, has_member
-from lazyomics.io.encodings.attributes import text
+from lazyomics.io.encodings.kinds import text
 from lazyomics.io.readers import CompressedReader, reader_of
 from lazyomics.io.remote.address import RemotePath
+from lazyomics.lazy.indexer import Selector
+from lazyomics.lazy.recipe import SHARE_OF_MEMORY_PER_CSC_WINDOW
 
 __all__ = ["COPIED_FROM", "COPY", "PAIR", "SAMPLE", "PairedReader", "paired_reader", "sample_of"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lazyomics.container.urls import is_url, local_name
+from lazyomics.container.annotated import is_url, local_name
 from lazyomics.errors import UnsupportedError, require
 
 __all__ = ["fetched", "named_file"]

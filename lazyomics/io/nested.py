@@ -12,7 +12,7 @@ from lazyomics.errors import ShapeError
 from lazyomics.io.encodings import OpaqueElement, child, named_rows, read_element, read_frame
 from lazyomics.io.encodings.damage import damaged, guarded
 from lazyomics.io.encodings.mappings import read_mapping, reads_entries, walking
-from lazyomics.io.legacy import is_there, raw_place
+from lazyomics.io.old_layouts import is_there, raw_place
 
 __all__ = ["read_nested"]
 

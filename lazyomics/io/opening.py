@@ -13,19 +13,18 @@ from lazyomics.container.anndata import AnnData
 from lazyomics.container.baseline import Baseline, content_of
 from lazyomics.container.deferred import is_deferred
 from lazyomics.container.frames import FrameSlot, as_frame
-from lazyomics.container.mappings import AlignedMapping, MappingName
+from lazyomics.container.mappings import AlignedMapping, MappingName, Uns
 from lazyomics.container.raw import RawParts
 from lazyomics.container.slots import MatrixSlot
-from lazyomics.container.uns import Uns
 from lazyomics.errors import FileFormatError
 from lazyomics.io import nested as _nested  # noqa: F401  reads what uns may hold
 from lazyomics.io.backing import FileBacking, backing_name
 from lazyomics.io.encodings import child, element_kind, has_member, read_element, sparse_info
+from lazyomics.io.encodings.checks import is_text, member_names
 from lazyomics.io.encodings.damage import damage_named, damaged
-from lazyomics.io.encodings.members import is_text, member_names
 from lazyomics.io.files import checked_path, open_for_reading
-from lazyomics.io.legacy import is_there, old_layout_parts, raw_place
 from lazyomics.io.named_files import named_file
+from lazyomics.io.old_layouts import is_there, old_layout_parts, raw_place
 from lazyomics.io.snapshot import Snapshot
 from lazyomics.io.storage_kind import read_as_sparse
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredEntry, StoredFrame, StoredMatrix

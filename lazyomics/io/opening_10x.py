@@ -13,7 +13,6 @@ import pandas as pd
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.mudata import MuData
 from lazyomics.errors import FileFormatError
-from lazyomics.graph import LazyMatrix, from_source, map_rows
 from lazyomics.io.backing import backing_name
 from lazyomics.io.encodings import child
 from lazyomics.io.encodings.damage import damaged, guarded
@@ -22,6 +21,7 @@ from lazyomics.io.files import checked_path, open_for_reading
 from lazyomics.io.named_files import fetched, named_file
 from lazyomics.io.readers import CompressedReader, stored_numbers
 from lazyomics.kernels.steps import AsType
+from lazyomics.lazy import LazyMatrix, from_source, map_rows
 
 __all__ = ["advice_for_10x", "read_10x_h5"]
 

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.container.categories import text_stays
 from lazyomics.container.mudata import MuData
 from lazyomics.container.ports import Filters, OnConflict
-from lazyomics.container.text_categories import text_stays
 from lazyomics.io.backing import FileBacking, refuse_remote
-from lazyomics.io.dataset_options import dataset_options
-from lazyomics.io.mudata.opening import read_h5mu
-from lazyomics.io.mudata.saving import save_modality, save_mudata
-from lazyomics.io.mudata.writing import write_new_mudata
+from lazyomics.io.compress import dataset_options
+from lazyomics.io.h5mu.opening import read_h5mu
+from lazyomics.io.h5mu.saving import save_modality, save_mudata
+from lazyomics.io.h5mu.writing import write_new_mudata
 from lazyomics.io.opening import read_h5ad
-from lazyomics.io.saving.save import save
+from lazyomics.io.save.save import save
 from lazyomics.io.storage_kind import dense_places
 from lazyomics.io.writing import write_new
 
 if TYPE_CHECKING:
-    from lazyomics.io.transposition.storage_order import StorageOrder
+    from lazyomics.io.transpose import StorageOrder
 
 __all__ = ["FileStorage"]
 
@@ -108,7 +108,6 @@ class FileStorage:
 def _order(storage: str | None, path: Path) -> StorageOrder | None:
     if storage is None:
         return None
-    from lazyomics.io.transposition.scratch import ScratchPlan
-    from lazyomics.io.transposition.storage_order import StorageOrder, checked_order
+    from lazyomics.io.transpose import ScratchPlan, StorageOrder, checked_order
 
     return StorageOrder(to=checked_order(storage), scratch=ScratchPlan(path.absolute().parent))

@@ -10,8 +10,8 @@ import scipy.sparse as sp
 
 from lazyomics.container.deferred import is_deferred
 from lazyomics.container.slots import MatrixSlot
-from lazyomics.graph.kinds import is_dask_array
 from lazyomics.importing import import_whole
+from lazyomics.lazy.kinds import is_dask_array
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
@@ -22,7 +22,7 @@ __all__ = ["dense", "dense_places", "read_as_sparse"]
 def dense(value: Any) -> Any:
     """Return a matrix that is written dense, block by block; a dense one as it is."""
     value = value.load() if is_deferred(value) else value
-    graph = import_whole("lazyomics.graph")
+    graph = import_whole("lazyomics.lazy")
     is_sparse = sp.issparse(value) if not is_dask_array(value) else hasattr(value._meta, "indptr")
     return graph.map_rows(value, _step("AsDense")) if is_sparse else value
 
@@ -83,14 +83,14 @@ def read_as_sparse(adata: AnnData, as_sparse: str | Iterable[Any], kind: type[An
 def _sparse(x: Any, kind: type[Any]) -> Any:
     if not isinstance(x._meta, np.ndarray):
         return x
-    graph = import_whole("lazyomics.graph")
+    graph = import_whole("lazyomics.lazy")
     if kind is sp.csr_matrix:
         return graph.map_rows(x, _step("AsSparse"))
     return graph.map_rows(graph.transpose(x), _step("AsSparse")).T
 
 
 def _step(name: str) -> Any:
-    return getattr(import_whole("lazyomics.kernels.storage_steps"), name)()
+    return getattr(import_whole("lazyomics.kernels.steps"), name)()
 
 
 def _place(name: Any) -> str:

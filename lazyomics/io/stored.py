@@ -10,10 +10,9 @@ import h5py
 import pandas as pd
 from dask.utils import parse_bytes
 
-from lazyomics import graph
-from lazyomics.container.ragged import is_ragged
+from lazyomics import lazy
+from lazyomics.container.values import is_ragged
 from lazyomics.errors import ShapeError
-from lazyomics.graph.recipe import Recipe
 from lazyomics.io.encodings import (
     OpaqueElement,
     child,
@@ -29,9 +28,10 @@ from lazyomics.io.encodings.damage import guarded
 from lazyomics.io.gene_major import paired_reader
 from lazyomics.io.save_records import INDEX
 from lazyomics.io.snapshot import Snapshot
+from lazyomics.lazy.recipe import Recipe
 
 if TYPE_CHECKING:
-    from lazyomics.graph import LazyMatrix
+    from lazyomics.lazy import LazyMatrix
 
 __all__ = [
     "BlockPlan",
@@ -113,7 +113,7 @@ class StoredMatrix:
         return self.snapshot.path
 
     def load(self) -> LazyMatrix:
-        return graph.LazyMatrix.cook(self.recipe())
+        return lazy.LazyMatrix.cook(self.recipe())
 
     def recipe(self) -> Recipe:
         """What is read to have the matrix. Opens the file, and reads no values."""

@@ -14,14 +14,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from lazyomics.container.anndata import AnnData
-from lazyomics.container.deferred import deferred_recipe, is_deferred
+from lazyomics.container.deferred import computed, deferred_recipe, is_deferred
 from lazyomics.container.frames import FrameSlot
-from lazyomics.container.lazy_values import computed
 from lazyomics.container.mudata import MuData
 from lazyomics.container.raw import RawParts
-from lazyomics.graph.kinds import is_dask_array
-from lazyomics.graph.loading import loads_stored
-from lazyomics.io.dataset_options import dataset_options
+from lazyomics.io.compress import dataset_options
 from lazyomics.io.encodings import (
     child,
     frame_columns,
@@ -29,18 +26,25 @@ from lazyomics.io.encodings import (
     write_element,
     write_frame,
 )
-from lazyomics.io.encodings.copies import holds_its_values
 from lazyomics.io.encodings.damage import guarded
 from lazyomics.io.encodings.dataset_values import check_texts
-from lazyomics.io.encodings.registry import ScverseAnnData, refusal, refuses, writes
-from lazyomics.io.saving.verify import verify
+from lazyomics.io.encodings.registry import (
+    ScverseAnnData,
+    holds_its_values,
+    refusal,
+    refuses,
+    writes,
+)
+from lazyomics.io.save.verify import verify
 from lazyomics.io.storage_kind import dense
 from lazyomics.io.stored import StoredElement, StoredFrame, StoredMatrix
 from lazyomics.io.stream import stream_matrix
 from lazyomics.io.transaction import Stamp, raise_failures, replacing
+from lazyomics.lazy.kinds import is_dask_array
+from lazyomics.lazy.load import loads_stored
 
 if TYPE_CHECKING:
-    from lazyomics.io.transposition.storage_order import StorageOrder
+    from lazyomics.io.transpose import StorageOrder
 
 __all__ = ["dataset_options", "new_file", "write_new", "write_value"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.mudata import MuData
-from lazyomics.io.mudata.opening import read_h5mu
+from lazyomics.io.h5mu.opening import read_h5mu
 
 __all__ = ["write", "write_h5ad", "write_h5mu"]
 

@@ -1,30 +1,36 @@
-"""Row-local operations that a lazy matrix records: each turns one block into another.
-
-A step is a value: it can be pickled, tokenised and cut to the rows or columns that a later
-selection keeps. Whether it changes the dtype or densifies is not declared but seen, by running it
-on an empty block.
-"""
+"""Recorded steps of a lazy matrix: frozen values that turn a block into another."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from lazyomics.kernels.block import CSRBlock
+from lazyomics.kernels.sums import scaled_columns
+from lazyomics.sparse_block.block import CSRBlock, SparseBlock
 
 __all__ = [
+    "AsDense",
+    "AsSparse",
     "AsType",
+    "AssignCrossings",
+    "AssignPoints",
     "Block",
     "Log1p",
     "NormalizeRows",
+    "NormalizeThenSelect",
     "ScaleCols",
     "SelectCols",
     "Selector",
     "Step",
+    "assign_where",
+    "fused",
 ]
+
 
 Block: TypeAlias = Any  # CSRBlock or two-dimensional ndarray (CSCBlock only between I/O and graph)
 Selector: TypeAlias = "slice | NDArray[np.int64]"
@@ -110,7 +116,7 @@ class NormalizeRows(Step):
 
     def factors(self, block: Block) -> NDArray[np.float64]:
         """What each row is multiplied by, shape (n_rows,)."""
-        from lazyomics.kernels.totals import row_totals
+        from lazyomics.kernels.sums import row_totals
 
         totals = row_totals(block, exclude=self.exclude)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -126,7 +132,7 @@ def scale_rows(block: Block, factors: NDArray[np.float64]) -> Block:
     """Multiply each row by its factor, in the block's floating type (float32 for integers)."""
     dtype = floating(block.dtype)
     if isinstance(block, CSRBlock):
-        from lazyomics.kernels.row_scaling import scaled
+        from lazyomics.kernels.sums import scaled
 
         return scaled(block, factors, dtype)
     return np.multiply(block, factors[:, None].astype(dtype), dtype=dtype)
@@ -192,3 +198,166 @@ class ScaleCols(Step):
             low = -np.inf if self.center is None else -self.max_value
             scaled = np.clip(scaled, low, self.max_value)
         return scaled if rows is None else np.where(rows[:, None], scaled, values)
+
+
+@dataclass(frozen=True, eq=False)
+class AsDense(Step):
+    """Hold every value, zeros too."""
+
+    def __call__(self, block: Block) -> Block:
+        return block.toarray() if isinstance(block, CSRBlock) else block
+
+
+@dataclass(frozen=True, eq=False)
+class AsSparse(Step):
+    """Hold the values of each row that are not zero."""
+
+    def __call__(self, block: Block) -> Block:
+        return block if isinstance(block, CSRBlock) else CSRBlock.from_scipy(sp.csr_matrix(block))
+
+
+@dataclass(frozen=True, eq=False)
+class NormalizeThenSelect(Step):
+    """Scale each row by its total over all columns, and write out only some of these."""
+
+    normalize: NormalizeRows
+    cols: NDArray[np.int64]
+    full_rows: ClassVar[bool] = True
+
+    def __call__(self, block: Block) -> Block:
+        """Normalise and select."""
+        factors = self.normalize.factors(block)
+        dtype = floating(block.dtype)
+        if isinstance(block, CSRBlock):
+            return scaled_columns(block, factors, dtype, self.cols)
+        return np.multiply(block[:, self.cols], factors[:, None].astype(dtype), dtype=dtype)
+
+
+def fused(steps: Iterable[Step]) -> list[Step]:
+    """Replace what can be done in one sweep; the result is the same, bit for bit."""
+    made: list[Step] = []
+    for step in steps:
+        last = made[-1] if made else None
+        if isinstance(last, NormalizeRows) and isinstance(step, SelectCols):
+            columns = _ascending(step.cols)
+            if columns is not None:
+                made[-1] = NormalizeThenSelect(last, columns)
+                continue
+        made.append(step)
+    return made
+
+
+def _ascending(cols: Selector) -> Any:
+    """Positions in ascending order without duplicates; None for others."""
+    columns = np.arange(cols.start, cols.stop, cols.step) if isinstance(cols, slice) else cols
+    return columns if bool((np.diff(columns) > 0).all()) else None
+
+
+@dataclass(frozen=True, eq=False)
+class AssignCrossings(Step):
+    """Assign where some rows and some columns cross.
+
+    ``row_of`` and ``col_of`` say for each row and column which row and column of ``table`` it
+    gets, −1 for none.
+    """
+
+    row_of: NDArray[np.int32]
+    col_of: NDArray[np.int32]
+    table: NDArray[Any]
+    adds_values: ClassVar[bool] = True
+    ROW_FIELDS: ClassVar[tuple[str, ...]] = ("row_of",)
+    COL_FIELDS: ClassVar[tuple[str, ...]] = ("col_of",)
+
+    def __call__(self, block: Block) -> Block:
+        """Assign."""
+        rows, cols = np.flatnonzero(self.row_of >= 0), np.flatnonzero(self.col_of >= 0)
+        if not len(rows) or not len(cols):
+            return block
+        values = self.table[np.ix_(self.row_of[rows], self.col_of[cols])]
+        if not isinstance(block, SparseBlock):
+            changed = block.copy()
+            changed[np.ix_(rows, cols)] = values
+            return changed
+        inside = (self.row_of >= 0)[_rows_of_stored(block)] & (self.col_of >= 0)[block.indices]
+        at_row, at_col = np.nonzero(values)
+        return _with_points(block, ~inside, rows[at_row], cols[at_col], values[at_row, at_col])
+
+
+@dataclass(frozen=True, eq=False)
+class AssignPoints(Step):
+    """Assign to single places.
+
+    ``row_of`` says for each row which row of ``table`` it gets, −1 for none. What is stored in the
+    table is assigned, zeros included.
+    """
+
+    row_of: NDArray[np.int32]
+    table: CSRBlock
+    adds_values: ClassVar[bool] = True
+    ROW_FIELDS: ClassVar[tuple[str, ...]] = ("row_of",)
+
+    def take_cols(self, cols: Selector) -> Self:
+        """Return the step for the selected columns only."""
+        return replace(self, table=self.table[:, cols])
+
+    def __call__(self, block: Block) -> Block:
+        """Assign."""
+        return _assign_at(block, *self.points())
+
+    def points(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Return rows, columns and values."""
+        changed = np.flatnonzero(self.row_of >= 0)
+        part: Any = self.table[self.row_of[changed]]
+        return changed[_rows_of_stored(part)], part.indices, part.data
+
+
+def assign_where(block: Block, mask: Any, *, value: Any) -> Block:
+    """Assign one number where a mask of the shape of a block says so.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> block = CSRBlock(np.array([[0.0, 2.0], [3.0, 0.0]]))
+    >>> assign_where(block, block > 2, value=0).toarray()
+    array([[0., 2.],
+           [0., 0.]])
+    """
+    rows, cols = np.nonzero(mask)
+    return _assign_at(block, rows, cols, np.full(len(rows), value, block.dtype))
+
+
+def _assign_at(block: Block, rows: NDArray[Any], cols: NDArray[Any], values: NDArray[Any]) -> Block:
+    if not len(rows):
+        return block
+    if not isinstance(block, SparseBlock):
+        changed = block.copy()
+        changed[rows, cols] = values
+        return changed
+    width = block.shape[1]
+    assigned = rows.astype(np.int64) * width + cols
+    stored = _rows_of_stored(block).astype(np.int64) * width + block.indices
+    kept = ~np.isin(stored, assigned)
+    filled = values != 0
+    return _with_points(block, kept, rows[filled], cols[filled], values[filled])
+
+
+def _rows_of_stored(block: SparseBlock) -> NDArray[np.intp]:
+    """Row of each value of a block with compressed rows."""
+    return np.repeat(np.arange(block.n_major), block.counts())
+
+
+def _with_points(
+    block: SparseBlock,
+    kept: NDArray[np.bool_],
+    rows: NDArray[Any],
+    cols: NDArray[Any],
+    values: NDArray[Any],
+) -> SparseBlock:
+    """Keep some of the stored values of a block and add others, at places where none is kept."""
+    pointers = np.concatenate(([0], np.cumsum(kept)))[block.indptr]
+    rest = block.from_arrays(block.data[kept], block.indices[kept], pointers, block.shape)
+    if not len(rows):
+        return rest
+    carrier = rest.carrier()
+    added = sp.coo_array((values.astype(carrier.dtype), (rows, cols)), block.shape)
+    return type(block).from_scipy(carrier + block.scipy_type(added), block.dtype)

@@ -24,12 +24,11 @@ from typing import TYPE_CHECKING, Any
 from lazyomics.errors import require
 
 if TYPE_CHECKING:
-    from lazyomics.pl.basis_plots import diffmap, draw_graph, pca, tsne, umap
     from lazyomics.pl.dendrograms import dendrogram
     from lazyomics.pl.dotplots import dotplot
-    from lazyomics.pl.embeddings import embedding
+    from lazyomics.pl.embeddings import diffmap, draw_graph, embedding, pca, tsne, umap
+    from lazyomics.pl.figure import set_figure_params, settings
     from lazyomics.pl.gene_dispersions import highly_variable_genes
-    from lazyomics.pl.theme import set_figure_params, settings
     from lazyomics.pl.variance_ratio import pca_variance_ratio
     from lazyomics.pl.violins import violin
 
@@ -52,17 +51,17 @@ __all__ = [
 # No module is called like a function in it: importing the module would hide the function.
 _MODULES = {
     "dendrogram": "dendrograms",
-    "diffmap": "basis_plots",
+    "diffmap": "embeddings",
     "dotplot": "dotplots",
-    "draw_graph": "basis_plots",
+    "draw_graph": "embeddings",
     "embedding": "embeddings",
     "highly_variable_genes": "gene_dispersions",
-    "pca": "basis_plots",
+    "pca": "embeddings",
     "pca_variance_ratio": "variance_ratio",
-    "set_figure_params": "theme",
-    "settings": "theme",
-    "tsne": "basis_plots",
-    "umap": "basis_plots",
+    "set_figure_params": "figure",
+    "settings": "figure",
+    "tsne": "embeddings",
+    "umap": "embeddings",
     "violin": "violins",
 }
 

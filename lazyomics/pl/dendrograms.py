@@ -12,8 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from lazyomics.container import AnnData
-from lazyomics.pl.panels import figure_of
-from lazyomics.pl.saving import Save, finish
+from lazyomics.pl.figure import Save, figure_of, finish
 
 __all__ = ["dendrogram", "draw_tree", "stored_dendrogram"]
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lazyomics.container import AnnData
 from lazyomics.get import group_stats
-from lazyomics.get.groups import cell_groups
+from lazyomics.get.group_stats import cell_groups
 from lazyomics.pl.values import choose_raw, gene_frame, gene_names, obs_columns, plot_values
 
 __all__ = ["DotValues", "dot_values"]

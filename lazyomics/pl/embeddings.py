@@ -1,9 +1,11 @@
-"""Scatter plots of embeddings."""
+"""Scatter plots of embeddings: umap, pca and the like."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import inspect
+from collections.abc import Callable, Sequence
+from itertools import combinations, product
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,20 +16,100 @@ from matplotlib.typing import ColorType
 
 from lazyomics.container import AnnData
 from lazyomics.container.mudata import MuData
-from lazyomics.pl.bounds import Bound, Bounds, colormap
-from lazyomics.pl.coloring import colorings
-from lazyomics.pl.colors import Palette
-from lazyomics.pl.dimensions import axis_names, panel_dimensions
-from lazyomics.pl.edges import Edges
-from lazyomics.pl.legend import LegendStyle
-from lazyomics.pl.modalities import keep_palettes, side_by_side
-from lazyomics.pl.panels import panel_axes
-from lazyomics.pl.saving import Save, finish
-from lazyomics.pl.scatter import Outline, PanelStyle, draw_panel
-from lazyomics.pl.theme import settings
-from lazyomics.pl.values import coordinates
+from lazyomics.pl.coloring import Bound, Bounds, Palette, colorings, colormap
+from lazyomics.pl.figure import LegendStyle, Save, figure_of, finish, panel_axes, settings, spread
+from lazyomics.pl.scatter import Edges, Outline, PanelStyle, draw_panel
+from lazyomics.pl.values import coordinates, keep_palettes, side_by_side
 
-__all__ = ["embedding"]
+__all__ = [
+    "axis_names",
+    "diffmap",
+    "draw_graph",
+    "embedding",
+    "panel_dimensions",
+    "pca",
+    "tsne",
+    "umap",
+]
+
+
+NAMES = {"diffmap": "DC", "tsne": "tSNE", "umap": "UMAP", "pca": "PC"}
+
+Panel = tuple[str | None, list[int], str]
+
+
+def panel_dimensions(
+    color: str | Sequence[str | None] | None,
+    components: str | Sequence[str] | None,
+    dimensions: Sequence[Any] | None,
+    marker: str | Sequence[str],
+    available: int,
+) -> list[Panel]:
+    """What each panel shows: colour, two dimensions counted from 0, and marker.
+
+    Parameters
+    ----------
+    color, components, dimensions, marker
+        As :func:`lazyomics.pl.embedding` takes them.
+    available
+        Number of dimensions of the embedding.
+
+    Examples
+    --------
+    >>> panel_dimensions(["a", "b"], None, None, ".", 2)
+    [('a', [0, 1], '.'), ('b', [0, 1], '.')]
+    >>> panel_dimensions("a", ["1,2", "2,3"], None, ".", 3)
+    [('a', [0, 1], '.'), ('a', [1, 2], '.')]
+    """
+    colors: list[str | None] = [color] if isinstance(color, str) or color is None else list(color)
+    markers = [marker] if isinstance(marker, str) else list(marker)
+    if not colors:
+        raise ValueError("color is an empty list; give None to plot without colours")
+    if components is not None and dimensions is not None:
+        raise ValueError("give either components or dimensions, not both")
+    if components is not None:
+        pairs = _parse(components, available)
+        crossed = list(product(colors, pairs))
+        colors, pairs = [color for color, _ in crossed], [pair for _, pair in crossed]
+    elif dimensions is None:
+        pairs = [[0, 1]]
+    else:
+        single = all(isinstance(number, int) for number in dimensions)
+        pairs = [list(pair) for pair in ([dimensions] if single else dimensions)]
+    for pair in pairs:
+        if len(pair) != 2 or not all(-available <= number < available for number in pair):
+            raise ValueError(
+                f"dimensions {tuple(pair)}: expected two of 0 to {available - 1} "
+                "(components count from 1)"
+            )
+    rows = spread(("color", "dimensions", "marker"), colors, pairs, markers)
+    return cast("list[Panel]", rows)
+
+
+def axis_names(basis: str, dims: Sequence[int]) -> list[str]:
+    """Axis labels, such as UMAP1 and UMAP2.
+
+    Examples
+    --------
+    >>> axis_names("draw_graph_fr", [0, 1])
+    ['FR1', 'FR2']
+    """
+    name = NAMES.get(basis, basis)
+    if "draw_graph" in basis:
+        name = basis.replace("draw_graph_", "").upper()
+    return [f"{name}{dim + 1}" for dim in dims]
+
+
+def _parse(components: str | Sequence[str], available: int) -> list[list[int]]:
+    if isinstance(components, str):
+        if components == "all":
+            return [list(pair) for pair in combinations(range(available), 2)]
+        components = [components]
+    try:
+        return [[int(number) - 1 for number in pair.split(",")] for pair in components]
+    except ValueError:
+        raise ValueError(f"components={components!r}: expected pairs such as '1,2'") from None
+
 
 POINT_AREA = 120_000  # of all points together, in square points
 
@@ -262,3 +344,177 @@ def _colormap(
     if color_map is not None and cmap is not None:
         raise ValueError("give either color_map or cmap, not both")
     return colormap(color_map if cmap is None else cmap).with_extremes(bad=na_color)
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _like_embedding(function: Function) -> Function:
+    """Give a function the parameters of :func:`embedding` besides its own, for help and editors."""
+    own = inspect.signature(function).parameters
+    shared = inspect.signature(embedding).parameters
+    names = {name: p for name, p in shared.items() if name not in {"adata", "basis", "kwargs"}}
+    own_keywords = {name: p for name, p in own.items() if name not in {"adata", "kwargs"}}
+    parameters = [own["adata"], *{**own_keywords, **names}.values(), shared["kwargs"]]
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return function
+
+
+@_like_embedding
+def umap(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
+    """Scatter plot in UMAP coordinates, ``obsm["X_umap"]``.
+
+    Parameters
+    ----------
+    adata
+        What to plot.
+    **kwargs
+        As :func:`lazyomics.pl.embedding` takes them.
+
+    Returns
+    -------
+    As :func:`lazyomics.pl.embedding`.
+
+    Notes
+    -----
+    Passes over X: 1 if a gene is among ``color``, else 0. Peak memory: n_obs values for each
+    colour.
+
+    Examples
+    --------
+    >>> import lazyomics as lo
+    >>> import numpy as np, pandas as pd
+    >>> var = pd.DataFrame(index=["CD4", "CD8A", "NKG7"])
+    >>> adata = lo.AnnData(np.eye(3), var=var, obsm={"X_umap": np.eye(3)[:, :2]})
+    >>> axes = lo.pl.umap(adata, color=["CD4", "NKG7"], show=False)
+    >>> [ax.get_title() for ax in axes]
+    ['CD4', 'NKG7']
+    """
+    return embedding(adata, "umap", **kwargs)
+
+
+@_like_embedding
+def tsne(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
+    """Scatter plot in tSNE coordinates, ``obsm["X_tsne"]``.
+
+    Parameters
+    ----------
+    adata
+        What to plot.
+    **kwargs
+        As :func:`lazyomics.pl.embedding` takes them.
+
+    Returns
+    -------
+    As :func:`lazyomics.pl.embedding`.
+
+    Notes
+    -----
+    Passes over X: 1 if a gene is among ``color``, else 0. Peak memory: n_obs values for each
+    colour.
+    """
+    return embedding(adata, "tsne", **kwargs)
+
+
+@_like_embedding
+def diffmap(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
+    """Scatter plot in diffusion map coordinates, ``obsm["X_diffmap"]``.
+
+    Parameters
+    ----------
+    adata
+        What to plot.
+    **kwargs
+        As :func:`lazyomics.pl.embedding` takes them.
+
+    Returns
+    -------
+    As :func:`lazyomics.pl.embedding`.
+
+    Notes
+    -----
+    Passes over X: 1 if a gene is among ``color``, else 0. Peak memory: n_obs values for each
+    colour.
+    """
+    return embedding(adata, "diffmap", **kwargs)
+
+
+@_like_embedding
+def draw_graph(
+    adata: AnnData, *, layout: str | None = None, **kwargs: Any
+) -> Figure | Axes | list[Axes] | None:
+    """Scatter plot in the coordinates of a graph layout, ``obsm[f"X_draw_graph_{layout}"]``.
+
+    Parameters
+    ----------
+    adata
+        What to plot.
+    layout
+        Name of the layout; by default the one in ``uns["draw_graph"]``.
+    **kwargs
+        As :func:`lazyomics.pl.embedding` takes them.
+
+    Returns
+    -------
+    As :func:`lazyomics.pl.embedding`.
+
+    Raises
+    ------
+    KeyError
+        If the layout is unknown.
+
+    Notes
+    -----
+    Passes over X: 1 if a gene is among ``color``, else 0. Peak memory: n_obs values for each
+    colour.
+    """
+    if layout is None:
+        if "draw_graph" not in adata.uns:
+            raise KeyError("uns has no 'draw_graph', so give layout, e.g. layout='fr'")
+        layout = str(adata.uns["draw_graph"]["params"]["layout"])
+    return embedding(adata, f"draw_graph_{layout}", **kwargs)
+
+
+@_like_embedding
+def pca(
+    adata: AnnData,
+    *,
+    annotate_var_explained: bool = False,
+    show: bool | None = None,
+    return_fig: bool | None = None,
+    save: Save = None,
+    **kwargs: Any,
+) -> Figure | Axes | list[Axes] | None:
+    """Scatter plot in PCA coordinates, ``obsm["X_pca"]``.
+
+    Parameters
+    ----------
+    adata
+        What to plot.
+    annotate_var_explained
+        Whether axis labels tell the share of variance in ``uns["pca"]["variance_ratio"]``.
+    show, save, return_fig
+        As :func:`lazyomics.pl.embedding` takes them.
+    **kwargs
+        As :func:`lazyomics.pl.embedding` takes them.
+
+    Returns
+    -------
+    As :func:`lazyomics.pl.embedding`.
+
+    Notes
+    -----
+    Passes over X: 1 if a gene is among ``color``, else 0. Peak memory: n_obs values for each
+    colour.
+    """
+    axes = cast("Axes | list[Axes]", embedding(adata, "pca", show=False, **kwargs))
+    drawn = axes if isinstance(axes, list) else [axes]
+    if annotate_var_explained:
+        ratios = adata.uns["pca"]["variance_ratio"]
+        labels = {f"PC{i}": f"PC{i} ({round(v * 100, 2)}%)" for i, v in enumerate(ratios, start=1)}
+        for ax in drawn:
+            ax.set(xlabel=labels[ax.get_xlabel()], ylabel=labels[ax.get_ylabel()])
+    figure = figure_of(drawn[0])
+    if return_fig:
+        return figure
+    return finish(figure, axes, name="pca", show=show, save=save, owned="ax" not in kwargs)

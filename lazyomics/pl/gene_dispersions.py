@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from lazyomics.container import AnnData
-from lazyomics.pl.saving import Save, finish
+from lazyomics.pl.figure import Save, finish
 
 __all__ = ["highly_variable_genes"]
 

@@ -8,8 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from lazyomics.container import AnnData
-from lazyomics.pl.saving import Save, finish
-from lazyomics.pl.textsize import widest
+from lazyomics.pl.figure import Save, finish, widest
 
 __all__ = ["pca_variance_ratio"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lazyomics import graph
-from lazyomics.container.mudata.choose_modality import choose_modality
-from lazyomics.kernels.peak_steps import Binarize
+from lazyomics import lazy
+from lazyomics.container.choose import choose_modality
+from lazyomics.kernels.ratio_steps import Binarize
 from lazyomics.pp.matrix_choice import assign_matrix, choose_matrix
 
 if TYPE_CHECKING:
@@ -45,4 +45,4 @@ def binarize(data: AnnData | MuData, *, layer: str | None = None) -> None:
     """
     adata = choose_modality(data, "atac")
     x = choose_matrix(adata, layer=layer)
-    assign_matrix(adata, graph.map_rows(x, Binarize()), layer=layer)
+    assign_matrix(adata, lazy.map_rows(x, Binarize()), layer=layer)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lazyomics import graph
-from lazyomics.container.mudata.choose_modality import choose_modality
-from lazyomics.kernels.column_totals import column_log_totals
-from lazyomics.kernels.log_ratio_steps import Flavor, LogRatioCols, LogRatioRows
+from lazyomics import lazy
+from lazyomics.container.choose import choose_modality
+from lazyomics.kernels.ratio_steps import Flavor, LogRatioCols, LogRatioRows
 from lazyomics.kernels.steps import Step
+from lazyomics.kernels.sums import column_log_totals
 from lazyomics.pp.matrix_choice import RowBlocks, assign_matrix, choose_matrix
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ def clr(
     adata = adata if inplace else adata.copy()
     x = choose_matrix(adata)
     step: Step = LogRatioRows(flavor) if axis == 1 else _relative_to_columns(x, flavor)
-    assign_matrix(adata, graph.map_rows(x, step))
+    assign_matrix(adata, lazy.map_rows(x, step))
     return None if inplace else adata
 
 
 def _relative_to_columns(x: RowBlocks, flavor: Flavor) -> LogRatioCols:
-    fold = graph.fold_rows(x, column_log_totals, pseudocount=flavor != "standard")
-    (totals,) = graph.compute(fold)
+    fold = lazy.fold_rows(x, column_log_totals, pseudocount=flavor != "standard")
+    (totals,) = lazy.compute(fold)
     return LogRatioCols(np.exp(totals / max(1, x.shape[0])), flavor)

@@ -1,4 +1,4 @@
-"""Keep the cells or genes with enough counts."""
+"""Filters of cells and genes."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazyomics import graph
-from lazyomics.container.verb_input import bare_matrix, is_annotated
-from lazyomics.kernels.qc_state import gene_totals
-from lazyomics.kernels.totals import row_positives
-from lazyomics.pp.count_dtype import count_dtype
-from lazyomics.pp.matrix_choice import choose_matrix
+from lazyomics import lazy
+from lazyomics.container.choose import bare_matrix, is_annotated
+from lazyomics.kernels.qc import gene_totals
+from lazyomics.kernels.sums import row_positives
+from lazyomics.pp.matrix_choice import choose_matrix, count_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lazyomics.container import AnnData
+    from lazyomics.pp.matrix_choice import RowBlocks
 
-__all__ = ["filter_cells", "filter_genes"]
+__all__ = [
+    "allowances",
+    "filter_cells",
+    "filter_genes",
+]
 
 
 def filter_cells(
@@ -83,10 +87,10 @@ def filter_cells(
     x = _matrix(data, "pp.filter_cells")
     of_genes = name.endswith("genes")
     if of_genes:
-        found = graph.collect_rows(x, row_positives, dtype=np.float64)
+        found = lazy.collect_rows(x, row_positives, dtype=np.float64)
     else:
-        found = graph.collect_row_totals(x)
-    (numbers,) = graph.compute(found)
+        found = lazy.collect_row_totals(x)
+    (numbers,) = lazy.compute(found)
     numbers = numbers.astype(np.int64 if of_genes else count_dtype(x.dtype))
     keep = _within(numbers, name, limits[name])
     if not inplace or not is_annotated(data):
@@ -158,7 +162,7 @@ def filter_genes(
     }
     name = _single_limit(limits)
     x = _matrix(data, "pp.filter_genes")
-    (totals,) = graph.compute(graph.fold_rows(x, gene_totals))
+    (totals,) = lazy.compute(lazy.fold_rows(x, gene_totals))
     of_cells = name.endswith("cells")
     numbers = totals.positive if of_cells else totals.total.astype(count_dtype(x.dtype))
     keep = _within(numbers, name, limits[name])
@@ -188,3 +192,50 @@ def _within(numbers: NDArray[Any], name: str, limit: float | None) -> NDArray[np
 
 def _matrix(data: Any, verb: str) -> Any:
     return choose_matrix(data) if is_annotated(data) else bare_matrix(data, verb)
+
+
+LARGEST_ROW_NUMBER = 4  # bytes; usually 2
+EACH_ROW = 64  # bytes, for what else a block holds
+
+
+def allowances(x: RowBlocks, budget: int) -> tuple[NDArray[np.float64], bool]:
+    """Bytes that each row may take of a budget, and whether all rows surely fit.
+
+    Where the sizes are known, the leading rows that fit get what they need and the others nothing.
+    Otherwise (columns were selected, or an ordinary dask array) every row gets its share, and a
+    block is kept if it takes no more than its rows may. Nothing is kept for workers elsewhere,
+    which would have to send it.
+    """
+    n = x.shape[0]
+    if not lazy.runs_here() or budget <= 0:
+        return np.zeros(n), n == 0
+    sizes, exact = _row_bytes(x)
+    ends = np.cumsum(sizes)
+    if n == 0 or ends[-1] <= budget:
+        return sizes, True
+    if exact:
+        return np.where(ends <= budget, sizes, 0.0), False
+    return sizes * (budget / ends[-1]), False
+
+
+def _row_bytes(x: RowBlocks) -> tuple[NDArray[np.float64], bool]:
+    """At most this many bytes for each row, and whether it is close to that."""
+    n, p = x.shape
+    itemsize = max(4, x.dtype.itemsize)
+    dense = np.full(n, float(p * itemsize))
+    recipe = lazy.recipe_of(x)
+    if recipe is None:
+        return dense, False
+    stored = recipe.source.stored_per_line()
+    keeps_zeros = not isinstance(x._meta, np.ndarray)
+    if stored is None or not keeps_zeros:
+        return dense, True
+    if recipe.adds_values:
+        return dense, False
+    if recipe.source.format == "csr":
+        values = stored[recipe.rows].astype(np.float64)
+        selected = p < recipe.source.shape[1]
+    else:
+        values = np.full(n, float(stored.sum()) / max(1, recipe.source.shape[0]))
+        selected = True
+    return values * (itemsize + LARGEST_ROW_NUMBER) + EACH_ROW, not selected

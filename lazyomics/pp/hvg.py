@@ -1,23 +1,288 @@
-"""Find the genes that vary more than their mean explains."""
+"""Highly variable genes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from lazyomics.container.verb_input import check_annotated
+from lazyomics import lazy
+from lazyomics.container.choose import check_annotated
 from lazyomics.errors import warn_user
-from lazyomics.pp.hvg_counts import COUNT_FLAVORS, genes_of_counts
-from lazyomics.pp.hvg_dispersion import Cutoffs, Flavor
-from lazyomics.pp.hvg_logged import genes_of_logged
-from lazyomics.pp.matrix_choice import choose_matrix
+from lazyomics.kernels.moments import Moments, batch_powers, moments, moments_by_group
+from lazyomics.kernels.steps import Log1p
+from lazyomics.pp.hvg_dispersion import (
+    Cutoffs,
+    Flavor,
+    Trend,
+    dispersions,
+    mean_and_variance,
+    normalized_dispersions,
+    select_genes,
+)
+from lazyomics.pp.matrix_choice import RowBlocks, choose_matrix
 
 if TYPE_CHECKING:
     from lazyomics.container import AnnData
 
-__all__ = ["highly_variable_genes"]
+__all__ = [
+    "COUNT_FLAVORS",
+    "combine_batches",
+    "genes_of_counts",
+    "genes_of_logged",
+    "highly_variable_genes",
+    "rank_genes",
+    "single_batch",
+]
+
+
+def single_batch(
+    state: Moments, cutoffs: Cutoffs, *, flavor: Flavor, n_bins: int, expressed_only: bool
+) -> pd.DataFrame:
+    """Highly variable genes from the moments of one group of cells.
+
+    Parameters
+    ----------
+    state
+        Moments of a single group.
+    cutoffs, flavor, n_bins
+        As in ``highly_variable_genes``.
+    expressed_only
+        Leave genes that no cell expresses out of the bins; they get zeros.
+
+    Returns
+    -------
+    Data frame with columns ``means``, ``dispersions``, ``mean_bin``, ``dispersions_norm`` and
+    ``highly_variable``, a row per gene.
+    """
+    mean, variance = state.mean[0], state.variance()[0]
+    used = state.positive[0] > 0 if expressed_only else np.ones(len(mean), dtype=np.bool_)
+    if not used.any():
+        raise ValueError("no gene is expressed in these cells; remove empty batches first")
+    frame = dispersions(mean[used], variance[used], flavor)
+    frame = normalized_dispersions(frame, flavor, n_bins)
+    chosen = select_genes(frame["means"].to_numpy(), frame["dispersions_norm"].to_numpy(), cutoffs)
+    frame = frame.assign(highly_variable=chosen)
+    if used.all():
+        return frame
+    frame.index = pd.Index(np.flatnonzero(used))
+    frame = frame.reindex(np.arange(len(mean)))
+    numbers = ["means", "dispersions", "dispersions_norm"]
+    frame.loc[~used, numbers] = 0.0
+    return frame.assign(highly_variable=frame["highly_variable"].eq(True).to_numpy(dtype=bool))
+
+
+def combine_batches(
+    frames: list[pd.DataFrame], var_names: pd.Index[Any], cutoffs: Cutoffs
+) -> pd.DataFrame:
+    """Average over batches and choose genes by the number of batches they vary in.
+
+    Returns
+    -------
+    Data frame with columns ``means``, ``dispersions``, ``dispersions_norm``,
+    ``highly_variable``, ``highly_variable_nbatches`` and ``highly_variable_intersection``, a row
+    per gene in the order of ``var_names``.
+    """
+    numbers = ["means", "dispersions", "dispersions_norm"]
+    stacked = pd.concat([frame[numbers] for frame in frames])
+    frame = stacked.groupby(level=0).mean()
+    in_batches = np.sum([frame_["highly_variable"].to_numpy() for frame_ in frames], axis=0)
+    frame["highly_variable"] = False
+    frame["highly_variable_nbatches"] = in_batches.astype(np.int64)
+    frame["highly_variable_intersection"] = in_batches == len(frames)
+    if cutoffs.n_top_genes is None:
+        frame["dispersions_norm"] = frame["dispersions_norm"].fillna(0)
+        frame["highly_variable"] = cutoffs.in_bounds(
+            frame["means"].to_numpy(), frame["dispersions_norm"].to_numpy()
+        )
+    else:
+        # ties are broken by name
+        by_name = np.argsort(var_names.to_numpy().astype(str), kind="stable")
+        order = frame.iloc[by_name].sort_values(
+            ["highly_variable_nbatches", "dispersions_norm"],
+            ascending=False,
+            na_position="last",
+        )
+        frame.loc[order.index[: cutoffs.n_top_genes], "highly_variable"] = True
+    frame.index = var_names
+    return frame
+
+
+def genes_of_logged(
+    x: RowBlocks,
+    batches: pd.Categorical | None,
+    var_names: pd.Index,
+    *,
+    flavor: Flavor,
+    base: float | None,
+    cutoffs: Cutoffs,
+    n_bins: int,
+    expressed_only: bool,
+) -> pd.DataFrame:
+    """Choose genes by their dispersion, relative to genes of the same mean.
+
+    Parameters
+    ----------
+    x
+        Logarithms, shape (n, p).
+    batches
+        Of each cell, shape (n,), every category used; None if they are no matter.
+    var_names
+        Names of the genes, which break ties between batches.
+    flavor, cutoffs, n_bins
+        As in ``highly_variable_genes``.
+    base
+        Of the logarithm; None is e.
+    expressed_only
+        Leave genes that no cell expresses out of the bins; always so with batches.
+
+    Returns
+    -------
+    Data frame with columns ``means``, ``dispersions``, ``dispersions_norm`` and
+    ``highly_variable``, with batches also ``highly_variable_nbatches`` and
+    ``highly_variable_intersection``, a row per gene.
+
+    Notes
+    -----
+    Passes over x: 1.
+    """
+    unlog: float | None = None
+    if flavor == "seurat":
+        x, unlog = _unlogged(x, base)
+    if batches is None:
+        (state,) = lazy.compute(lazy.fold_rows(x, moments, unlog=unlog))
+        frame = single_batch(
+            state, cutoffs, flavor=flavor, n_bins=n_bins, expressed_only=expressed_only
+        )
+        frame.index = var_names
+        return frame
+    codes = np.asarray(batches.codes, dtype=np.int64)  # cells without a batch have code -1
+    (state,) = lazy.compute(lazy.fold_rows(x, moments_by_group, rows=(codes,), unlog=unlog))
+    frames = [
+        single_batch(state.at(k), cutoffs, flavor=flavor, n_bins=n_bins, expressed_only=True)
+        for k in range(len(batches.categories))
+    ]
+    return combine_batches(frames, var_names, cutoffs)
+
+
+def _unlogged(x: RowBlocks, base: float | None) -> tuple[RowBlocks, float | None]:
+    """The matrix before its logarithm where that is known, or what undoes the logarithm."""
+    below = lazy.before_last_step(x, Log1p)
+    if below is not None and below[1].base == base:
+        return below[0], None
+    return x, 1.0 if base is None else float(np.log(base))
+
+
+def rank_genes(
+    variances: NDArray[np.float64], n_top_genes: int, *, batches_first: bool
+) -> pd.DataFrame:
+    """Choose the genes whose normalised variance is among the largest of the batches.
+
+    Parameters
+    ----------
+    variances
+        Normalised variance of each gene in each batch, shape (batches, p).
+    n_top_genes
+        How many genes to choose; also how many of each batch count.
+    batches_first
+        Order genes by the number of batches that they are among the first of, then by the median
+        of their ranks there; otherwise the other way around.
+
+    Returns
+    -------
+    Data frame with columns ``highly_variable_nbatches``, ``highly_variable_rank`` (NaN if among the
+    first of no batch), ``variances_norm`` and ``highly_variable``, a row per gene.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rank_genes(np.array([[1.0, 3.0, 2.0]]), 2, batches_first=False)["highly_variable"].tolist()
+    [False, True, True]
+    """
+    # Of genes with the same variance NumPy says which comes first, as it does for scanpy.
+    order = np.argsort(-variances, axis=1)
+    ranks = np.argsort(order, axis=1).astype(np.float32)
+    among_first = ranks < n_top_genes
+    median = np.ma.median(np.ma.masked_array(ranks, ~among_first), axis=0)
+    frame = pd.DataFrame(
+        {
+            "highly_variable_nbatches": among_first.sum(axis=0),
+            "highly_variable_rank": np.ma.filled(median, np.nan),
+            "variances_norm": variances.mean(axis=0),
+        }
+    )
+    by = [("highly_variable_rank", True), ("highly_variable_nbatches", False)]
+    names, ascending = zip(*(by[::-1] if batches_first else by), strict=True)
+    chosen = frame.sort_values(list(names), ascending=list(ascending), na_position="last")
+    return frame.assign(highly_variable=frame.index.isin(chosen.index[:n_top_genes]))
+
+
+COUNT_FLAVORS = ("seurat_v3", "seurat_v3_paper")
+
+
+def genes_of_counts(
+    x: RowBlocks,
+    batches: pd.Categorical | None,
+    var_names: pd.Index,
+    *,
+    flavor: str,
+    n_top_genes: int,
+    span: float,
+    check_values: bool,
+) -> pd.DataFrame:
+    """Rank genes by their variance, relative to what is expected of their mean.
+
+    Parameters
+    ----------
+    x
+        Counts, shape (n, p).
+    batches
+        Of each cell, shape (n,), every category used; None if they are no matter. Cells without a
+        batch count in ``means`` and ``variances`` alone.
+    var_names
+        Names of the genes.
+    flavor
+        One of ``COUNT_FLAVORS``.
+    n_top_genes, span, check_values
+        As in ``highly_variable_genes``.
+
+    Returns
+    -------
+    Data frame with columns ``means``, ``variances``, ``gene_name``, ``highly_variable_rank``,
+    ``variances_norm`` and ``highly_variable``, with batches also ``highly_variable_nbatches``, a
+    row per gene.
+
+    Notes
+    -----
+    Passes over x: 2.
+    """
+    names, codes = ["of all cells"], np.zeros(x.shape[0], dtype=np.int64)
+    if batches is not None:
+        names, codes = [repr(b) for b in batches.categories], batches.codes.astype(np.int64)
+        codes[codes < 0] = len(names)  # cells without a batch, in one more
+    n = np.bincount(codes, minlength=len(names))
+    (state,) = lazy.compute(lazy.fold_rows(x, batch_powers, rows=(codes,), check=True))
+    if check_values and not state.are_counts:
+        warn_user(f"flavor={flavor!r} expects raw count data, but non-integers were found.")
+    powers = state.of_all(len(n))
+    moments = partial(mean_and_variance, are_counts=state.are_counts)
+    trends = [
+        Trend.of(int(n[k]), *moments(powers[k], int(n[k])), span, name)
+        for k, name in enumerate(names)
+    ]
+    mean, variance = moments(powers.sum(axis=0), x.shape[0])
+    bounds = np.stack([t.bounds for t in trends] + [np.full_like(mean, np.inf)])
+    (clipped,) = lazy.compute(lazy.fold_rows(x, batch_powers, rows=(codes,), bounds=bounds))
+    clipped_powers = clipped.of_all(len(n))[: len(names)]
+    variances = [t.normalized_variance(p) for t, p in zip(trends, clipped_powers, strict=True)]
+    ranked = rank_genes(np.stack(variances), n_top_genes, batches_first=flavor != "seurat_v3")
+    frame = pd.DataFrame({"means": mean, "variances": variance})
+    frame = frame.assign(gene_name=var_names, **ranked).set_axis(var_names)
+    return frame.drop(columns="highly_variable_nbatches") if batches is None else frame
+
 
 FLAVORS = ("seurat", "cell_ranger", *COUNT_FLAVORS)
 WRITTEN = (  # to var, in this order

@@ -5,11 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from lazyomics import graph
-from lazyomics.container.verb_input import bare_matrix, is_annotated
+from lazyomics import lazy
+from lazyomics.container.choose import bare_matrix, is_annotated
 from lazyomics.kernels.steps import AsType, Log1p
-from lazyomics.pp.bare import floating_type, put_into
-from lazyomics.pp.matrix_choice import assign_matrix, choose_matrix
+from lazyomics.pp.matrix_choice import assign_matrix, choose_matrix, floating_type, put_into
 
 if TYPE_CHECKING:
     from lazyomics.container import AnnData
@@ -77,12 +76,12 @@ def log1p(
     """
     if not is_annotated(data):
         x = bare_matrix(data, "pp.log1p", layer=layer, obsm=obsm)
-        floats = graph.map_rows(x, AsType(floating_type(data).str))
-        return put_into(data, graph.map_rows(floats, Log1p(base)), copy=copy)
+        floats = lazy.map_rows(x, AsType(floating_type(data).str))
+        return put_into(data, lazy.map_rows(floats, Log1p(base)), copy=copy)
     if "log1p" in data.uns:
         warnings.warn("adata.X seems to be already log-transformed.", UserWarning, stacklevel=2)
     adata = data.copy() if copy else data
     x = choose_matrix(adata, layer=layer, obsm=obsm)
-    assign_matrix(adata, graph.map_rows(x, Log1p(base)), layer=layer, obsm=obsm)
+    assign_matrix(adata, lazy.map_rows(x, Log1p(base)), layer=layer, obsm=obsm)
     adata.uns["log1p"] = {"base": base}
     return adata if copy else None

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazyomics import graph
-from lazyomics.container.verb_input import check_annotated
-from lazyomics.kernels.highly_expressed import highly_expressed
+from lazyomics import lazy
+from lazyomics.container.choose import check_annotated
+from lazyomics.kernels.qc import highly_expressed
 from lazyomics.kernels.steps import NormalizeRows
 from lazyomics.pp.matrix_choice import RowBlocks, assign_matrix, choose_matrix
 
@@ -117,7 +117,7 @@ def normalize_total(
         if not np.all(totals > 0):
             warnings.warn("Some cells have zero counts", UserWarning, stacklevel=2)
     assert target_sum is not None
-    normalized = graph.map_rows(x, NormalizeRows(float(target_sum), exclude))
+    normalized = lazy.map_rows(x, NormalizeRows(float(target_sum), exclude))
     if not inplace:
         return {"X": normalized, "norm_factor": factors}
     assign_matrix(adata, normalized, layer=layer, obsm=obsm)
@@ -127,13 +127,13 @@ def normalize_total(
 
 
 def _find_highly_expressed(x: RowBlocks, max_fraction: float) -> NDArray[np.bool_]:
-    (found,) = graph.compute(graph.fold_rows(x, highly_expressed, max_fraction=max_fraction))
+    (found,) = lazy.compute(lazy.fold_rows(x, highly_expressed, max_fraction=max_fraction))
     return np.asarray(found.genes)
 
 
 def _cell_totals(x: RowBlocks, exclude: NDArray[np.bool_] | None) -> NDArray[np.floating[Any]]:
     """Totals in the precision of the matrix."""
-    (totals,) = graph.compute(graph.collect_row_totals(x, exclude=exclude))
+    (totals,) = lazy.compute(lazy.collect_row_totals(x, exclude=exclude))
     dtype = x.dtype if np.issubdtype(x.dtype, np.floating) else np.dtype(np.float32)
     return np.asarray(totals, dtype=dtype)
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lazyomics import graph
-from lazyomics.container.verb_input import check_annotated
-from lazyomics.kernels.block import SparseBlock
-from lazyomics.kernels.qc_state import GeneTotals, qc_state
-from lazyomics.pp.count_dtype import count_dtype
-from lazyomics.pp.matrix_choice import choose_matrix
+from lazyomics import lazy
+from lazyomics.container.choose import check_annotated
+from lazyomics.kernels.qc import GeneTotals, qc_state
+from lazyomics.pp.matrix_choice import choose_matrix, count_dtype
+from lazyomics.sparse_block.block import SparseBlock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,7 +112,7 @@ def calculate_qc_metrics(
     var = adata.raw.var if use_raw and adata.raw is not None else adata.var
     tops = _checked_tops(percent_top, x.shape[1])
     masks = _masks(var, sets)
-    (state,) = graph.compute(graph.fold_rows(x, qc_state, masks=masks, tops=tops))
+    (state,) = lazy.compute(lazy.fold_rows(x, qc_state, masks=masks, tops=tops))
     numbers, totals = np.concatenate(state.cells), state.genes
     names = _Names(expr_type, var_type, log1p, np.dtype(x.dtype), isinstance(x._meta, SparseBlock))
     cells = _cell_frame(numbers, adata.obs_names, names, tops, sets)

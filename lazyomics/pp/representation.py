@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from lazyomics import config, graph
+from lazyomics import config, lazy
 from lazyomics.container import AnnData
-from lazyomics.container.ragged import is_ragged
-from lazyomics.container.verb_input import check_numbers
+from lazyomics.container.choose import check_numbers
+from lazyomics.container.values import is_ragged
 
 __all__ = ["N_PCS", "Representation", "check_finite", "choose_representation"]
 
@@ -142,7 +142,7 @@ def _first_columns(adata: AnnData, key: str, n_pcs: int | None) -> Representatio
     if isinstance(value, pd.DataFrame):
         value = value.to_numpy()
     elif not isinstance(value, np.ndarray) and not sparse.issparse(value):
-        value = graph.materialize(value)
+        value = lazy.materialize(value)
     return value if n_pcs is None else value[:, :n_pcs]
 
 
@@ -162,7 +162,7 @@ def _load_x(adata: AnnData) -> Representation:
             f"{allowed / 2**20:,.0f} MiB. Use principal components (pp.pca, then "
             "use_rep='X_pca'), select fewer variables, or raise lazyomics.memory."
         )
-    return graph.materialize(x)
+    return lazy.materialize(x)
 
 
 def as_dense(x: Representation) -> NDArray[Any]:

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.sparse as sp
 
-from lazyomics import graph
-from lazyomics.container.verb_input import bare_matrix, is_annotated
-from lazyomics.kernels.block import SparseBlock
+from lazyomics import lazy
+from lazyomics.container.choose import bare_matrix, is_annotated
 from lazyomics.kernels.moments import moments, moments_by_group
 from lazyomics.kernels.steps import AsType, ScaleCols
-from lazyomics.pp.bare import floating_type, put_into
 from lazyomics.pp.matrix_choice import (
     RowBlocks,
     assign_matrix,
     boolean_mask,
     checked_mask,
     choose_matrix,
+    floating_type,
+    put_into,
 )
+from lazyomics.sparse_block.block import SparseBlock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,7 +105,7 @@ def scale(
     if not is_annotated(data):
         x = bare_matrix(data, "pp.scale", layer=layer, obsm=obsm)
         data = _as_scaled_by_scanpy(data, masked=mask_obs is not None, zero_center=zero_center)
-        x = graph.map_rows(x, AsType(floating_type(data).str))
+        x = lazy.map_rows(x, AsType(floating_type(data).str))
         mask = None if mask_obs is None else checked_mask(mask_obs, x.shape[0], "the matrix")
         scaled, _ = _scaled(x, mask, max_value, zero_center=zero_center)
         return put_into(data, scaled, copy=copy)
@@ -140,17 +141,17 @@ def _scaled(
         )
     mean, std = _mean_std(x, mask)
     step = ScaleCols(std, mean if zero_center else None, max_value, mask)
-    return graph.map_rows(x, step), (mean, std)
+    return lazy.map_rows(x, step), (mean, std)
 
 
 def _mean_std(
     x: RowBlocks, mask: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if mask is None:
-        fold = graph.fold_rows(x, moments)
+        fold = lazy.fold_rows(x, moments)
     else:
-        fold = graph.fold_rows(x, moments_by_group, rows=(np.where(mask, 0, -1),))
-    (found,) = graph.compute(fold)
+        fold = lazy.fold_rows(x, moments_by_group, rows=(np.where(mask, 0, -1),))
+    (found,) = lazy.compute(fold)
     state = found.at(0)
     mean, std = state.mean[0], np.sqrt(state.variance()[0])
     std[std <= ROUNDING * np.abs(mean)] = 1

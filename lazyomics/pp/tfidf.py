@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazyomics import graph
-from lazyomics.container.mudata.choose_modality import choose_modality
+from lazyomics import lazy
+from lazyomics.container.choose import choose_modality
 from lazyomics.errors import warn_user
-from lazyomics.kernels.column_totals import column_totals
-from lazyomics.kernels.peak_steps import TfIdf
+from lazyomics.kernels.ratio_steps import TfIdf
+from lazyomics.kernels.sums import column_totals
 from lazyomics.pp.matrix_choice import assign_matrix, choose_matrix
 
 if TYPE_CHECKING:
@@ -97,20 +97,20 @@ def tfidf(
     if to_layer is not None and to_layer in adata.layers:
         warn_user(f"layer {to_layer!r} is overwritten")
     x = choose_matrix(adata, layer=from_layer)
-    (totals,) = graph.compute(graph.fold_rows(x, column_totals))
+    (totals,) = lazy.compute(lazy.fold_rows(x, column_totals))
     with np.errstate(divide="ignore"):
         idf = adata.n_obs / totals
     step = TfIdf(np.log1p(idf) if log_idf else idf, scale_factor or 1.0, log_tf, log_tfidf)
-    weighed = graph.map_rows(x, step)
+    weighed = lazy.map_rows(x, step)
     if not inplace:
-        return weighed if not _in_memory(adata, from_layer) else graph.materialize(weighed)
+        return weighed if not _in_memory(adata, from_layer) else lazy.materialize(weighed)
     if to_layer is None:
         assign_matrix(adata, weighed)
     else:
         in_memory = _in_memory(adata, from_layer)
-        adata.layers[to_layer] = graph.materialize(weighed) if in_memory else weighed
+        adata.layers[to_layer] = lazy.materialize(weighed) if in_memory else weighed
     return adata if copy else None
 
 
 def _in_memory(adata: AnnData, layer: str | None) -> bool:
-    return graph.is_in_memory(adata.X if layer is None else adata.layers[layer])
+    return lazy.is_in_memory(adata.X if layer is None else adata.layers[layer])

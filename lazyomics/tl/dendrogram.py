@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.container import AnnData
-from lazyomics.container.verb_input import check_annotated
-from lazyomics.get.group_stats import group_stats
-from lazyomics.get.groups import as_names, cell_groups
+from lazyomics.container.choose import check_annotated
+from lazyomics.get.group_stats import as_names, cell_groups, group_stats
 from lazyomics.pp.representation import as_dense, choose_representation
 
 __all__ = ["dendrogram"]

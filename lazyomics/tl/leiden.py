@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lazyomics.container import AnnData
-from lazyomics.container.verb_input import check_annotated
+from lazyomics.container.choose import check_annotated
 from lazyomics.errors import ShapeError, require
-from lazyomics.pp.neighbor_graph import as_graph, choose_graph
+from lazyomics.pp.neighbors import as_graph, choose_graph
 
 __all__ = ["leiden"]
 

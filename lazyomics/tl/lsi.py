@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazyomics import graph
-from lazyomics.container.choose import get_matrix
-from lazyomics.container.mudata.choose_modality import choose_modality
+from lazyomics import lazy
+from lazyomics.container.choose import choose_modality, get_matrix
 from lazyomics.container.slots import matrix_bytes
 from lazyomics.kernels.blas import one_blas_thread
-from lazyomics.pp.pca_components import coordinates
-from lazyomics.pp.pca_krylov import krylov_components
+from lazyomics.pp.components import coordinates
+from lazyomics.pp.krylov import krylov_components
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +102,7 @@ def lsi(
     if k < 1:
         raise ValueError(f"n_comps must be at least 1, found {n_comps}")
     if matrix_bytes(x) <= SMALL:
-        cells, sizes, loadings = _loaded(graph.materialize(x), k, random_state)
+        cells, sizes, loadings = _loaded(lazy.materialize(x), k, random_state)
     else:
         cells, sizes, loadings = _by_iteration(x, k, random_state, tol, max_passes)
     signs = np.sign(loadings[np.abs(loadings).argmax(axis=0), np.arange(k)])

@@ -11,10 +11,9 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from lazyomics.container import AnnData
-from lazyomics.container.verb_input import check_annotated
+from lazyomics.container.choose import check_annotated
 from lazyomics.errors import ShapeError, require
-from lazyomics.pp.connectivities import load_umap
-from lazyomics.pp.neighbor_graph import neighbors_entry, stored_connectivities
+from lazyomics.pp.neighbors import load_umap, neighbors_entry, stored_connectivities
 from lazyomics.pp.representation import check_finite, choose_representation
 
 __all__ = ["umap"]

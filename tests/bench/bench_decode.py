@@ -22,10 +22,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lazyomics.io.chunks import StoredArray, count_reads
-from lazyomics.io.chunks.cache import forget_all
-from lazyomics.io.chunks.codecs import codec
-from lazyomics.io.chunks.memory import Memory
+from lazyomics.io.hdf5 import StoredArray, count_reads
+from lazyomics.io.hdf5.codecs import Memory, codec
+from lazyomics.io.hdf5.dataset import forget_all
 
 SLAB_BYTES = 16 << 20
 Task = tuple[StoredArray, int, int]

@@ -26,9 +26,9 @@ import dask
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script
 
 import lazyomics as lo
-from lazyomics.graph import compute, fold_runs, lazy, recipe_of
 from lazyomics.kernels.gram import scatter_of_run
-from lazyomics.pp.pca_exact import RUNS
+from lazyomics.lazy import compute, fold_runs, lazy, recipe_of
+from lazyomics.pp.pca import RUNS
 from tests.bench.bench_pipeline import environment
 
 

@@ -18,7 +18,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script
 
 import lazyomics as lo
-from lazyomics.io.chunks import count_reads
+from lazyomics.io.hdf5 import count_reads
 
 
 def timed(path: Path, n_genes: int) -> str:

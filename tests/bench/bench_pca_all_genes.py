@@ -21,15 +21,15 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script
 
 import lazyomics as lo
-from lazyomics import graph
-from lazyomics.kernels.gram_product import gram_product
+from lazyomics import lazy
+from lazyomics.kernels.product import gram_product
 
 
 def residuals(adata: lo.AnnData) -> np.ndarray[Any, Any]:
     """Of each component, relative to its variance, by one more pass in double precision."""
     axes = adata.varm["PCs"].astype(np.float64)
-    x = graph.lazy(adata.X)
-    (state,) = graph.compute(graph.fold_runs(x, gram_product, vectors=axes, first=True))
+    x = lazy.lazy(adata.X)
+    (state,) = lazy.compute(lazy.fold_runs(x, gram_product, vectors=axes, first=True))
     image = state.product - np.outer(state.sums / state.n, state.totals)
     values = np.einsum("pk,pk->k", axes, image)
     return np.linalg.norm(image - axes * values, axis=0) / values

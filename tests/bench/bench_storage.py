@@ -30,8 +30,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script
 
 import lazyomics as lo
-from lazyomics.graph import fold_rows, recipe_of
 from lazyomics.kernels.moments import moments
+from lazyomics.lazy import fold_rows, recipe_of
 from tests.bench.bench_pipeline import environment
 
 VARIANTS: dict[str, dict[str, Any]] = {

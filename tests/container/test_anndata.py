@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 import lazyomics as lo
 from lazyomics.errors import ShapeError
-from lazyomics.kernels.block import SparseBlock
+from lazyomics.sparse_block.block import SparseBlock
 from tests.comparing import lines_of_repr as lines
 from tests.container.reference import M, N, R, assert_same, reference
 

@@ -11,8 +11,8 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics.graph import recipe_of
-from lazyomics.io.chunks import count_reads
+from lazyomics.io.hdf5 import count_reads
+from lazyomics.lazy import recipe_of
 from tests.comparing import assert_same_anndata
 from tests.container.reference import reference
 

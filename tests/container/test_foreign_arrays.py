@@ -16,8 +16,8 @@ import sparse
 
 import lazyomics as lo
 from lazyomics.errors import ShapeError
-from lazyomics.graph.block_array import BlockArray
-from lazyomics.kernels.block import CSRBlock, SparseBlock
+from lazyomics.lazy.matrix import BlockArray
+from lazyomics.sparse_block.block import CSRBlock, SparseBlock
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:the matrix subclass:PendingDeprecationWarning",

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics.container.gaps import take_with_gaps
+from lazyomics.container.reindex import take_with_gaps
 
 POSITIONS = np.array([2, -1, 0])
 

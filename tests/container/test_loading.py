@@ -16,9 +16,10 @@ import scipy.sparse as sp
 
 import lazyomics as lo
 from lazyomics.errors import LazyomicsError
-from lazyomics.graph import LazyMatrix, loading
-from lazyomics.graph.recipe import Recipe
 from lazyomics.io.stream import stream_matrix
+from lazyomics.lazy import LazyMatrix
+from lazyomics.lazy import load as loading
+from lazyomics.lazy.recipe import Recipe
 
 N_OBS, N_VARS = 60, 17
 LAYOUTS = {"csr": sp.csr_matrix, "csc": sp.csc_matrix, "dense": np.asarray}
@@ -86,7 +87,7 @@ def seen(monkeypatch) -> list[int]:
     """How many matrices were loaded at a time, without lazy ones."""
     seen: list[int] = []
     load = loading.load_stored
-    where = "lazyomics.container.collection.load_stored"
+    where = "lazyomics.container.annotated.load_stored"
     monkeypatch.setattr(where, lambda r, **kw: seen.append(len(r)) or load(r, **kw))
     return seen
 
@@ -253,7 +254,7 @@ def test_it_is_written_as_lazy_matrices_are(
 
 HEAVY = """
 def heavy():
-    return {"dask.array", "sparse", "numba", "lazyomics.kernels.block"} & set(sys.modules)
+    return {"dask.array", "sparse", "numba", "lazyomics.sparse_block.block"} & set(sys.modules)
 """
 PROGRAM = f"""
 import sys

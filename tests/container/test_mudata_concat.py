@@ -14,7 +14,7 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics.io.chunks import count_reads
+from lazyomics.io.hdf5 import count_reads
 from tests.container.mudata_cases import (
     assert_same_axis,
     assert_same_frame,

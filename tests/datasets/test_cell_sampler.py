@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lazyomics.datasets.cell_sampler import alias_tables, draw_cells, draw_counts
+from lazyomics.datasets.expression_model import alias_tables, draw_cells, draw_counts
 
 
 def test_alias_tables_hold_the_profile_exactly():

@@ -15,7 +15,7 @@ import pytest
 PROGRAM = """
 import json, sys, time
 import numpy as np
-from lazyomics.kernels.compiled import compiled
+from lazyomics.compiled import compiled
 sys.path.insert(0, sys.argv[1])
 from summed import total
 
@@ -27,7 +27,7 @@ print(json.dumps([found, sum(stats.cache_hits.values()), sum(stats.cache_misses.
 """
 
 MODULE = """
-from lazyomics.kernels.compiled import compiled
+from lazyomics.compiled import compiled
 
 @compiled
 def total(values):

@@ -10,12 +10,12 @@ import scipy.sparse as sp
 from dask.base import collections_to_expr
 
 import lazyomics as lo
-from lazyomics import graph
-from lazyomics.graph.cluster import _optimized
-from lazyomics.graph.compact import CompactArray
+from lazyomics import lazy
 from lazyomics.kernels.moments import moments_by_group
-from lazyomics.kernels.project import project
+from lazyomics.kernels.product import project
 from lazyomics.kernels.steps import ScaleCols
+from lazyomics.lazy.cluster import _optimized
+from lazyomics.lazy.indexer import CompactArray
 
 cloudpickle = pytest.importorskip("cloudpickle", reason="what dask pickles with")
 
@@ -60,7 +60,7 @@ def logged(adata):
 
 def scattered_tenth(adata):
     chosen = adata[np.random.default_rng(1).random(N) < 0.1]
-    return graph.LazyMatrix.cook(chosen.X.recipe, (*range(0, chosen.n_obs, 100), chosen.n_obs))
+    return lazy.LazyMatrix.cook(chosen.X.recipe, (*range(0, chosen.n_obs, 100), chosen.n_obs))
 
 
 def shuffled_genes(adata):
@@ -68,22 +68,22 @@ def shuffled_genes(adata):
 
 
 def value_for_each_gene(adata):
-    return graph.map_rows(adata.X, ScaleCols(np.random.default_rng(1).random(GENES)))
+    return lazy.map_rows(adata.X, ScaleCols(np.random.default_rng(1).random(GENES)))
 
 
 def value_for_each_gene_of_a_plain_array(adata):
-    return graph.map_rows(adata.X * 2, ScaleCols(np.random.default_rng(1).random(GENES)))
+    return lazy.map_rows(adata.X * 2, ScaleCols(np.random.default_rng(1).random(GENES)))
 
 
 def mask_of_rows(adata):
     rows = np.random.default_rng(1).random(N) < 0.5
-    return graph.map_rows(adata.X, ScaleCols(np.ones(GENES), rows=rows))
+    return lazy.map_rows(adata.X, ScaleCols(np.ones(GENES), rows=rows))
 
 
 def axes_for_all_genes(adata):
     axes = np.random.default_rng(1).random((GENES, 30))
     options = {"axes": axes, "offset": None, "result_dtype": "float32"}
-    return graph.collect_rows(adata.X, project, dtype="float32", columns=30, **options)
+    return lazy.collect_rows(adata.X, project, dtype="float32", columns=30, **options)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_less_than_a_megabyte(million, make) -> None:
 def test_a_value_for_each_row_is_sent_once(million) -> None:
     """A group for each of a million cells, in as few bytes as it takes."""
     codes = np.random.default_rng(1).integers(0, 200, N)
-    fold = graph.fold_rows(opened(million).X, moments_by_group, rows=(codes,), unlog=False)
+    fold = lazy.fold_rows(opened(million).X, moments_by_group, rows=(codes,), unlog=False)
     whole, by_task = sent(fold)
     print(f"a group for each row: {whole / 1000:.0f} kB, task by task {by_task / 1000:.0f} kB")
     assert N < whole < N + 0.5 * MB

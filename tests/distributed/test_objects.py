@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics import graph
+from lazyomics import lazy
 from tests.comparing import assert_same_anndata, assert_same_value
 from tests.distributed.conftest import SMALL_BLOCKS, local_cluster
 
@@ -146,6 +146,6 @@ def test_sent_to_other_processes(counts, start) -> None:
 def test_a_cluster_that_grows_later(counts) -> None:
     """Adaptive clusters start without workers, and add them when there is work."""
     with local_cluster(0) as cluster, distributed.Client(cluster), dask.config.set(SMALL_BLOCKS):
-        assert graph.workers() == 1
+        assert lazy.workers() == 1
         cluster.adapt(minimum=0, maximum=2, interval="100ms")
         assert_same_value(opened(counts).compute().X, by_threads(opened, counts).X, "X")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics import graph, progress
+from lazyomics import lazy, progress
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_bar_counts_all_tasks_of_a_pass(client, counts, capsys, shown) -> None
     blocks = x.numblocks[0]
     assert blocks > 4
     with dask.config.set({"lazyomics.progress": True}):
-        (made,) = graph.compute(graph.collect_rows(x, slow_rows, dtype="f8").sum())
+        (made,) = lazy.compute(lazy.collect_rows(x, slow_rows, dtype="f8").sum())
     assert made == x.shape[0]
     assert "100% Completed" in capsys.readouterr().out
     totals = {total for _, total in shown}
@@ -66,7 +66,7 @@ def test_a_bar_around_blocks_that_are_fetched_one_after_another(
 def test_a_failure_is_not_shown_as_complete(client, counts, capsys) -> None:
     x = lo.read_h5ad(counts).X
     with lo.ProgressBar(), pytest.raises(ValueError, match="cannot be worked on"):
-        graph.compute(graph.collect_rows(x, failing_rows, dtype="f8"))
+        lazy.compute(lazy.collect_rows(x, failing_rows, dtype="f8"))
     assert "100% Completed" not in capsys.readouterr().out
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics import graph
+from lazyomics import lazy
 from tests.comparing import assert_same_value
 from tests.io.remote.range_server import serving
 
@@ -30,5 +30,5 @@ def test_results_are_those_of_the_local_file(client: Any, counts: Path, tmp_path
     lo.pp.log1p(here)
     np.testing.assert_array_equal(totals, here.X.sum(axis=1).compute(scheduler="threads"))
     some = lo.read_h5ad(tmp_path / "some.h5ad")
-    expected = graph.materialize(here[:700].X)
-    assert_same_value(graph.materialize(some.X), expected, "X")
+    expected = lazy.materialize(here[:700].X)
+    assert_same_value(lazy.materialize(some.X), expected, "X")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics import graph
-from lazyomics.kernels.totals import row_totals
+from lazyomics import lazy
+from lazyomics.kernels.sums import row_totals
 from tests.comparing import assert_same_anndata, assert_same_value
 from tests.distributed.conftest import SMALL_BLOCKS
 
@@ -180,10 +180,10 @@ def test_mudata(client, counts, tmp_path) -> None:
 
 def test_shared_blocks_are_read_once(client, counts, worker_reads) -> None:
     adata = lo.read_h5ad(counts)
-    totals = graph.collect_rows(adata.X, row_totals, dtype=np.float64)
-    largest = graph.collect_rows(adata.X, row_largest, dtype=np.float32)
+    totals = lazy.collect_rows(adata.X, row_totals, dtype=np.float64)
+    largest = lazy.collect_rows(adata.X, row_largest, dtype=np.float32)
     with worker_reads() as reads:
-        graph.compute(totals, largest)
+        lazy.compute(totals, largest)
     assert reads.of("X/data") == pytest.approx(1, abs=0.01)
     adata.layers["double"] = adata.X * 2
     with worker_reads() as reads:
@@ -201,8 +201,8 @@ def test_a_matrix_in_memory_is_not_sent(client, counts) -> None:
     lo.pp.normalize_total(adata)
     lo.pp.log1p(adata)
     lo.pp.pca(adata, n_comps=5)
-    half = graph.lazy(adata.X)[::2]
-    assert_same_value(graph.materialize(half), adata.X[::2], "half")
+    half = lazy.lazy(adata.X)[::2]
+    assert_same_value(lazy.materialize(half), adata.X[::2], "half")
     assert client.run(tasks_so_far) == before
 
 
@@ -214,9 +214,9 @@ def test_a_scheduler_that_is_named_is_used(client, counts, worker_reads) -> None
     adata = lo.read_h5ad(counts)
     with worker_reads() as reads, dask.config.set(scheduler="threads"):
         adata.compute()
-        assert graph.runs_here()
+        assert lazy.runs_here()
     assert reads.of("X/data") == 0
     with worker_reads() as reads, dask.config.set(scheduler=client):
         adata.compute()
     assert reads.of("X/data") == pytest.approx(1, abs=0.01)
-    assert graph.workers() == 2
+    assert lazy.workers() == 2

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics import graph
+from lazyomics import lazy
 from lazyomics.kernels.steps import Step
-from lazyomics.kernels.totals import row_totals
+from lazyomics.kernels.sums import row_totals
 from tests.comparing import assert_same_anndata
 from tests.distributed.conftest import SMALL_BLOCKS
 
@@ -66,15 +66,15 @@ def test_a_killed_worker_changes_nothing(client, counts, tmp_path, job) -> None:
     rows = np.arange(adata.n_obs)
     before = set(client.run(os.getpid).values())
     if job == "pass":
-        fold = graph.fold_rows(adata.X, total_of_block, rows=(rows,), marker=str(marker))
-        (found,) = graph.compute(fold)
+        fold = lazy.fold_rows(adata.X, total_of_block, rows=(rows,), marker=str(marker))
+        (found,) = lazy.compute(fold)
         with dask.config.set(scheduler="threads"):
             assert found == adata.X.sum().compute()
     else:
         lo.pp.log1p(adata)
         with dask.config.set(SMALL_BLOCKS, scheduler="threads"):
             expected = adata[::2].compute()
-        adata.X = graph.map_rows(adata.X, Deadly(str(marker), rows))
+        adata.X = lazy.map_rows(adata.X, Deadly(str(marker), rows))
         made = adata[::2]
         made = made.compute() if job == "compute" else made.copy(filename=target).compute()
         assert_same_anndata(made, expected)

@@ -42,7 +42,7 @@ def main() -> int:
     options = parser.parse_args()
     # Ends like Ctrl-C does: no process and no file is left
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    from lazyomics.io.chunks import loop_choice
+    from lazyomics.io.hdf5 import ranges as loop_choice
     from tests.fuzz.campaign import Campaign
 
     if options.as_large:  # the processes that read are forked

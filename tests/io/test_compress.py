@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 
 from lazyomics.errors import MissingDependencyError
-from lazyomics.io.chunk_writer import ChunkWriter, chunk_pool
-from lazyomics.io.chunks import native
-from lazyomics.io.compress import chunk_encoder, filter_options
-from lazyomics.io.dataset_options import dataset_options, kwargs_for
+from lazyomics.io.compress import (
+    ChunkWriter,
+    chunk_encoder,
+    chunk_pool,
+    dataset_options,
+    filter_options,
+    kwargs_for,
+)
+from lazyomics.io.hdf5 import codecs as native
 
 NAMES = [None, "gzip", "lzf", "zstd", "lz4", "blosc"]
 

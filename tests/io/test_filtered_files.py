@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics.io.chunks import count_reads
+from lazyomics.io.hdf5 import count_reads
 from tests.comparing import assert_same_anndata
 from tests.conftest import REPOSITORY
 from tests.container.reference import reference

@@ -15,8 +15,8 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics.io.chunks import count_reads
 from lazyomics.io.gene_major import PairedReader, sample_of
+from lazyomics.io.hdf5 import count_reads
 from lazyomics.io.readers import reader_of
 
 ad = pytest.importorskip("anndata", reason="anndata reads what is written")

@@ -18,8 +18,8 @@ import scipy.sparse as sp
 
 import lazyomics as lo
 from lazyomics.errors import FileFormatError, LazyomicsError, ShapeError
-from lazyomics.io.addresses import address_of
 from lazyomics.io.encodings import read_element
+from lazyomics.io.hdf5.layout import address_of
 from tests.peaks import PEAK
 
 ROOT = Path(__file__).parent.parent.parent
@@ -497,7 +497,7 @@ BOUNDS = """
 import numpy as np, scipy.sparse as sp, h5py, warnings
 import lazyomics as lo
 from lazyomics.errors import LazyomicsError
-from lazyomics.kernels.gram_dense import _add_rows
+from lazyomics.kernels.gram import _add_rows
 warnings.simplefilter("ignore")
 try:
     _add_rows(np.ones(2, "f4"), np.array([0, 99], "i4"), np.array([0, 2]), np.zeros((1, 3)))

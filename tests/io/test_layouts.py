@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 import lazyomics as lo
 from lazyomics.errors import UnsupportedError
-from lazyomics.io.chunks import count_reads
+from lazyomics.io.hdf5 import count_reads
 from tests.comparing import assert_same_anndata, assert_same_value
 from tests.container.reference import M, N, reference
 from tests.io.plain_texts import write_plain

@@ -132,7 +132,7 @@ def test_file_says_what_it_is(data_file: Callable[[str], Path], tmp_path: Path) 
 
 
 def test_opening_reads_no_values(data_file: Callable[[str], Path]) -> None:
-    from lazyomics.io.chunks import count_reads
+    from lazyomics.io.hdf5 import count_reads
 
     for name in FILES:
         path = data_file(name)

@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics.io.chunks import count_reads
+from lazyomics.io.hdf5 import count_reads
 from tests.container.mudata_cases import (
     assert_same_modality,
     assert_same_mudata,
@@ -275,7 +275,7 @@ def test_a_renamed_modality_whose_x_changed_is_written_beside(stored: Path) -> N
 
 def test_deletions_come_last(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was in the file when a save began is readable by others until its end."""
-    from lazyomics.io.mudata import saving
+    from lazyomics.io.h5mu import saving
 
     seen = []
 

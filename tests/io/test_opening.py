@@ -5,7 +5,7 @@ import pytest
 
 import lazyomics as lo
 from lazyomics.errors import FileFormatError
-from lazyomics.io.chunks import count_reads
+from lazyomics.io.hdf5 import count_reads
 from tests.comparing import assert_same_anndata
 
 ad = pytest.importorskip("anndata", reason="anndata is the reference of these tests")

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 import lazyomics as lo
 from lazyomics.errors import FileFormatError
-from lazyomics.io.chunks import count_reads
+from lazyomics.io.hdf5 import count_reads
 from tests.comparing import assert_same_anndata
 
 sc = pytest.importorskip("scanpy", reason="scanpy is the reference of these tests")

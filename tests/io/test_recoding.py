@@ -15,8 +15,8 @@ import scipy.sparse as sp
 
 import lazyomics as lo
 from lazyomics.errors import FileFormatError, MissingDependencyError, UnsupportedError
-from lazyomics.io import stream
-from lazyomics.io.rewriting import recoding, repack
+from lazyomics.io import repack, stream
+from lazyomics.io import repack as recoding
 from tests.comparing import assert_same_anndata
 from tests.container.mudata_cases import assert_same_mudata, modalities, read_with_mudata
 from tests.io.transaction.crashes import elements

@@ -82,7 +82,7 @@ def test_an_interrupted_repack_changes_nothing(one_file, monkeypatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lazyomics.io.rewriting.copying._copy_attributes", fail)
+    monkeypatch.setattr("lazyomics.io.repack._copy_attributes", fail)
     with pytest.raises(OSError, match="No space"):
         lo.repack(one_file)
     assert one_file.read_bytes() == before

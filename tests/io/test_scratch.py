@@ -11,8 +11,8 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics.io.transposition import scratch
-from lazyomics.io.transposition.scratch import ScratchFile
+from lazyomics.io import transpose as scratch
+from lazyomics.io.transpose import ScratchFile
 
 
 def test_a_full_disk_names_the_folder_and_what_is_missing(tmp_path, monkeypatch) -> None:
@@ -46,7 +46,7 @@ def test_a_transposition_without_scratch_leaves_nothing(tmp_path, monkeypatch) -
         def put(self, values: np.ndarray) -> int:
             raise self._failure(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), values.nbytes)
 
-    monkeypatch.setattr("lazyomics.io.transposition.transposing.ScratchFile", Full)
+    monkeypatch.setattr("lazyomics.io.transpose.ScratchFile", Full)
     lo.AnnData(sp.random(200, 100, 0.3, format="csr", random_state=0)).write_h5ad(tmp_path / "s")
     adata = lo.read_h5ad(tmp_path / "s")
     folder = tmp_path / "target"

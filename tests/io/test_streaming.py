@@ -10,11 +10,11 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics.graph import MemorySource, from_source
-from lazyomics.io import chunk_writer
+from lazyomics.io import compress as chunk_writer
 from lazyomics.io import stream as streaming
 from lazyomics.io.stream import stream_matrix
-from tests.graph.conftest import random_csr
+from lazyomics.lazy import MemorySource, from_source
+from tests.lazy.conftest import random_csr
 
 ad = pytest.importorskip("anndata", reason="anndata is the reference of these tests")
 

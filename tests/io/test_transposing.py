@@ -14,8 +14,8 @@ import scipy.sparse as sp
 
 import lazyomics as lo
 from lazyomics.errors import FileFormatError
-from lazyomics.io.chunks import count_reads
-from lazyomics.io.transposition import transposing
+from lazyomics.io import transpose as transposing
+from lazyomics.io.hdf5 import count_reads
 from tests.comparing import assert_same_anndata, assert_same_value
 from tests.container.reference import reference
 from tests.peaks import MACHINE_CODE, PEAK
@@ -223,7 +223,7 @@ def test_steps_with_values_of_rows_and_columns(wide, tmp_path, storage) -> None:
 @pytest.mark.parametrize("storage", ["csr", "csc"])
 @pytest.mark.parametrize("budget", [0, 200_000])
 def test_steps_on_columns_with_little_scratch(wide, tmp_path, monkeypatch, storage, budget) -> None:
-    from lazyomics.io.transposition.scratch import ScratchPlan
+    from lazyomics.io.transpose import ScratchPlan
 
     path, matrix = wide("csc")
     adata = lo.read_h5ad(path)
@@ -293,7 +293,7 @@ def test_a_scan_for_rows_decodes_each_chunk_once_per_window(wide, count_passes) 
     with count_reads() as counter:
         block = x[rows].compute()
     np.testing.assert_array_equal(block.toarray(), matrix.tocsr()[rows].toarray())
-    from lazyomics.graph import lazy
+    from lazyomics.lazy import lazy
 
     assert counter.by_dataset[str(path), "X/data"].chunks <= 2 * chunks
     with count_reads() as counter:

@@ -97,7 +97,7 @@ def test_names_that_are_lost(tmp_path: Path, suffix: str, monkeypatch: pytest.Mo
     def write_and_lose(table: Any, name: str, *args: Any, **kwargs: Any) -> None:
         del table[table.attrs["_index"]]
 
-    monkeypatch.setattr("lazyomics.io.saving.frames.write_values", write_and_lose)
+    monkeypatch.setattr("lazyomics.io.save.frames.write_values", write_and_lose)
     with pytest.raises(FileFormatError, match=f"{place}/_index"):
         data.write()
     assert path.read_bytes() == before

@@ -10,8 +10,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lazyomics.kernels import c_loops
-from lazyomics.kernels.c_loops import CLoops
+from lazyomics import c_loops
+from lazyomics.c_loops import CLoops
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lazyomics.kernels import totals
-from lazyomics.kernels.compiled import compiled
+from lazyomics.compiled import compiled
+from lazyomics.kernels import sums as totals
 
 CODE = """
 import sys
-from lazyomics.kernels.qc_state import gene_totals
-from lazyomics.kernels.block import as_block
+from lazyomics.kernels.qc import gene_totals
+from lazyomics.sparse_block.block import as_block
 import numpy as np, scipy.sparse as sp
 assert "numba" not in sys.modules or "sparse" in sys.modules
 print(gene_totals(as_block(sp.csr_matrix(np.eye(3)))).total.tolist())
@@ -46,6 +46,6 @@ def test_many_threads_may_arrive_first():
 
 
 def test_states_and_kernels_pickle():
-    from lazyomics.kernels.qc_state import gene_totals
+    from lazyomics.kernels.qc import gene_totals
 
     assert pickle.loads(pickle.dumps(gene_totals))(np.ones((2, 1))).total.tolist() == [2.0]

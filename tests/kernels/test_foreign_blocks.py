@@ -8,8 +8,8 @@ import scipy.sparse as sp
 import sparse
 
 from lazyomics.errors import ShapeError
-from lazyomics.kernels.block import CSCBlock, CSRBlock
-from lazyomics.kernels.foreign_blocks import checked_block
+from lazyomics.sparse_block.block import CSCBlock, CSRBlock
+from lazyomics.sparse_block.foreign import checked_block
 
 pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 

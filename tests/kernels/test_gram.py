@@ -8,9 +8,11 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lazyomics.kernels import gram, gram_dense, gram_sparse
-from lazyomics.kernels.block import CSRBlock, as_block
+from lazyomics.kernels import gram
+from lazyomics.kernels import gram as gram_dense
+from lazyomics.kernels import gram as gram_sparse
 from lazyomics.kernels.gram import scatter, scatter_of_run
+from lazyomics.sparse_block.block import CSRBlock, as_block
 
 
 def csr(x):

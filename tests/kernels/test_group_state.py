@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
 from lazyomics.errors import ShapeError
-from lazyomics.kernels.block import as_block
-from lazyomics.kernels.group_state import GroupTotals
+from lazyomics.kernels.groups import GroupTotals
+from lazyomics.sparse_block.block import as_block
 
 CUTOFFS = st.sampled_from([-1.5, 0.0, 1.0])
 

@@ -29,7 +29,7 @@ def no_window():
 @pytest.fixture(autouse=True)
 def figure_folder(tmp_path, monkeypatch):
     """Folder that ``save=True`` writes to; the settings are as they were after the test."""
-    from lazyomics.pl.theme import settings
+    from lazyomics.pl.figure import settings
 
     for name in ("figdir", "file_format", "frameon", "vector_friendly"):
         monkeypatch.setattr(settings, name, getattr(settings, name))

@@ -7,8 +7,8 @@ from cycler import cycler
 from matplotlib.colors import to_hex
 
 import lazyomics as lo
-from lazyomics.pl import palettes
-from lazyomics.pl.colors import category_colors, default_colors, palette_colors
+from lazyomics.pl import figure as palettes
+from lazyomics.pl.coloring import category_colors, default_colors, palette_colors
 
 
 @pytest.mark.parametrize("count", [1, 10, 11, 20, 21, 28, 29, 102, 103])

@@ -7,8 +7,8 @@ import pytest
 from matplotlib import pyplot as plt
 
 import lazyomics as lo
-from lazyomics.pl import saving
-from lazyomics.pl.saving import figure_path
+from lazyomics.pl import figure as saving
+from lazyomics.pl.figure import figure_path
 
 
 @pytest.fixture

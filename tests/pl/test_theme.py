@@ -8,7 +8,7 @@ import matplotlib as mpl
 import pytest
 
 import lazyomics as lo
-from lazyomics.pl.theme import settings
+from lazyomics.pl.figure import settings
 
 
 def test_parameters_equal_scanpy(sc):

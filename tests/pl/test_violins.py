@@ -9,7 +9,7 @@ from matplotlib.collections import FillBetweenPolyCollection, LineCollection, Pa
 from matplotlib.colors import to_rgb
 
 import lazyomics as lo
-from lazyomics.pl.density import estimate, half_widths
+from lazyomics.pl.violins import estimate, half_widths
 
 
 def bodies(ax):

@@ -92,6 +92,6 @@ def dense(x: Any) -> np.ndarray:
 @pytest.fixture
 def values() -> Callable[[Any], np.ndarray]:
     """X (or a layer) as an ndarray, computed if it is lazy."""
-    from lazyomics import graph
+    from lazyomics import lazy
 
-    return lambda x: dense(graph.materialize(x))
+    return lambda x: dense(lazy.materialize(x))

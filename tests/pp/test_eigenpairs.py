@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lazyomics.pp.eigenpairs import largest_eigenpairs
+from lazyomics.pp.components import largest_eigenpairs
 
 
 @pytest.mark.parametrize("k", [5, 200])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics import graph
+from lazyomics import lazy
 
 sc = pytest.importorskip("scanpy", reason="compares with scanpy")
 
@@ -54,7 +54,7 @@ def test_one_pass_then_lazy(pair, counts, count_passes, verb):
     with count_passes(ours.filename) as passes:
         getattr(lo.pp, verb)(ours, min_counts=100)
     assert passes.values == pytest.approx(1)
-    assert isinstance(ours.X, graph.LazyMatrix)
+    assert isinstance(ours.X, lazy.LazyMatrix)
 
 
 def test_matrices_copies_and_arguments(pair, counts):

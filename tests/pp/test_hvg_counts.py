@@ -13,10 +13,10 @@ import scipy.sparse as sp
 
 import lazyomics as lo
 from lazyomics.errors import MissingDependencyError
-from lazyomics.kernels.batch_powers import batch_powers
-from lazyomics.kernels.block import as_block
-from lazyomics.pp.hvg_ranks import rank_genes
-from lazyomics.pp.hvg_trend import mean_and_variance
+from lazyomics.kernels.moments import batch_powers
+from lazyomics.pp.hvg import rank_genes
+from lazyomics.pp.hvg_dispersion import mean_and_variance
+from lazyomics.sparse_block.block import as_block
 from tests.pp.test_hvg import scanpy_hvg
 
 FLAVORS = ["seurat_v3", "seurat_v3_paper"]

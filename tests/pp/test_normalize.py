@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics.graph import LazyMatrix
+from lazyomics.lazy import LazyMatrix
 
 sc = pytest.importorskip("scanpy", reason="compares with scanpy")
 

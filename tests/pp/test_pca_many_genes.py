@@ -13,10 +13,11 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics import graph
-from lazyomics.pp import pca_exact, pca_krylov
-from lazyomics.pp.gram_operator import GramOperator
-from lazyomics.pp.pca_components import coordinates
+from lazyomics import lazy as graph
+from lazyomics.pp import krylov as pca_krylov
+from lazyomics.pp import pca as pca_exact
+from lazyomics.pp.components import coordinates
+from lazyomics.pp.krylov import GramOperator
 
 
 def simulated(n: int = 400, p: int = 1500, groups: int = 6, dtype: Any = np.float32) -> Any:

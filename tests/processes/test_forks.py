@@ -19,12 +19,12 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
+from lazyomics.compiled import compiled
 from lazyomics.io.files import open_for_reading
 from lazyomics.io.transaction import saving
 from lazyomics.io.transaction.disk import open_file
-from lazyomics.io.transaction.inherited import close_locked
+from lazyomics.io.transaction.file_object import close_locked
 from lazyomics.io.transaction.locks import lock_exclusive
-from lazyomics.kernels.compiled import compiled
 from tests.io.transaction.changes import change, make_file
 from tests.io.transaction.crashes import elements
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from lazyomics.io.transaction.interrupts import interrupts, raise_if_interrupted
+from lazyomics.io.transaction.defer_sigint import interrupts, raise_if_interrupted
 from tests.faults.interrupt_everywhere import interrupt_everywhere, save, write
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

@@ -22,7 +22,7 @@ from tests.io.transaction.test_crashes import pending_save
 ROOT = Path(lo.__file__).parent.parent
 LOSE = """
 import os, sys, numpy as np, lazyomics as lo
-import lazyomics.graph.execute  # now: the next user may not see where packages are
+import lazyomics.lazy.execute  # now: the next user may not see where packages are
 path, what = sys.argv[1:]
 os.setgid(65534)
 os.setuid(65534)

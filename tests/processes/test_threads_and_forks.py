@@ -17,7 +17,7 @@ import scipy.sparse as sp
 
 import lazyomics as lo
 from lazyomics.io import files
-from lazyomics.io.transaction.any_locking import is_mismatch
+from lazyomics.io.transaction.locks import is_mismatch
 from tests.open_files import OPEN, open_files
 
 ROOT = Path(lo.__file__).parent.parent

@@ -1,5 +1,9 @@
 """MuData: several modalities over shared observations or variables."""
 
-from lazyomics.container.mudata.object import MuData
+from __future__ import annotations
 
-__all__ = ["MuData"]
+from lazyomics.container.mudata.mudata import MuData
+
+__all__ = [
+    "MuData",
+]

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lazyomics.container.annotated_object import AxisName
+from lazyomics.container.annotated import AxisName
+from lazyomics.container.concat.concat import concat
 from lazyomics.container.frames import FrameSlot
-from lazyomics.container.joining.concat import concat
 from lazyomics.container.mudata.axis import Axis, is_shared
-from lazyomics.graph.selection import Positions
+from lazyomics.lazy.indexer import Positions
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
-    from lazyomics.container.mudata.object import MuData
+    from lazyomics.container.mudata.mudata import MuData
 
 __all__ = ["as_anndata"]
 

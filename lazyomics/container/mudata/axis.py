@@ -1,27 +1,332 @@
-"""One axis of a MuData: its table, its arrays, and where its entries are in each modality."""
+"""An axis of a MuData: its names, and the positions of each modality's rows in them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from lazyomics.container.annotated_object import AxisName
-from lazyomics.container.deferred import DeferredFrame
-from lazyomics.container.frames import FrameSlot
-from lazyomics.container.mappings import AlignedMapping, MappingName
-from lazyomics.container.mudata.axis_union import Union, concatenated, shared
-from lazyomics.container.mudata.joined_frame import JoinedFrame
+from lazyomics.container.annotated import AxisName
+from lazyomics.container.deferred import DeferredFrame, is_deferred
+from lazyomics.container.frames import FrameSlot, string_index
+from lazyomics.container.mappings import AlignedMapping, MappingName, StoredValues
 from lazyomics.container.mudata.modalities import Modalities
-from lazyomics.container.mudata.position_maps import Membership, PositionMaps
-from lazyomics.container.mudata.spread import spread_frame, spread_pairs, spread_rows
-from lazyomics.errors import ShapeError
-from lazyomics.graph.selection import Selector
+from lazyomics.container.reindex import spread_frame, spread_pairs, spread_rows
+from lazyomics.errors import ShapeError, warn_user
+from lazyomics.lazy.indexer import Selector, length, tighten
 
-__all__ = ["Axis", "is_shared", "modality_slot"]
+if TYPE_CHECKING:
+    from lazyomics.container.mudata.mudata import MuData
+
+__all__ = [
+    "Axis",
+    "JoinedFrame",
+    "Membership",
+    "PositionMaps",
+    "Union",
+    "concatenated",
+    "is_shared",
+    "make_names_unique",
+    "modality_slot",
+    "set_names",
+    "shared",
+]
+
+
+Positions = NDArray[np.uint32]
+
+
+class PositionMaps(StoredValues):
+    """One-based positions in each modality, 0 where an entry is absent from it.
+
+    Parameters
+    ----------
+    name
+        ``"obsmap"`` or ``"varmap"``, for messages.
+    size
+        Length of the axis of the whole object.
+    values
+        Integer arrays of shape (size,), or stored elements that are read on first use.
+    counts
+        Length of the axis in each modality.
+    """
+
+    def __init__(
+        self, name: str, size: int, values: Mapping[str, Any], counts: Mapping[str, int]
+    ) -> None:
+        super().__init__(values)
+        self.name = name
+        self.size = size
+        self.counts = dict(counts)
+
+    def __getitem__(self, mod: str) -> Positions:
+        if mod not in self._values:
+            raise KeyError(f"{self.name} has no {mod!r}; call update() after adding a modality")
+        positions: Positions = super().__getitem__(mod)
+        return positions
+
+    def __repr__(self) -> str:
+        return f"{self.name} with keys: {', '.join(self._values)}"
+
+    def checked(self) -> PositionMaps:
+        """Return the maps, with those in memory brought to their type, or say what is wrong."""
+        for mod, value in self._values.items():
+            if not is_deferred(value):
+                self._values[mod] = self._checked(mod, value)
+        return self
+
+    def copy(self) -> PositionMaps:
+        """Return an independent object; the arrays are shared, as nothing changes them."""
+        twin = PositionMaps(self.name, self.size, self._values, self.counts)
+        twin._baselines = dict(self._baselines)
+        return twin
+
+    def split(self, selector: Selector) -> tuple[PositionMaps, dict[str, Selector]]:
+        """Return the maps of a selection, and what it selects in each modality."""
+        maps: dict[str, Positions] = {}
+        chosen: dict[str, Selector] = {}
+        counts: dict[str, int] = {}
+        for mod, positions in self.items():
+            cut = positions[selector]
+            present = cut > 0
+            chosen[mod] = tighten(cut[present].astype(np.int64) - 1)
+            counts[mod] = length(chosen[mod])
+            renumbered = np.zeros(len(cut), dtype=np.uint32)
+            renumbered[present] = np.arange(1, counts[mod] + 1, dtype=np.uint32)
+            maps[mod] = renumbered
+        return PositionMaps(self.name, length(selector), maps, counts), chosen
+
+    def rows_in(self, mod: str) -> NDArray[np.int64]:
+        """Zero-based positions in a modality, −1 where an entry is absent from it."""
+        return self[mod].astype(np.int64) - 1
+
+    def _checked(self, mod: str, stored: Any) -> Positions:
+        values = np.ravel(np.asarray(stored))
+        if values.dtype.kind not in "biuf":
+            raise ShapeError(
+                f"{self.name}[{mod!r}] must hold positions, found values of type {values.dtype}. "
+                "Call update() to derive it anew from the names."
+            )
+        if not np.issubdtype(values.dtype, np.integer):  # some old files hold floats
+            values = np.nan_to_num(np.asarray(values, dtype=np.float64)).clip(-1, 2**62)
+        count = self.counts[mod]
+        present = values[values > 0].astype(np.int64)
+        fits = len(values) == self.size and len(present) == count and not (values < 0).any()
+        in_range = fits and bool(((present > 0) & (present <= count)).all())
+        if not in_range or (np.bincount(present, minlength=count + 1)[1:] != 1).any():
+            raise ShapeError(
+                f"{self.name}[{mod!r}] must hold, in {self.size} values, each of the positions 1 "
+                f"to {count} once and 0 elsewhere; found {len(values)} values, {len(present)} of "
+                "them positive. Call update() to derive it anew from the names."
+            )
+        return values.astype(np.uint32)
+
+
+@dataclass(frozen=True, eq=False)
+class Membership:
+    """Which entries a modality holds, as a column of booleans that is made when asked for."""
+
+    maps: PositionMaps
+    mod: str
+
+    def load(self) -> NDArray[np.bool_]:
+        return (self.maps[self.mod] > 0)[:, None]
+
+    @property
+    def nbytes(self) -> int:
+        return self.maps.size
+
+
+@dataclass(frozen=True)
+class Union:
+    """Names of the new axis, one-based positions in each modality, and previous rows (or −1)."""
+
+    names: pd.Index
+    maps: dict[str, NDArray[np.uint32]]
+    previous: NDArray[np.int64]
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the rows are the previous ones in the same order (their names may differ)."""
+        return bool(np.array_equal(self.previous, np.arange(len(self.names))))
+
+
+def shared(names: Mapping[str, pd.Index], before: pd.Index, maps: PositionMaps | None) -> Union:
+    """Union of the names of modalities that describe the same entries.
+
+    A name that is repeated within a modality stands for several entries: its k-th occurrence is
+    the same entry everywhere. Known entries keep their order, new ones follow as first seen.
+
+    Parameters
+    ----------
+    names
+        Names in each modality.
+    before
+        Previous names of the whole object.
+    maps
+        Previous positions, None if there are none.
+    """
+    renamed = _renamed(names, before, maps)
+    if renamed is not None:
+        return renamed
+    every = [*names.values(), before]
+    repeated = not all(index.is_unique for index in every)
+    keys = {mod: _keys(index, repeated) for mod, index in names.items()}
+    union = _keys(pd.Index([], dtype=object), repeated)
+    for index in keys.values():
+        union = union.append(index[union.get_indexer(index) < 0])
+    known = _keys(before, repeated)
+    kept = known[union.get_indexer(known) >= 0]
+    final = kept.append(union[known.get_indexer(union) < 0])
+    positions = {mod: _one_based(index.get_indexer(final)) for mod, index in keys.items()}
+    previous = known.get_indexer(final).astype(np.int64)
+    flat = final.get_level_values(0) if repeated else final
+    return Union(_plain(flat), positions, previous)
+
+
+def concatenated(
+    names: Mapping[str, pd.Index], before: pd.Index, maps: PositionMaps | None
+) -> Union:
+    """Names of modalities that describe different entries, one after the other.
+
+    Known entries keep their order, new ones follow. Equal names in two modalities are different
+    entries.
+    """
+    joined = _joined_names(names)
+    if maps is None or not len(maps):
+        repeated = not (joined.is_unique and before.is_unique)
+        previous = _keys(before, repeated).get_indexer(_keys(joined, repeated)).astype(np.int64)
+    else:
+        parts = [_previous_rows(mod, index, before, maps) for mod, index in names.items()]
+        previous = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+    order = np.argsort(np.where(previous < 0, len(before), previous), kind="stable")
+    positions, start = {}, 0
+    for mod, index in names.items():
+        local = order - start
+        inside = (local >= 0) & (local < len(index))
+        positions[mod] = np.where(inside, local + 1, 0).astype(np.uint32)
+        start += len(index)
+    return Union(joined[order], positions, previous[order])
+
+
+def _previous_rows(
+    mod: str, names: pd.Index, before: pd.Index, maps: PositionMaps
+) -> NDArray[np.int64]:
+    """Previous row of each entry of a modality, −1 for new ones."""
+    if mod not in maps:
+        return np.full(len(names), -1, dtype=np.int64)
+    positions = maps.rows_in(mod)
+    rows = np.flatnonzero(positions >= 0)
+    rows = rows[np.argsort(positions[rows])]
+    old = before[rows]
+    repeated = not (old.is_unique and names.is_unique)
+    found = _keys(old, repeated).get_indexer(_keys(names, repeated))
+    if len(old) == len(names) and bool((found < 0).all()):  # all of them were renamed
+        found = np.arange(len(names))
+    return np.where(found < 0, -1, rows[found] if len(rows) else -1).astype(np.int64)
+
+
+def _renamed(
+    names: Mapping[str, pd.Index], before: pd.Index, maps: PositionMaps | None
+) -> Union | None:
+    """The previous rows under new names, if that is all that happened."""
+    if maps is None or not len(before) or set(maps) != set(names):
+        return None
+    if any(maps.counts[mod] != len(index) for mod, index in names.items()):
+        return None
+    if any(bool(index.isin(before).any()) for index in names.values()):
+        return None
+    new = np.full(len(before), None, dtype=object)
+    for mod, index in names.items():
+        rows = maps.rows_in(mod)
+        present = rows >= 0
+        given = np.asarray(index, dtype=object)[rows[present]]
+        clash = new[present] != given
+        if bool((clash & (new[present] != None)).any()):  # noqa: E711  elementwise
+            return None
+        new[present] = given
+    positions = {mod: maps[mod] for mod in names}
+    return Union(_plain(pd.Index(new)), positions, np.arange(len(before)))
+
+
+def _keys(names: pd.Index, repeated: bool) -> pd.Index:
+    """Names, with the number of their occurrence where names are repeated."""
+    names = names.astype(object)
+    if not repeated:
+        return names.rename(None)
+    count = pd.Series(np.zeros(len(names), np.int64)).groupby(np.asarray(names)).cumcount()
+    return pd.MultiIndex.from_arrays([np.asarray(names), count.to_numpy()])
+
+
+def _joined_names(names: Mapping[str, pd.Index]) -> pd.Index:
+    parts = [np.asarray(index, dtype=object) for index in names.values()]
+    return _plain(pd.Index(np.concatenate(parts) if parts else [], dtype=object))
+
+
+def _plain(names: pd.Index) -> pd.Index:
+    """Names as pandas types text itself (object before version 3, str since)."""
+    return pd.Index(list(names)) if len(names) else pd.Index([], dtype=object)
+
+
+def _one_based(found: NDArray[np.intp]) -> NDArray[np.uint32]:
+    return (found + 1).astype(np.uint32)
+
+
+class JoinedFrame(pd.DataFrame):
+    """A DataFrame in which ``frame["rna:leiden"]`` is the column ``leiden`` of modality ``rna``.
+
+    Such a column is joined each time it is asked for, so it always shows the modality as it is
+    now. It is not listed in ``columns`` and not stored with the table; a column of the table
+    itself comes first. Frames derived from this one are ordinary DataFrames.
+    """
+
+    _internal_names: ClassVar[list[str]] = [
+        *pd.DataFrame._internal_names,  # type: ignore[attr-defined]
+        "_find",
+    ]
+    _internal_names_set: ClassVar[set[str]] = set(_internal_names)
+    _find: Callable[[str], pd.Series[Any] | None] | None = None
+
+    @classmethod
+    def over(cls, frame: pd.DataFrame, find: Callable[[str], pd.Series[Any] | None]) -> JoinedFrame:
+        """Wrap a table, with a function that joins a column of a modality (or returns None)."""
+        made = cls(frame)
+        made._find = find
+        return made
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            found = self._joined(key)
+            return super().__getitem__(key) if found is None else found
+        if isinstance(key, list) and any(self._is_elsewhere(k) for k in key):
+            frame = pd.DataFrame({k: self[k] for k in dict.fromkeys(key)}, index=self.index)
+            return frame[key]
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:  # type: ignore[misc]
+        return super().__contains__(key) or (isinstance(key, str) and self._is_elsewhere(key))
+
+    def __delitem__(self, key: Any) -> None:  # type: ignore[misc]
+        if isinstance(key, str) and key not in self.columns and self._is_elsewhere(key):
+            raise KeyError(f"{key!r} belongs to a modality; delete it there")
+        super().__delitem__(key)
+
+    def _is_elsewhere(self, key: object) -> bool:
+        return isinstance(key, str) and self._joined(key) is not None
+
+    def _joined(self, key: str) -> pd.Series[Any] | None:
+        if self._find is None or key in self.columns:
+            return None
+        return self._find(key)
 
 
 @dataclass
@@ -214,3 +519,51 @@ def modality_slot(adata: Any, name: AxisName) -> FrameSlot:
 def is_shared(name: AxisName, axis: int) -> bool:
     """Whether modalities describe the same entries along ``"obs"`` or ``"var"``."""
     return axis == -1 or axis == (0 if name == "obs" else 1)
+
+
+def set_names(mdata: MuData, name: AxisName, names: Any) -> None:
+    """Give new names to the entries of an axis, and to the same entries of each modality."""
+    axis = mdata._axes[name]
+    index = string_index(names if isinstance(names, pd.Index) else pd.Index(names))
+    if len(index) != len(axis.table):
+        raise ShapeError(f"{len(index)} names for {len(axis.table)} {name}")
+    axis.check_lengths(mdata.mod)
+    for mod, adata in mdata.mod.items():
+        rows = axis.maps.rows_in(mod)
+        present = rows >= 0
+        given = np.empty(axis.maps.counts[mod], dtype=object)
+        given[rows[present]] = np.asarray(index, dtype=object)[present]
+        modality_slot(adata, name).index = list(given)
+    axis.table.index = index
+
+
+def make_names_unique(mdata: MuData, name: AxisName) -> None:
+    """Append numbers to names repeated in a modality; where modalities have names in common, all
+    get the name of their modality in front.
+    """  # noqa: D205
+    if mdata.axis != (1 if name == "obs" else 0):
+        raise TypeError(
+            f"{name}_names_make_unique() is for modalities that do not share their {name}; "
+            f"this MuData has axis={mdata.axis}"
+        )
+    for adata in mdata.mod.values():
+        getattr(adata, f"{name}_names_make_unique")()
+    slots = {mod: modality_slot(adata, name) for mod, adata in mdata.mod.items()}
+    pairs = combinations([slot.index for slot in slots.values()], 2)
+    if any(bool(a.isin(b).any()) for a, b in pairs):
+        warn_user(
+            f"modalities have {name}_names in common: all {name}_names get the name of their "
+            "modality in front",
+        )
+        for mod, slot in slots.items():
+            slot.index = f"{mod}:" + slot.index.astype(str)
+    axis = mdata._axes[name]
+    if axis.counts(mdata.mod) != axis.maps.counts:
+        mdata._update_axis(name)
+        return
+    named = np.empty(len(axis.table), dtype=object)
+    for mod, slot in slots.items():
+        rows = axis.maps.rows_in(mod)
+        present = rows >= 0
+        named[present] = np.asarray(slot.index, dtype=object)[rows[present]]
+    axis.table.index = list(named)

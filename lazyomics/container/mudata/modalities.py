@@ -1,13 +1,18 @@
-"""The modalities of a MuData: an ordered mapping from names to AnnData objects."""
+"""The modalities of a MuData by name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
+from types import MappingProxyType
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.errors import UnsupportedError
 
-__all__ = ["Modalities"]
+__all__ = [
+    "FEATURE_TYPES",
+    "Modalities",
+    "modalities_of",
+]
 
 
 class Modalities(MutableMapping[str, AnnData]):
@@ -69,3 +74,20 @@ class Modalities(MutableMapping[str, AnnData]):
             backed = f" backed at {str(adata.filename)!r}" if adata.isbacked else ""
             lines.append(f"{branch} {name} AnnData ({adata.n_obs} x {adata.n_vars}){backed}")
         return "\n".join(lines)
+
+
+FEATURE_TYPES: Mapping[str, str] = MappingProxyType(
+    {"Gene Expression": "rna", "Peaks": "atac", "Antibody Capture": "prot"}
+)
+
+
+def modalities_of(adata: AnnData, names: Mapping[str, str] | None) -> dict[str, AnnData]:
+    """Split an object by ``var["feature_types"]``, lazily; without that column it is ``data``."""
+    if "feature_types" not in adata._var.columns:
+        return {"data": adata}
+    types = adata.var["feature_types"]
+    known = names or {}
+    return {
+        known.get(str(kind), str(kind)): adata[:, (types == kind).to_numpy()].copy()
+        for kind in types.unique()
+    }

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lazyomics.container.gaps import take_with_gaps
-from lazyomics.container.mudata.metadata_columns import split_prefix
-from lazyomics.container.mudata.spread import spread_column
+from lazyomics.container.mudata.joined import split_prefix
 from lazyomics.container.raw import gene_values
+from lazyomics.container.reindex import spread_column, take_with_gaps
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
-    from lazyomics.container.mudata.object import MuData
+    from lazyomics.container.mudata.mudata import MuData
 
 __all__ = ["cell_coordinates", "cell_values"]
 

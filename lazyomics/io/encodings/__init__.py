@@ -6,28 +6,26 @@ to writers, and each family of encodings registers its own when it is imported h
 
 from __future__ import annotations
 
-from lazyomics.container.text_categories import strings_to_categoricals
+from lazyomics.container.categories import strings_to_categoricals
+from lazyomics.io.encodings import arrays as _scalars  # noqa: F401
 from lazyomics.io.encodings import awkward as _awkward  # noqa: F401
-from lazyomics.io.encodings import categoricals as _categoricals  # noqa: F401
-from lazyomics.io.encodings import nullable as _nullable  # noqa: F401
-from lazyomics.io.encodings import scalars as _scalars  # noqa: F401
+from lazyomics.io.encodings import extension_arrays as _categoricals  # noqa: F401
+from lazyomics.io.encodings import extension_arrays as _nullable  # noqa: F401
+from lazyomics.io.encodings.checks import check_storage, child, has_member
 from lazyomics.io.encodings.damage import location
-from lazyomics.io.encodings.frame_writing import write_frame
 from lazyomics.io.encodings.frames import (
     frame_columns,
     frame_index,
     frame_length,
     named_rows,
     read_frame,
+    write_frame,
 )
 from lazyomics.io.encodings.kinds import element_kind
 from lazyomics.io.encodings.legacy import categories_from_uns, read_compound_mapping
 from lazyomics.io.encodings.mappings import read_entry, read_mapping
-from lazyomics.io.encodings.members import child, has_member
-from lazyomics.io.encodings.opaque import OpaqueElement
-from lazyomics.io.encodings.registry import read_element, write_element
+from lazyomics.io.encodings.registry import OpaqueElement, read_element, write_element
 from lazyomics.io.encodings.sparse import sparse_info
-from lazyomics.io.encodings.storage_checks import check_storage
 
 __all__ = [
     "OpaqueElement",

@@ -9,12 +9,18 @@ from typing import Any
 
 import h5py
 
-from lazyomics.io.encodings.attributes import text
+from lazyomics.io.encodings.checks import child
 from lazyomics.io.encodings.damage import damaged
 from lazyomics.io.encodings.dataset_values import read_values
-from lazyomics.io.encodings.members import child
-from lazyomics.io.encodings.opaque import OpaqueElement
-from lazyomics.io.encodings.registry import AwkwardArray, mark, reads, write_element, writes
+from lazyomics.io.encodings.kinds import text
+from lazyomics.io.encodings.registry import (
+    AwkwardArray,
+    OpaqueElement,
+    mark,
+    reads,
+    write_element,
+    writes,
+)
 
 __all__ = ["read_awkward", "write_awkward"]
 

@@ -1,7 +1,7 @@
 """What is said of content that is not what the format promises.
 
 Every value of every element is read through :mod:`~lazyomics.io.encodings.dataset_values` and every
-member of a group is opened through :mod:`~lazyomics.io.encodings.members`, so that a damaged or
+member of a group is opened through :mod:`~lazyomics.io.encodings.checks`, so that a damaged or
 hostile file ends in one kind of error that names the file, the element, what was expected and what
 was found.
 """

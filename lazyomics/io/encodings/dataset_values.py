@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -10,18 +11,73 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lazyomics.errors import FileFormatError
-from lazyomics.io.encodings.chunk_values import plain_values
-from lazyomics.io.encodings.damage import BROKEN_HEAP, HDF5_ERRORS, damaged, guarded
-from lazyomics.io.encodings.filters import load_filters
-from lazyomics.io.encodings.heaps import (
+from lazyomics.errors import FileFormatError, MissingDependencyError, require
+from lazyomics.io.encodings.checks import (
+    check_chunks,
+    check_storage,
     has_broken_attributes,
     has_broken_texts,
     is_of_variable_length,
 )
-from lazyomics.io.encodings.storage_checks import check_chunks, check_storage
+from lazyomics.io.encodings.chunk_values import plain_values
+from lazyomics.io.encodings.damage import BROKEN_HEAP, HDF5_ERRORS, damaged, guarded
+from lazyomics.io.hdf5.pipeline import FILTER_NAMES
+from lazyomics.io.remote.opened import path_of
 
-__all__ = ["check_texts", "read_values", "vector_length"]
+__all__ = [
+    "check_texts",
+    "load_filters",
+    "missing_filters",
+    "read_values",
+    "vector_length",
+]
+
+
+# Of https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md; the
+# first by the name that users know.
+NAMES = {**FILTER_NAMES, 1: "gzip"}
+
+
+def missing_filters(dataset: h5py.Dataset) -> list[str]:
+    """Names of the filters of a dataset that this process cannot undo.
+
+    Parameters
+    ----------
+    dataset
+        An open dataset.
+
+    Returns
+    -------
+    Names such as ``"zstd"``; empty where the dataset can be read.
+    """
+    plist = dataset.id.get_create_plist()
+    codes = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+    return [NAMES.get(code, f"number {code}") for code in codes if not h5py.h5z.filter_avail(code)]
+
+
+def load_filters(dataset: h5py.Dataset) -> None:
+    """Make sure that the filters of a dataset are there.
+
+    hdf5plugin registers its filters when it is imported, which is done only for a file that
+    needs one of them.
+
+    Raises
+    ------
+    MissingDependencyError
+        If hdf5plugin is not installed, or does not offer the filter.
+    """
+    missing = missing_filters(dataset)
+    if not missing:
+        return
+    path = path_of(os.fsdecode(dataset.file.filename))
+    about = f"{path}: element {str(dataset.name)!r} is compressed with"
+    require("hdf5plugin", extra="codecs", purpose=f"{about} {', '.join(missing)}; reading it")
+    if missing := missing_filters(dataset):
+        raise MissingDependencyError(
+            f"{about} {', '.join(missing)}, which hdf5plugin does not offer. Write the file again "
+            "with gzip or zstd, or put the HDF5 plugin of this filter on HDF5_PLUGIN_PATH."
+        )
+
 
 MOST_CHUNKS = 2**14  # at once: HDF5 takes 4 KiB of memory for each
 

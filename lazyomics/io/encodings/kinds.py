@@ -1,4 +1,4 @@
-"""Which encoding an element has, whatever generation or language wrote it."""
+"""Encoding of an element, whatever generation or language wrote it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,25 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lazyomics.io.encodings.attributes import text
 from lazyomics.io.encodings.damage import guarded
 
-__all__ = ["element_kind", "encoding", "holds_references", "is_legacy"]
+__all__ = [
+    "element_kind",
+    "encoding",
+    "holds_references",
+    "is_legacy",
+    "text",
+]
+
+
+def text(value: Any) -> str:
+    """Python text of a string attribute: ``str``, UTF-8 ``bytes``, or an array of one of them."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    return str(value)
+
 
 # The newest version of each encoding that is understood. Older ones are read too; a newer one may
 # mean something else, so it counts as unknown.

@@ -10,13 +10,17 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.errors import FileFormatError
-from lazyomics.io.encodings.arrays import read_array
+from lazyomics.io.encodings.arrays import read_array, read_fields, read_records
 from lazyomics.io.encodings.damage import damaged
 from lazyomics.io.encodings.dataset_values import read_values
-from lazyomics.io.encodings.records import read_fields, read_records
 from lazyomics.io.encodings.registry import reads
 
-__all__ = ["categories_from_uns", "read_compound_mapping", "read_plain"]
+__all__ = [
+    "categories_from_uns",
+    "read_compound_mapping",
+    "read_plain",
+]
+
 
 SUFFIX = "_categories"
 

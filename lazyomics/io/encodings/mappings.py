@@ -10,11 +10,17 @@ from typing import Any
 
 import h5py
 
+from lazyomics.io.encodings.checks import child, member_names
 from lazyomics.io.encodings.damage import damaged
 from lazyomics.io.encodings.kinds import element_kind
-from lazyomics.io.encodings.members import child, member_names
-from lazyomics.io.encodings.opaque import OpaqueElement
-from lazyomics.io.encodings.registry import mark, read_element, reads, write_element, writes
+from lazyomics.io.encodings.registry import (
+    OpaqueElement,
+    mark,
+    read_element,
+    reads,
+    write_element,
+    writes,
+)
 
 __all__ = ["read_entry", "read_mapping", "reads_entries", "walking", "write_mapping"]
 

@@ -1,22 +1,29 @@
-"""Encoding is a table: from the kind of an element to its reader, from a type to its writer."""
+"""The table of encodings: from an element to its reader, from a type to its writer."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 import h5py
 
-from lazyomics.errors import LazyomicsError
-from lazyomics.io.encodings.damage import guarded
-from lazyomics.io.encodings.kinds import element_kind, is_legacy
-from lazyomics.io.encodings.opaque import OpaqueElement
+from lazyomics.errors import LazyomicsError, UnsupportedError
+from lazyomics.io.encodings.checks import child, has_member, is_virtual
+from lazyomics.io.encodings.damage import damaged, guarded, location, lost
+from lazyomics.io.encodings.dataset_values import check_texts
+from lazyomics.io.encodings.kinds import element_kind, encoding, is_legacy
+from lazyomics.io.files import open_for_reading
 
 __all__ = [
+    "OpaqueElement",
+    "check_copy",
     "check_name",
     "element_path",
     "has_surrogates",
+    "holds_its_values",
     "mark",
     "read_element",
     "reads",
@@ -25,6 +32,112 @@ __all__ = [
     "write_element",
     "writes",
 ]
+
+
+@guarded
+def holds_its_values(obj: Any) -> bool:
+    """Whether an element refers to no other place: by links, virtual datasets, other files."""
+    if isinstance(obj, h5py.Dataset):
+        return _is_own(obj)
+    if not isinstance(obj, h5py.Group):
+        return True
+    return not obj.visititems_links(_is_reference) and not obj.visititems(_is_elsewhere)
+
+
+def _is_reference(_: str, link: Any) -> bool | None:
+    return None if isinstance(link, h5py.HardLink) else True
+
+
+def _is_elsewhere(_: str, member: Any) -> bool | None:
+    return None if not isinstance(member, h5py.Dataset) or _is_own(member) else True
+
+
+def _is_own(dataset: h5py.Dataset) -> bool:
+    return not is_virtual(dataset) and not dataset.id.get_create_plist().get_external_count()
+
+
+def check_copy(obj: Any) -> None:
+    """Refuse an element whose values would stay behind if it were copied as it is stored.
+
+    Raises
+    ------
+    FileFormatError
+        If it refers to other places.
+    """
+    if not holds_its_values(obj):
+        raise damaged(
+            obj,
+            expected="an element that can be copied as it is stored",
+            found="links, virtual datasets or values in other files",
+            hint="Copy it with the program that wrote it.",
+        )
+
+
+@dataclass(frozen=True)
+class OpaqueElement:
+    """A stored element of an encoding that lazyomics does not know.
+
+    It can be shown, kept in ``uns`` or ``obsm``, and written to another file, where it arrives
+    byte for byte. Only asking for its value fails.
+
+    Parameters
+    ----------
+    path
+        Name of the file that holds it.
+    name
+        Its name in the file.
+    encoding
+        What the file says about it, e.g. ``"ome-zarr 0.4"``.
+    """
+
+    path: str
+    name: str
+    encoding: str = field(default="", compare=False)
+
+    @classmethod
+    def of(cls, obj: Any) -> OpaqueElement:
+        """Refer to an open HDF5 object."""
+        return cls(*location(obj), encoding=" ".join(encoding(obj)).strip())
+
+    def copy_to(self, parent: h5py.Group, name: str) -> None:
+        """Copy the element verbatim, with everything below it, to ``parent[name]``."""
+        if _same_file(location(parent)[0], self.path):  # opened already, and not twice
+            _copy(parent.file, self.name, parent, name)
+            return
+        with open_for_reading(self.path) as file:
+            _copy(file, self.name, parent, name)
+
+    @property
+    def value(self) -> NoReturn:
+        """Raises :class:`~lazyomics.errors.UnsupportedError`: the encoding is not known."""
+        self._fail()
+
+    def _fail(self, *args: object, **kwargs: object) -> NoReturn:
+        about = f"the encoding {self.encoding!r}" if self.encoding else "an unknown encoding"
+        raise UnsupportedError(
+            f"{self.path}: element {self.name!r} has {about}, which lazyomics cannot read. It is "
+            "kept and copied unchanged; read it with the program that wrote it"
+            + (", or install awkward." if self.encoding.startswith("awkward") else ".")
+        )
+
+    __array__ = __getitem__ = __iter__ = _fail
+
+
+@guarded
+def _copy(file: h5py.File, source: str, parent: h5py.Group, name: str) -> None:
+    if not has_member(file, source.lstrip("/")):
+        raise lost(file, source.lstrip("/"), found="nothing any more")
+    obj = child(file, source.lstrip("/"))
+    check_copy(obj)
+    check_texts(obj)
+    file.copy(obj, parent, name)
+
+
+def _same_file(path: str, other: str) -> bool:
+    if path == other:
+        return True
+    return os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
+
 
 Reader = Callable[[Any], Any]
 Writer = Callable[[h5py.Group, str, Any, Mapping[str, Any]], None]

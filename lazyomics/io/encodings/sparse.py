@@ -9,11 +9,11 @@ import h5py
 import numpy as np
 import scipy.sparse as sp
 
-from lazyomics.io.chunk_writer import CHUNK_BYTES
+from lazyomics.io.compress import CHUNK_BYTES
+from lazyomics.io.encodings.checks import child
 from lazyomics.io.encodings.damage import damaged, guarded
 from lazyomics.io.encodings.dataset_values import read_values, vector_length
 from lazyomics.io.encodings.kinds import element_kind
-from lazyomics.io.encodings.members import child
 from lazyomics.io.encodings.registry import mark, reads, refusal, writes
 
 __all__ = ["read_sparse", "sparse_info", "write_sparse"]

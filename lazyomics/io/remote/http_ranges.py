@@ -9,8 +9,7 @@ from typing import Any
 
 from lazyomics.errors import StaleFileError, UnsupportedError
 from lazyomics.io.remote.address import Identity, RemotePath
-from lazyomics.io.remote.ranges import Range
-from lazyomics.io.remote.retrying import Answer, BusyError
+from lazyomics.io.remote.ranges import Answer, BusyError, Range
 
 __all__ = ["HttpRanges"]
 

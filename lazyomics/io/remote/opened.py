@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import itertools
+import os
+import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import h5py
@@ -12,9 +17,52 @@ import h5py
 from lazyomics.errors import FileFormatError, LazyomicsError
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.remote.connection import Connection, connect
-from lazyomics.io.remote.garbage import no_collection
 
-__all__ = ["open_remote", "path_of"]
+__all__ = [
+    "no_collection",
+    "open_remote",
+    "path_of",
+]
+
+
+_lock = threading.Lock()
+_waiting = 0
+_was_enabled = False
+
+
+def _after_fork() -> None:
+    global _lock, _waiting
+    if _waiting and _was_enabled:
+        gc.enable()
+    _lock, _waiting = threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Pause the collector.
+
+    h5py holds its lock while it reads from a file object. If the collector ran in the thread that
+    receives the data and found an object of h5py there, it would wait for that lock, and h5py for
+    the data.
+    """
+    global _waiting, _was_enabled
+    with _lock:
+        if _waiting == 0:
+            _was_enabled = gc.isenabled()
+            gc.disable()
+        _waiting += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _waiting -= 1
+            if _waiting == 0 and _was_enabled:
+                gc.enable()
+
 
 _numbers = itertools.count(1)
 _opened: weakref.WeakValueDictionary[str, _Stream] = weakref.WeakValueDictionary()

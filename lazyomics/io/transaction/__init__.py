@@ -9,12 +9,10 @@ the next one who opens the file.
 
 from __future__ import annotations
 
-from lazyomics.io.transaction.beside import beside
+from lazyomics.io.transaction.atomic_replace import beside, replacing
+from lazyomics.io.transaction.disk import Stamp
 from lazyomics.io.transaction.file_object import raise_failures
-from lazyomics.io.transaction.reading import Shared, share
-from lazyomics.io.transaction.replacing import replacing
-from lazyomics.io.transaction.session import claimed, exclusively, saving
-from lazyomics.io.transaction.stamps import Stamp
+from lazyomics.io.transaction.session import Shared, claimed, exclusively, saving, share
 
 __all__ = [
     "Shared",

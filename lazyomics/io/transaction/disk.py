@@ -1,17 +1,19 @@
-"""What a save asks of the operating system, in one place, so that tests can let any of it fail."""
+"""What a save asks of the operating system, in one place, so that tests can let it fail."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-
-try:
-    from fcntl import F_FULLFSYNC, fcntl  # type: ignore[attr-defined,unused-ignore]
-except ImportError:
-    F_FULLFSYNC = None
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
 
 __all__ = [
+    "SIGNATURE",
+    "Stamp",
+    "Superblock",
     "create_new",
+    "find_superblock",
     "open_file",
     "open_unfollowed",
     "read",
@@ -19,11 +21,19 @@ __all__ = [
     "remove",
     "rename",
     "stamp",
+    "stamp_of",
     "sync",
     "sync_folder",
     "truncate",
     "write",
 ]
+
+
+try:
+    from fcntl import F_FULLFSYNC, fcntl  # type: ignore[attr-defined,unused-ignore]
+except ImportError:
+    F_FULLFSYNC = None
+
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _UNFOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -124,3 +134,68 @@ def sync_folder(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+#: Nanoseconds, or a function that is asked for them when all is written; None for the clock's time.
+Stamp = int | Callable[[], int | None] | None
+
+
+def stamp_of(stamp: Stamp) -> int | None:
+    """The time in nanoseconds, if one was asked for."""
+    given = stamp() if callable(stamp) else stamp
+    return None if given is None else int(given)
+
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_LENGTH = 128  # longer than a superblock of any version
+
+
+@dataclass(frozen=True)
+class Superblock:
+    """Position of the superblock, and the end of what HDF5 uses.
+
+    Parameters
+    ----------
+    start, stop
+        Bytes of the file that hold it.
+    end
+        End of the file as HDF5 knows it; what may lie behind belongs to nobody.
+    """
+
+    start: int
+    stop: int
+    end: int
+
+
+def find_superblock(descriptor: int) -> Superblock:
+    """Look where the format allows a superblock: at 0, 512, 1024, 2048, ….
+
+    If there is none, or none that is understood, all of the file counts as used.
+    """
+    size = os.fstat(descriptor).st_size
+    start = 0
+    while start < size:
+        block = read(descriptor, _LENGTH, start)
+        if block.startswith(SIGNATURE):
+            end = _stored_end(block)
+            known = end is not None and start < end <= size
+            return Superblock(start, min(start + _LENGTH, size), end if known and end else size)
+        start = start * 2 or 512
+    return Superblock(0, min(_LENGTH, size), size)
+
+
+def _stored_end(block: bytes) -> int | None:
+    """The end-of-file address, counted from the start of the file also behind a user block."""
+    version = block[8]
+    if version in (0, 1):
+        if block[13] != 8:  # bytes of an address
+            return None
+        first = 24 if version == 0 else 28
+    elif version in (2, 3):
+        if block[9] != 8:
+            return None
+        first = 12
+    else:
+        return None
+    # version 0, 1: base, free space, end, driver; version 2, 3: base, extension, end, root group
+    return int(struct.unpack_from("<4Q", block, first)[2])

@@ -1,4 +1,4 @@
-"""A file object that HDF5 may call: it keeps failures instead of raising them."""
+"""File objects that HDF5 may call, and what a fork inherits of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,60 @@ import errno
 import io
 import os
 import threading
-from typing import Any
+import weakref
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
 
-from lazyomics.io.transaction.remembered import Remembered
+import h5py
 
-__all__ = ["FileObject", "is_opened_here", "leave_to_parent", "raise_failures"]
+__all__ = [
+    "FileObject",
+    "Remembered",
+    "close_locked",
+    "closed_in_forks",
+    "is_opened_here",
+    "leave_to_parent",
+    "locked_here",
+    "raise_failures",
+]
+
+
+T = TypeVar("T")
+
+
+class Remembered(Generic[T]):
+    """A set of objects by identity that does not keep them alive.
+
+    Unlike the collections of :mod:`weakref` it runs no Python code when one of them dies. That
+    happens at any moment, often right after HDF5 was at work for long, and Python ignores a
+    KeyboardInterrupt there: Ctrl-C would be lost.
+    """
+
+    def __init__(self) -> None:
+        self._references: dict[int, weakref.ref[T]] = {}
+        self._room = 16
+
+    def add(self, item: T) -> None:
+        """Remember an object."""
+        if len(self._references) >= self._room:
+            self._references = {id(known): weakref.ref(known) for known in self}
+            self._room = 16 + 2 * len(self._references)
+        self._references[id(item)] = weakref.ref(item)
+
+    def discard(self, item: T) -> None:
+        """Forget an object."""
+        self._references.pop(id(item), None)
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._references.clear()
+
+    def __iter__(self) -> Iterator[T]:
+        for reference in list(self._references.values()):
+            item = reference()
+            if item is not None:
+                yield item
 
 
 class FileObject(io.RawIOBase):
@@ -149,3 +198,52 @@ def _failure() -> BaseException | None:
         if opened.error is not None and not opened.closed:
             return opened.error
     return None
+
+
+_locked: set[int] = set()
+_files: Remembered[h5py.File] = Remembered()
+
+File = TypeVar("File", bound=h5py.File)
+
+
+def locked_here(descriptor: int) -> None:
+    """Remember that a descriptor holds a lock of this process; ends with ``close_locked``."""
+    _locked.add(descriptor)
+
+
+def close_locked(descriptor: int) -> None:
+    """Close a descriptor that may hold a lock."""
+    _locked.discard(descriptor)
+    os.close(descriptor)
+
+
+def closed_in_forks(file: File) -> File:
+    """Return the file, which a forked process will close."""
+    _files.add(file)
+    return file
+
+
+def _after_fork() -> None:
+    for descriptor in _locked:
+        _replace(descriptor)
+    _locked.clear()
+    leave_to_parent()
+    for file in _files:
+        with suppress(Exception):
+            file.close()
+    _files.clear()
+
+
+def _replace(descriptor: int) -> None:
+    """Put a handle without a lock, which cannot write, behind a descriptor that may be used yet."""
+    with suppress(OSError):
+        try:
+            fresh = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY)
+        except OSError:
+            fresh = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(fresh, descriptor, inheritable=False)
+        os.close(fresh)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -24,9 +24,8 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from lazyomics.io.transaction import disk
-from lazyomics.io.transaction.obstacles import check_writer, open_beside
-from lazyomics.io.transaction.overlay import Overlay
-from lazyomics.io.transaction.pages import PAGE
+from lazyomics.io.transaction.names import check_writer, open_beside
+from lazyomics.io.transaction.overlay import PAGE, Overlay
 
 __all__ = [
     "SECTOR",

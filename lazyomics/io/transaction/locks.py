@@ -1,4 +1,4 @@
-"""Locks between processes. The operating system takes them back when a process ends, however."""
+"""Locks between processes, and the right to change a file."""
 
 from __future__ import annotations
 
@@ -9,32 +9,49 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
+from typing import Literal
 
+import h5py
+
+from lazyomics import config
 from lazyomics.io.transaction import disk
 from lazyomics.io.transaction.attributes import attributes_of, give_permissions
-from lazyomics.io.transaction.inherited import close_locked, locked_here
-from lazyomics.io.transaction.interrupts import raise_if_interrupted
-from lazyomics.io.transaction.names import Names
-from lazyomics.io.transaction.obstacles import open_beside
-from lazyomics.io.transaction.remembered import Remembered
+from lazyomics.io.transaction.defer_sigint import interrupts, raise_if_interrupted
+from lazyomics.io.transaction.file_object import (
+    Remembered,
+    close_locked,
+    is_opened_here,
+    locked_here,
+)
+from lazyomics.io.transaction.names import Names, open_beside
+
+__all__ = [
+    "PAUSE",
+    "Locking",
+    "WriterLock",
+    "held",
+    "holders_of",
+    "is_being_saved",
+    "is_claimed_here",
+    "is_mismatch",
+    "kept_open",
+    "lock_exclusive",
+    "lock_shared",
+    "locked",
+    "open_with_any_locking",
+    "seconds_to_wait",
+    "wait_for",
+]
+
 
 HAS_FLOCK = importlib.util.find_spec("fcntl") is not None
 if HAS_FLOCK:
     import fcntl
 
-__all__ = [
-    "PAUSE",
-    "WriterLock",
-    "holders_of",
-    "is_being_saved",
-    "is_claimed_here",
-    "lock_exclusive",
-    "lock_shared",
-    "wait_for",
-]
 
 PAUSE = 0.005
 _BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
@@ -241,3 +258,110 @@ def holders_of(path: str) -> str:
     if not others:
         return "this process itself" if found else ""
     return "process " + ", ".join(map(str, others))
+
+
+_NOT_HERE = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+
+
+def seconds_to_wait(timeout: float | None) -> float:
+    """A time that was asked for, or the configured one."""
+    return config.lock_timeout() if timeout is None else timeout
+
+
+def locked(names: Names, timeout: float) -> WriterLock:
+    """Be the only one who saves a file, or writes a new one in its place.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process has it for the whole time; names it.
+    OSError
+        If the lock cannot be made beside the file.
+    """
+    lock = WriterLock(names)
+    folder = os.path.dirname(names.file) or "."
+    try:
+        if not wait_for(lock.try_acquire, timeout):
+            raise BlockingIOError(
+                11,
+                f"{names.file} is being saved by {lock.holder()}; waited {timeout:g} s. "
+                "Save again when that is done, or write to a new file. How long to wait is set by "
+                "lazyomics.lock-timeout",
+            )
+    except OSError as error:
+        if not isinstance(error, PermissionError) and error.errno not in _NOT_HERE:
+            raise
+        kind = PermissionError if isinstance(error, PermissionError) else OSError
+        raise kind(
+            error.errno,
+            f"cannot save {names.file}: a save needs to make files beside it, and the folder "
+            f"{folder} does not allow that ({error.strerror}); write to a new file in another "
+            "folder instead",
+        ) from error
+    return lock
+
+
+@contextmanager
+def held(names: Names, timeout: float) -> Iterator[None]:
+    """Hold the right to save a file, or go on with it if this thread has it already.
+
+    Raises
+    ------
+    BlockingIOError, OSError
+        As :func:`locked`; and if this thread is in the middle of a save.
+    """
+    if is_claimed_here(names):
+        if is_opened_here(names.file):
+            raise BlockingIOError(
+                11, f"{names.file} is being saved by this thread itself: that save has to end first"
+            )
+        yield
+        return
+    with interrupts(), locked(names, timeout):
+        yield
+
+
+def kept_open(names: Names, timeout: float, why: str = "") -> BlockingIOError:
+    """The error for a file that others do not let go of."""
+    others = holders_of(names.file)
+    return BlockingIOError(
+        11,
+        f"{names.file} is kept open by {others or 'another program'}; waited {timeout:g} s. "
+        f"Close it there, or write to a new file{why}",
+    )
+
+
+Locking = bool | Literal["best-effort"] | None
+
+
+def is_mismatch(error: OSError) -> bool:
+    """Whether HDF5 refuses a second handle, whose locking differs from that of the first one."""
+    return "flag values don't match" in str(error)
+
+
+def open_with_any_locking(
+    attempt: Callable[..., h5py.File], lockings: tuple[Locking, ...]
+) -> h5py.File:
+    """Open with the first setting that HDF5 takes.
+
+    Parameters
+    ----------
+    attempt
+        Opens a file; takes ``locking`` by keyword, like ``h5py.File``.
+    lockings
+        Settings to try, in this order.
+
+    Raises
+    ------
+    OSError
+        Why it cannot be opened; a mismatch where none fits, which may be over in a moment: other
+        threads open and close the file, each with a setting of its own.
+    """
+    *others, last = lockings
+    for locking in others:
+        try:
+            return attempt(locking=locking)
+        except OSError as error:
+            if not is_mismatch(error):
+                raise
+    return attempt(locking=last)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lazyomics.io.chunks import loop_choice
+from lazyomics.io.hdf5 import ranges as loop_choice
 
 
 @pytest.fixture(scope="module", params=["many chunks in a call", "chunk by chunk"])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lazyomics.io.chunks import StoredArray, count_reads
+from lazyomics.io.hdf5 import StoredArray, count_reads
 
 SHAPE = (83, 47)
 LAYOUTS: dict[str, dict[str, Any]] = {

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazyomics.io.chunks.checksum import fletcher32, fletcher32_matches
-from lazyomics.io.chunks.memory import Memory
-from lazyomics.io.chunks.native import native_unshuffle
-from lazyomics.io.chunks.shuffle import unshuffle
+from lazyomics.io.hdf5.codecs import (
+    Memory,
+    fletcher32,
+    fletcher32_matches,
+    native_unshuffle,
+    unshuffle,
+)
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 720, 721, 100_001, 3_000_001])
@@ -48,7 +51,7 @@ def test_unshuffle(content: bytes, width: int, fast: bool) -> None:
     target = Memory(np.full(len(data) + 2, 9, np.uint8))
     with pytest.MonkeyPatch.context() as patch:
         if not fast:
-            patch.setattr("lazyomics.io.chunks.shuffle.native_unshuffle", lambda: None)
+            patch.setattr("lazyomics.io.hdf5.codecs.native_unshuffle", lambda: None)
         unshuffle(source, 1, len(data), target, 1, width=width)
     np.testing.assert_array_equal(target.bytes[1:-1], data)
     assert target.bytes[0] == target.bytes[-1] == 9

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 
 from lazyomics.errors import FileFormatError, MissingDependencyError
-from lazyomics.io.chunks import StoredArray
-from lazyomics.io.chunks.codecs import CODECS, DamagedChunkError
-from lazyomics.io.chunks.memory import Memory
-from lazyomics.io.chunks.pipeline import Pipeline
+from lazyomics.io.hdf5 import StoredArray
+from lazyomics.io.hdf5.codecs import CODECS, DamagedChunkError, Memory
+from lazyomics.io.hdf5.pipeline import Pipeline
 
 hdf5plugin = pytest.importorskip("hdf5plugin", reason="the plugin filters need hdf5plugin")
 
@@ -131,7 +130,7 @@ def test_chunks_that_hdf5_cannot_list(tmp_path: Path, monkeypatch: pytest.Monkey
     def fail(*_: object) -> None:
         raise RuntimeError("wrong B-tree signature")
 
-    monkeypatch.setattr("lazyomics.io.chunks.cache.ChunkTable.of", fail)
+    monkeypatch.setattr("lazyomics.io.hdf5.dataset.ChunkTable.of", fail)
     with pytest.raises(FileFormatError, match="wrong B-tree signature"):
         array.read(0, 5)
 
@@ -185,8 +184,8 @@ def test_cut_file(tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.M
     path = tmp_path / "a.h5"
     make(path, **options)
     array = reopened(path)
-    monkeypatch.setattr("lazyomics.io.chunks.loop_choice.WORTH_A_LOOP", 1 << 62)
-    monkeypatch.setattr("lazyomics.io.chunks.files.RawFile._read", lambda self, view, position: 0)
+    monkeypatch.setattr("lazyomics.io.hdf5.ranges.WORTH_A_LOOP", 1 << 62)
+    monkeypatch.setattr("lazyomics.io.hdf5.raw_files.RawFile._read", lambda self, view, position: 0)
     with pytest.raises(FileFormatError, match="cut short"):
         array.read(0, 5)
 
@@ -195,9 +194,9 @@ def test_missing_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     path = tmp_path / "a.h5"
     make(path, chunks=(CHUNK,), **hdf5plugin.Zstd())
     array = reopened(path)
-    monkeypatch.setattr("lazyomics.io.chunks.loop_choice.WORTH_A_LOOP", 1 << 62)
-    monkeypatch.setattr("lazyomics.io.chunks.codecs.native_decoder", lambda codec: None)
-    monkeypatch.setattr("lazyomics.io.chunks.library._is_available", lambda code: False)
+    monkeypatch.setattr("lazyomics.io.hdf5.ranges.WORTH_A_LOOP", 1 << 62)
+    monkeypatch.setattr("lazyomics.io.hdf5.codecs.native_decoder", lambda codec: None)
+    monkeypatch.setattr("lazyomics.io.hdf5.dataset._is_available", lambda code: False)
     text = r"a\.h5: element 'X/data'.*zstd.*pip install 'lazyomics\[codecs\]'"
     with pytest.raises(MissingDependencyError, match=text):
         array.read(0, 5)

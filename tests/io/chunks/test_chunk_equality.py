@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lazyomics.errors import UnsupportedError
-from lazyomics.io.chunks import StoredArray, count_reads, layout
-from lazyomics.io.chunks.codecs import codec
-from lazyomics.io.chunks.costs import cost_of_ranges
-from lazyomics.io.chunks.layout import Fingerprint
-from lazyomics.io.chunks.ranges import Pieces
+from lazyomics.io.hdf5 import StoredArray, count_reads, layout
+from lazyomics.io.hdf5.array import cost_of_ranges
+from lazyomics.io.hdf5.codecs import codec
+from lazyomics.io.hdf5.layout import Fingerprint
+from lazyomics.io.hdf5.ranges import Pieces
 
 hdf5plugin = pytest.importorskip("hdf5plugin", reason="the plugin filters need hdf5plugin")
 
@@ -142,13 +142,13 @@ def test_no_hdf5_in_the_fast_way(
 
 @pytest.mark.parametrize("filters", [f for f in FILTERS if f not in ("none", "szip")])
 def test_without_c_decoders(tmp_path: Path, filters: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lazyomics.io.chunks.codecs.native_decoder", lambda codec: None)
-    monkeypatch.setattr("lazyomics.io.chunks.shuffle.native_unshuffle", lambda: None)
+    monkeypatch.setattr("lazyomics.io.hdf5.codecs.native_decoder", lambda codec: None)
+    monkeypatch.setattr("lazyomics.io.hdf5.codecs.native_unshuffle", lambda: None)
     check_flat(write(tmp_path / "a.h5", values("<f8"), chunks=(CHUNK,), **FILTERS[filters]))
 
 
 def test_without_the_deflate_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lazyomics.io.chunks.codecs.native_decoder", lambda codec: None)
+    monkeypatch.setattr("lazyomics.io.hdf5.codecs.native_decoder", lambda codec: None)
     monkeypatch.setitem(__import__("sys").modules, "deflate", None)
     assert codec(1).__name__ == "_zlib"
     check_flat(write(tmp_path / "a.h5", values("<i2"), chunks=(CHUNK,), compression="gzip"))
@@ -313,7 +313,7 @@ def test_plugins_are_found_when_needed(tmp_path: Path) -> None:
     for name in ("zstd", "blosc2"):
         path = write(tmp_path / f"{name}.h5", values("<f4"), chunks=(CHUNK,), **FILTERS[name])
         code = (
-            "import sys, h5py; from lazyomics.io.chunks import StoredArray\n"
+            "import sys, h5py; from lazyomics.io.hdf5 import StoredArray\n"
             f"array = StoredArray.of(h5py.File({str(path)!r})['group/data'], {str(path)!r})\n"
             "assert 'hdf5plugin' not in sys.modules\n"
             f"assert array.read(0, {LENGTH}).sum() == {values('<f4').sum()!s}\n"

@@ -14,9 +14,9 @@ import h5py
 import numpy as np
 import pytest
 
-from lazyomics.io.chunks import StoredArray, count_reads
-from lazyomics.io.chunks import cache as cache_module
-from lazyomics.io.chunks.costs import cost_of_ranges
+from lazyomics.io.hdf5 import StoredArray, count_reads
+from lazyomics.io.hdf5 import dataset as cache_module
+from lazyomics.io.hdf5.array import cost_of_ranges
 from tests.open_files import OPEN, open_files
 
 DATA = np.random.default_rng(0).poisson(2, 200_000).astype(np.float32)
@@ -167,7 +167,7 @@ def test_counters(array: StoredArray) -> None:
 
 
 def test_neighbours_are_read_together(array: StoredArray, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lazyomics.io.chunks.files import RawFile
+    from lazyomics.io.hdf5.raw_files import RawFile
 
     array.read(0, 1)
     calls: list[int] = []
@@ -177,7 +177,7 @@ def test_neighbours_are_read_together(array: StoredArray, monkeypatch: pytest.Mo
         calls.append(len(view))
         return original(self, view, position)
 
-    monkeypatch.setattr("lazyomics.io.chunks.loop_choice.WORTH_A_LOOP", 1 << 62)
+    monkeypatch.setattr("lazyomics.io.hdf5.ranges.WORTH_A_LOOP", 1 << 62)
     monkeypatch.setattr(RawFile, "_read", counted)
     np.testing.assert_array_equal(array.read(0, 200_000), DATA)
     assert 1 <= len([n for n in calls if n > 64]) <= 5
@@ -186,7 +186,7 @@ def test_neighbours_are_read_together(array: StoredArray, monkeypatch: pytest.Mo
 def test_neighbours_are_read_together_in_one_call(
     array: StoredArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lazyomics.io.chunks import in_one_call
+    from lazyomics.io.hdf5 import batch_decode as in_one_call
 
     calls: list[in_one_call.Extents] = []
     original = in_one_call.decode_runs
@@ -195,8 +195,8 @@ def test_neighbours_are_read_together_in_one_call(
         calls.append(extents)
         return original(descriptor, plan, extents, *places)
 
-    monkeypatch.setattr("lazyomics.io.chunks.loop_choice.WORTH_A_LOOP", 0)
-    monkeypatch.setattr("lazyomics.io.chunks.loop_choice.LARGE_DATASET", 0)
+    monkeypatch.setattr("lazyomics.io.hdf5.ranges.WORTH_A_LOOP", 0)
+    monkeypatch.setattr("lazyomics.io.hdf5.ranges.LARGE_DATASET", 0)
     monkeypatch.setattr(in_one_call, "decode_runs", counted)
     np.testing.assert_array_equal(array.read(0, 200_000), DATA)
     assert len(calls) == 1

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from lazyomics.errors import StaleFileError
-from lazyomics.io.chunks import StoredArray
-from lazyomics.io.chunks.cache import forget_all
+from lazyomics.io.hdf5 import StoredArray
+from lazyomics.io.hdf5.dataset import forget_all
 
 DATA = np.arange(5000, dtype=np.float32)
 LAYOUTS = {"gzip": {"chunks": (300,), "compression": "gzip"}, "contiguous": {}}
@@ -123,7 +123,7 @@ def test_file_replaced_while_open(tmp_path: Path, options: dict[str, object]) ->
     path, other = tmp_path / "a.h5", tmp_path / "b.h5"
     array = make(path, DATA, options)
     make(other, DATA[::-1], options)
-    from lazyomics.io.chunks import stored as module
+    from lazyomics.io.hdf5 import array as module
 
     original = module.known
 
@@ -143,7 +143,7 @@ def test_file_replaced_while_open(tmp_path: Path, options: dict[str, object]) ->
 def test_changed_during_the_read(tmp_path: Path, options: dict[str, object]) -> None:
     path = tmp_path / "a.h5"
     array = make(path, DATA, options)
-    from lazyomics.io.chunks import stored as module
+    from lazyomics.io.hdf5 import array as module
 
     original = module.known
     calls: list[int] = []

@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
-from lazyomics.io.chunks import StoredArray, in_one_call
-from lazyomics.io.chunks.pipeline import SHUFFLE, Pipeline
+from lazyomics.io.hdf5 import StoredArray
+from lazyomics.io.hdf5 import batch_decode as in_one_call
+from lazyomics.io.hdf5.pipeline import SHUFFLE, Pipeline
 
 DEFLATE = (1, (4,))
 
@@ -62,9 +63,9 @@ def test_reading_a_large_dataset_does_not_start_numba(tmp_path: Path) -> None:
         assert StoredArray.of(made, path).read(0, 5).tolist() == [1, 0, 0, 0, 0]
     code = (
         "import sys, h5py\n"
-        "from lazyomics.io.chunks import StoredArray\n"
-        "from lazyomics.kernels.c_loops import c_loops_are_up\n"
-        "from lazyomics.kernels.compiled import compiler_is_up\n"
+        "from lazyomics.io.hdf5 import StoredArray\n"
+        "from lazyomics.c_loops import c_loops_are_up\n"
+        "from lazyomics.compiled import compiler_is_up\n"
         "with h5py.File(sys.argv[1]) as file: array = StoredArray.of(file['X'], sys.argv[1])\n"
         "print(float(array.read(0, 20_000_000).sum()), c_loops_are_up(), compiler_is_up())\n"
     )

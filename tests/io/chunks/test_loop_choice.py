@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lazyomics.io.chunks import loop_choice
-from lazyomics.io.chunks.loop_choice import is_worth_a_loop
+from lazyomics.io.hdf5 import ranges as loop_choice
+from lazyomics.io.hdf5.ranges import is_worth_a_loop
 
 
 def source(megabytes: int = 1024, is_local: bool = True) -> Any:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lazyomics.container.categories import natural_key
 from lazyomics.io.encodings import strings_to_categoricals
-from lazyomics.kernels.natural_order import natural_key
 
 FRAME = pd.DataFrame(
     {

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from lazyomics.errors import MissingDependencyError
-from lazyomics.io.encodings import filters, read_element
+from lazyomics.io.encodings import dataset_values as filters
+from lazyomics.io.encodings import read_element
 
 
 def test_plugins_are_loaded_when_needed(data_file: object) -> None:

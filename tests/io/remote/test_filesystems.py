@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics import graph
+from lazyomics import lazy
 from lazyomics.errors import (
     FileFormatError,
     MissingDependencyError,
@@ -74,10 +74,10 @@ def slow(layouts: Path) -> Iterator[type[SlowFileSystem]]:
 
 
 def same_matrices(there: lo.AnnData, here: lo.AnnData) -> None:
-    assert_same_value(graph.materialize(there.X), graph.materialize(here.X), "X")
+    assert_same_value(lazy.materialize(there.X), lazy.materialize(here.X), "X")
     for key in here.layers:
-        expected = graph.materialize(here.layers[key])
-        assert_same_value(graph.materialize(there.layers[key]), expected, key)
+        expected = lazy.materialize(here.layers[key])
+        assert_same_value(lazy.materialize(there.layers[key]), expected, key)
     assert_same_value(there.obs, here.obs, "obs")
 
 

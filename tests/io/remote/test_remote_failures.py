@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics import graph
+from lazyomics import lazy
 from lazyomics.errors import RemoteFileError, StaleFileError, UnsupportedError
 from tests.comparing import assert_same_value
 from tests.io.remote.conftest import write_layouts
@@ -34,8 +34,8 @@ def test_dropped_connections_are_tried_again(server: Behaviour, layouts: Path) -
     adata = lo.read_h5ad(server.url(layouts.name))
     x = adata.X
     server.drop = 3
-    expected = graph.materialize(lo.read_h5ad(layouts).X)
-    assert_same_value(graph.materialize(x), expected, "X")
+    expected = lazy.materialize(lo.read_h5ad(layouts).X)
+    assert_same_value(lazy.materialize(x), expected, "X")
     assert server.drop == 0
 
 
@@ -61,7 +61,7 @@ def test_a_server_may_say_when(server: Behaviour, layouts: Path, monkeypatch) ->
 
 def test_pauses_grow(server: Behaviour, layouts: Path, monkeypatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("lazyomics.io.remote.retrying.time.sleep", pauses.append)
+    monkeypatch.setattr("lazyomics.io.remote.ranges.time.sleep", pauses.append)
     server.busy = 100
     with dask.config.set({"lazyomics.remote-wait": 1.0}), pytest.raises(RemoteFileError):
         lo.read_h5ad(server.url(layouts.name))

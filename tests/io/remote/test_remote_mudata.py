@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics import graph
+from lazyomics import lazy
 from lazyomics.errors import FileFormatError, UnsupportedError
 from tests.comparing import assert_same_value
 from tests.io.remote.conftest import store_sparse
@@ -51,14 +51,14 @@ def test_all_is_the_same(told: Behaviour, modalities: Path, tmp_path: Path) -> N
     assert told.sent < 800_000
     assert list(there.mod) == ["rna", "prot"]
     for mod in here.mod:
-        expected = graph.materialize(here[mod].X)
-        assert_same_value(graph.materialize(there[mod].X), expected, mod)
+        expected = lazy.materialize(here[mod].X)
+        assert_same_value(lazy.materialize(there[mod].X), expected, mod)
         assert_same_value(there[mod].obs, here[mod].obs, mod)
     assert_same_value(there.obs, here.obs, "obs")
     there[:100].copy(filename=tmp_path / "some.h5mu")
     some = lo.read_h5mu(tmp_path / "some.h5mu")
     assert_same_value(
-        graph.materialize(some["rna"].X), graph.materialize(here[:100]["rna"].X), "some"
+        lazy.materialize(some["rna"].X), lazy.materialize(here[:100]["rna"].X), "some"
     )
 
 

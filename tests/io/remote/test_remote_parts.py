@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lazyomics.io.remote.address import Identity, RemotePath
-from lazyomics.io.remote.chunk_index import children
-from lazyomics.io.remote.pages import Pages
+from lazyomics.io.remote.connection import Pages, children
 from lazyomics.io.remote.ranges import Range, merged
 
 

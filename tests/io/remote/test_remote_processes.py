@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics.io.remote.garbage import no_collection
-from lazyomics.io.remote.pages import Pages
+from lazyomics.io.remote.connection import Pages
+from lazyomics.io.remote.opened import no_collection
 from tests.io.remote.range_server import Behaviour
 
 pytest.importorskip("aiohttp", reason="http:// is opened through aiohttp")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics import graph
+from lazyomics import lazy as graph
 from lazyomics.errors import FileFormatError, RemoteFileError, UnsupportedError
-from lazyomics.io.chunks import StoredArray
+from lazyomics.io.hdf5 import StoredArray
 from lazyomics.io.remote.connection import find
 from lazyomics.io.remote.opened import open_remote
 from tests.comparing import assert_same_value

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics import graph
+from lazyomics import lazy
 from lazyomics.errors import RemoteFileError
 from tests.comparing import assert_same_value
 from tests.io.remote.range_server import Behaviour, serving
@@ -78,10 +78,10 @@ def test_values_are_those_of_the_file(
     adata, expected = lo.read_h5ad(url, storage_options=options), lo.read_h5ad(layouts)
     assert_same_value(adata.obs, expected.obs, "obs")
     assert_same_value(adata.obsm["X_pca"], expected.obsm["X_pca"], "X_pca")
-    assert_same_value(graph.materialize(adata.X), graph.materialize(expected.X), "X")
+    assert_same_value(lazy.materialize(adata.X), lazy.materialize(expected.X), "X")
     for key in expected.layers:
         mine, other = adata.layers[key], expected.layers[key]
-        assert_same_value(graph.materialize(mine), graph.materialize(other), key)
+        assert_same_value(lazy.materialize(mine), lazy.materialize(other), key)
     assert 0 < secure.sent < 1.1 * layouts.stat().st_size + 2**20
 
 
@@ -101,7 +101,7 @@ def test_an_unknown_certificate_is_refused_at_once(
     secure: Behaviour, layouts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("lazyomics.io.remote.retrying.time.sleep", pauses.append)
+    monkeypatch.setattr("lazyomics.io.remote.ranges.time.sleep", pauses.append)
     with pytest.raises(RemoteFileError, match=r"https://127\S+layouts\.h5ad: .*certificate verify"):
         lo.read_h5ad(secure.url(layouts.name))
     assert pauses == []

@@ -18,8 +18,9 @@ import lazyomics as lo
 from lazyomics.errors import AttributesLostWarning
 from lazyomics.io.files import open_for_reading
 from lazyomics.io.transaction import attributes as giving
-from lazyomics.io.transaction import commit, disk, replacing, saving
-from lazyomics.io.transaction.claim import held
+from lazyomics.io.transaction import disk, replacing, saving
+from lazyomics.io.transaction import session as commit
+from lazyomics.io.transaction.locks import held
 from lazyomics.io.transaction.names import Names
 from lazyomics.io.transaction.recovery import recover
 from tests.io.transaction.changes import make_file

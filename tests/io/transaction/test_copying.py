@@ -16,7 +16,8 @@ import pytest
 import lazyomics as lo
 from lazyomics.errors import StaleFileError
 from lazyomics.io.files import open_for_reading
-from lazyomics.io.transaction import copying, disk, saving
+from lazyomics.io.transaction import disk, saving
+from lazyomics.io.transaction import recovery as copying
 from tests.io.transaction.changes import change
 from tests.io.transaction.crashes import elements
 from tests.io.transaction.test_crashes import pending_save

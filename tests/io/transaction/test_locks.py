@@ -20,7 +20,8 @@ import pytest
 import lazyomics
 from lazyomics.errors import StaleFileError
 from lazyomics.io.files import open_for_reading
-from lazyomics.io.transaction import copying, saving, share
+from lazyomics.io.transaction import recovery as copying
+from lazyomics.io.transaction import saving, share
 from tests.io.transaction.changes import change
 from tests.io.transaction.crashes import elements
 

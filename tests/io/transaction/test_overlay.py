@@ -9,9 +9,11 @@ import h5py
 import numpy as np
 import pytest
 
-from lazyomics.io.transaction import disk, pages, tail
+from lazyomics.io.transaction import disk
+from lazyomics.io.transaction import overlay as pages
+from lazyomics.io.transaction import overlay as tail
+from lazyomics.io.transaction.disk import find_superblock
 from lazyomics.io.transaction.overlay import Overlay
-from lazyomics.io.transaction.superblock import find_superblock
 from tests.io.transaction.changes import change
 from tests.io.transaction.crashes import elements
 

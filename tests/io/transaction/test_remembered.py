@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from lazyomics.io.transaction.remembered import Remembered
+from lazyomics.io.transaction.file_object import Remembered
 
 
 class Thing:

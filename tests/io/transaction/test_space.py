@@ -9,7 +9,7 @@ import pytest
 
 import lazyomics as lo
 from lazyomics.io import files
-from lazyomics.io.rewriting import unused
+from lazyomics.io import files as unused
 
 
 def test_a_hundred_saves_of_changed_columns(tmp_path) -> None:

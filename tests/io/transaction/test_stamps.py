@@ -13,7 +13,16 @@ import pytest
 
 import lazyomics
 from lazyomics.io.files import open_for_reading, open_for_saving
-from lazyomics.io.transaction import beside, commit, disk, exclusively, replacing, saving
+from lazyomics.io.transaction import (
+    beside,
+    disk,
+    exclusively,
+    replacing,
+    saving,
+)
+from lazyomics.io.transaction import (
+    session as commit,
+)
 from tests.io.transaction.changes import change, make_file
 from tests.io.transaction.crashes import elements
 from tests.io.transaction.test_locks import HOLD, finish, start

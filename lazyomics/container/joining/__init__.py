@@ -1,5 +1,0 @@
-"""Joining objects along an axis without reading them."""
-
-from lazyomics.container.joining.concat import concat
-
-__all__ = ["concat"]

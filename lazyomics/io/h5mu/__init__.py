@@ -1,0 +1,3 @@
+"""`.h5mu` files: opening, writing, and saving in place."""
+
+from __future__ import annotations

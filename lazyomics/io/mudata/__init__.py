@@ -1,1 +1,0 @@
-"""`.h5mu` files: opening, writing, and saving in place."""

@@ -1,1 +1,0 @@
-"""Rewriting whole files: without unused space, or stored in another way."""

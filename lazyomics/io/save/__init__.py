@@ -1,0 +1,3 @@
+"""Saving in place what changed since a file was opened."""
+
+from __future__ import annotations

@@ -1,1 +1,0 @@
-"""Saving in place what changed since a file was opened."""

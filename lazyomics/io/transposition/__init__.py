@@ -1,1 +1,0 @@
-"""Row-major matrices out of column-major ones and back, out of core."""

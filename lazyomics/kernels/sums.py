@@ -1,0 +1,220 @@
+"""Row sums and column sums, and rows divided by them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lazyomics.c_loops import c_loops
+from lazyomics.compiled import compiled, compiler_is_up
+from lazyomics.sparse_block.block import CSRBlock
+
+__all__ = [
+    "column_log_totals",
+    "column_totals",
+    "row_positives",
+    "row_totals",
+    "scaled",
+    "scaled_columns",
+    "sums_between",
+]
+
+
+LOOPED = 1 << 18  # values: it takes 0.02 s to make the loop for the first of them
+
+
+def sums_between(values: NDArray[Any], indptr: NDArray[Any]) -> NDArray[np.float64]:
+    """Sum the values between successive pointers, in float64; shape (len(indptr) - 1,)."""
+    out = np.zeros(len(indptr) - 1)
+    # numpy is as fast, but keeps other threads waiting
+    if len(values) >= LOOPED and values.dtype == np.float32 and _summed(values, indptr, out):
+        return out
+    if compiler_is_up():
+        _sum_between(values, indptr, out)
+        return out
+    # reduceat gives values[start] for an empty row, and cannot start behind the last value
+    filled = np.flatnonzero(np.diff(indptr))
+    if len(filled):
+        starts = indptr[:-1][filled]
+        out[filled] = np.add.reduceat(values, starts, dtype=np.float64)
+    return out
+
+
+def _summed(values: NDArray[Any], indptr: NDArray[Any], out: NDArray[np.float64]) -> bool:
+    """Sum floats by a loop that believes its pointers; False if that is not possible."""
+    loops = c_loops()
+    values, pointers = np.ascontiguousarray(values), indptr.astype(np.int64)
+    if loops is None or pointers[0] < 0 or pointers[-1] > len(values):
+        return False
+    if (pointers[1:] < pointers[:-1]).any():
+        return False
+    loops.call(loops.sum_rows, values.ctypes.data, pointers.ctypes.data, len(out), out.ctypes.data)
+    return True
+
+
+def scaled(block: CSRBlock, factors: NDArray[np.float64], dtype: np.dtype[Any]) -> CSRBlock:
+    """Multiply each row by its factor, in the given floating type."""
+    mine = factors.astype(dtype)
+    if compiler_is_up():
+        data = np.empty(len(block.data), dtype=dtype)
+        _scale(block.data, block.indptr, mine, data)
+    else:
+        data = np.multiply(block.data, np.repeat(mine, np.diff(block.indptr)), dtype=dtype)
+    return block.like(data)
+
+
+def scaled_columns(
+    block: CSRBlock,
+    factors: NDArray[np.float64],
+    dtype: np.dtype[Any],
+    columns: NDArray[np.int64],
+) -> CSRBlock:
+    """Multiply each row by its factor and keep some columns, ascending and without duplicates."""
+    if len(block.data) == 0:  # also what a new step is tried on: not worth compiling for
+        empty = block.data.astype(dtype), block.indices, block.indptr
+        return CSRBlock.from_arrays(*empty, (block.shape[0], len(columns)))
+    place = np.full(block.shape[1], -1, dtype=block.indices.dtype)
+    place[columns] = np.arange(len(columns))
+    # one place more than there are values: what is not kept is written, too, then overwritten
+    data = np.empty(len(block.data) + 1, dtype=dtype)
+    indices = np.empty(len(block.data) + 1, dtype=block.indices.dtype)
+    indptr = np.zeros_like(block.indptr)
+    kept = _scale_columns(
+        block.data, block.indices, block.indptr, factors.astype(dtype), place, data, indices, indptr
+    )
+    shape = (block.shape[0], len(columns))
+    return CSRBlock.from_arrays(
+        data[:kept].copy(), indices[:kept].copy(), indptr, shape, block._order
+    )
+
+
+@compiled
+def _sum_between(values: NDArray[Any], indptr: NDArray[Any], out: NDArray[np.float64]) -> None:
+    for row in range(len(out)):
+        mine = values[indptr[row] : indptr[row + 1]]
+        even, odd = 0.0, 0.0  # two sums, so that an addition need not wait for the one before
+        for k in range(0, len(mine) - 1, 2):
+            even += mine[k]
+            odd += mine[k + 1]
+        if len(mine) % 2:
+            even += mine[len(mine) - 1]
+        out[row] = even + odd
+
+
+@compiled
+def _scale(
+    values: NDArray[Any], indptr: NDArray[Any], factors: NDArray[Any], out: NDArray[Any]
+) -> None:
+    for row in range(len(factors)):
+        start, stop = indptr[row], indptr[row + 1]
+        factor, mine, to = factors[row], values[start:stop], out[start:stop]
+        for k in range(len(mine)):
+            to[k] = mine[k] * factor
+
+
+@compiled
+def _scale_columns(
+    values: NDArray[Any],
+    columns: NDArray[Any],
+    indptr: NDArray[Any],
+    factors: NDArray[Any],
+    place: NDArray[Any],
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    ends: NDArray[Any],
+) -> np.int64:
+    kept = np.uint64(0)
+    for row in range(len(factors)):
+        start, stop = indptr[row], indptr[row + 1]
+        factor, mine, at = factors[row], values[start:stop], columns[start:stop]
+        for k in range(len(mine)):
+            to = place[np.uint64(at[k])]
+            data[kept] = mine[k] * factor  # without a branch, that would be mispredicted
+            indices[kept] = to
+            kept += np.uint64(to >= 0)
+        ends[row + 1] = kept
+    return np.int64(kept)
+
+
+def row_totals(block: Any, *, exclude: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    """Total of each row, summed in float64.
+
+    Parameters
+    ----------
+    block
+        CSRBlock or ndarray, shape (n, n_vars).
+    exclude
+        Columns left out of the total, shape (n_vars,).
+
+    Returns
+    -------
+    float64 array, shape (n,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lazyomics.kernels.sums import row_totals
+    >>> row_totals(np.array([[1, 2], [0, 5]]))
+    array([3., 5.])
+    >>> row_totals(np.array([[1, 2], [0, 5]]), exclude=np.array([False, True]))
+    array([1., 0.])
+    """
+    if isinstance(block, CSRBlock):
+        values = block.data
+        if exclude is not None:
+            values = np.where(exclude[block.indices], 0, values)
+        return sums_between(values, block.indptr)
+    if exclude is not None:
+        return np.asarray(np.sum(block, axis=1, dtype=np.float64, where=~exclude))
+    return np.asarray(np.sum(block, axis=1, dtype=np.float64))
+
+
+def row_positives(block: Any) -> NDArray[np.float64]:
+    """Count the values above zero in each row, as float64 (exact up to 2**53)."""
+    if isinstance(block, CSRBlock):
+        return sums_between(block.data > 0, block.indptr)
+    return np.count_nonzero(block > 0, axis=1).astype(np.float64)
+
+
+def column_totals(block: Any) -> NDArray[np.float64]:
+    """Sum each column in float64.
+
+    Parameters
+    ----------
+    block
+        CSRBlock or ndarray, shape (n, n_vars).
+
+    Returns
+    -------
+    float64 array, shape (n_vars,).
+
+    Examples
+    --------
+    >>> column_totals(np.array([[1, 2], [0, 5]]))
+    array([1., 7.])
+    """
+    if isinstance(block, CSRBlock):
+        return _added(block.indices, block.data, block.shape[1])
+    return np.asarray(np.sum(block, axis=0, dtype=np.float64))
+
+
+def column_log_totals(block: Any, *, pseudocount: bool) -> NDArray[np.float64]:
+    """Sum the logarithms of each column, of ``x + 1`` or of ``x`` itself.
+
+    Examples
+    --------
+    >>> column_log_totals(np.array([[0.0, 1.0]]), pseudocount=True).round(3)
+    array([0.   , 0.693])
+    """
+    if pseudocount and isinstance(block, CSRBlock):
+        return _added(block.indices, np.log1p(block.data, dtype=np.float64), block.shape[1])
+    dense = np.asarray(block.toarray() if isinstance(block, CSRBlock) else block)
+    with np.errstate(divide="ignore"):
+        logs = (np.log1p if pseudocount else np.log)(dense, dtype=np.float64)
+    return np.asarray(logs.sum(axis=0))
+
+
+def _added(columns: Any, values: Any, size: int) -> NDArray[np.float64]:
+    return np.bincount(columns, weights=values, minlength=size).astype(np.float64, copy=False)

@@ -1,0 +1,1 @@
+"""Compressed sparse blocks that NumPy and dask compute with: ``sparse.GCXS`` at scipy's speed."""

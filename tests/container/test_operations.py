@@ -573,7 +573,7 @@ def assert_same_outcome(ours: Any, theirs: Any) -> None:
             assert_same_outcome(a, b)
     else:
         computed = ours.compute() if hasattr(ours, "compute") else ours
-        assert_same_value(lo.graph.to_memory_format(computed), theirs, "result")
+        assert_same_value(lo.lazy.to_memory_format(computed), theirs, "result")
 
 
 @pytest.fixture(scope="module")

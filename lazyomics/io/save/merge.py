@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from lazyomics import lazy
 from lazyomics.container.baseline import Baseline, FrameContent, is_content, same_value
 from lazyomics.container.deferred import Cut, CutFrame, computed, is_deferred
 from lazyomics.container.frames import FrameSlot
@@ -27,7 +28,6 @@ from lazyomics.io.encodings.registry import check_name
 from lazyomics.io.readers import reader_of
 from lazyomics.io.save.frames import FrameChange, stored_index_key
 from lazyomics.io.save_records import INDEX, SaveRecord
-from lazyomics.lazy import from_source, lazy, recipe_of, windows
 from lazyomics.lazy.kinds import is_dask_array
 
 __all__ = [
@@ -47,7 +47,7 @@ def stored_place(value: Any) -> tuple[Any, str] | None:
     base = value.base if isinstance(value, Cut | CutFrame) else value
     if hasattr(base, "snapshot") and hasattr(base, "name"):
         return base.snapshot.path, str(base.name).strip("/")
-    recipe = recipe_of(value)
+    recipe = lazy.recipe_of(value)
     if recipe is None or not recipe.is_plain:
         return None
     place: tuple[Any, str] | None = getattr(recipe.source, "element", None)
@@ -123,7 +123,7 @@ class Changes:
 
 def is_stored_matrix(value: Any, stored: Any) -> bool:
     """Tell whether a matrix in memory has the type and the values of an open stored one."""
-    return is_lazy_matrix(value, lazy(from_source(reader_of(stored))))
+    return is_lazy_matrix(value, lazy.lazy(lazy.from_source(reader_of(stored))))
 
 
 def is_lazy_matrix(value: Any, x: Any) -> bool:
@@ -144,12 +144,12 @@ def is_lazy_matrix(value: Any, x: Any) -> bool:
         return False
     if tuple(x.shape) != tuple(value.shape) or x.dtype != value.dtype:
         return False
-    recipe = recipe_of(x)
+    recipe = lazy.recipe_of(x)
     if recipe is None or recipe.source.format != getattr(value, "format", "dense"):
         return False
     mine = value.tocsr() if hasattr(value, "tocsr") else value
     start = 0
-    for window in windows(x):
+    for window in lazy.windows(x):
         for block in window:
             stop = start + block.shape[0]
             if not _same_block(block, mine[start:stop]):
@@ -336,9 +336,9 @@ class Merge:
             if self._changed_there(element, content, load):
                 self.changes.taken.add(element)
             return
-        lazy = is_dask_array(mine)
+        uncomputed = is_dask_array(mine)
         changed_there = not was_there or self._changed_there(element, content, load)
-        if not lazy and (changed_there or content is None) and _same(mine, load()):
+        if not uncomputed and (changed_there or content is None) and _same(mine, load()):
             return
         if changed_there:
             self.conflict(element, lambda: self.write(element, mine))

@@ -27,7 +27,7 @@ __all__ = ["read_entry", "read_mapping", "reads_entries", "walking", "write_mapp
 # A group may be linked from several places; a small file could be made of nothing else, and be a
 # tree of 2**64 members when written out.
 MOST_REPEATS = 1000
-DEEPEST = 200  # groups inside groups: dicts that deep cannot be copied or printed, either
+DEEPEST = 100  # groups inside groups: dicts much deeper cannot be copied or printed, either
 
 
 @dataclass

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lazyomics.container.nested import is_nested, parts_of
-from lazyomics.container.values import is_ragged
+from lazyomics.container.values import is_nested, is_ragged, parts_of
 
 __all__ = [
     "Baseline",

@@ -11,7 +11,7 @@ from lazyomics.container.anndata import AnnData
 from lazyomics.container.mudata.mudata import MuData
 from lazyomics.container.values import normal_form
 from lazyomics.errors import ShapeError
-from lazyomics.lazy import is_in_memory, lazy, materialize
+from lazyomics.lazy import as_lazy, is_in_memory, materialize
 from lazyomics.lazy.kinds import is_dask_array
 
 __all__ = [
@@ -116,7 +116,7 @@ def bare_matrix(data: Any, verb: str, **options: Any) -> Any:
     if len(data.shape) != 2:
         raise ShapeError(f"{verb}: the matrix has shape {data.shape}, expected two dimensions")
     check_numbers(data, "the matrix")
-    return lazy(normal_form(data, "the matrix"))
+    return as_lazy(normal_form(data, "the matrix"))
 
 
 def check_numbers(x: Any, name: str) -> None:
@@ -160,7 +160,7 @@ def get_matrix(adata: AnnData, *, layer: str | None = None, use_raw: bool = Fals
     if x is None:
         raise ValueError(f"the object has no {place}; name a layer: {list(adata.layers)}")
     check_numbers(x, place)
-    return lazy(x)
+    return as_lazy(x)
 
 
 def set_matrix(adata: AnnData, x: Any, *, layer: str | None = None) -> None:

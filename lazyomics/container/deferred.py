@@ -12,8 +12,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lazyomics import lazy
-from lazyomics.container.nested import is_nested
-from lazyomics.container.values import native_columns
+from lazyomics.container.values import is_nested, native_columns
 from lazyomics.lazy.indexer import Selector, compose, is_whole, length
 from lazyomics.lazy.kinds import is_dask_array
 from lazyomics.lazy.recipe import Recipe

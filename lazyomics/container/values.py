@@ -1,4 +1,4 @@
-"""Forms in which values are kept: arrays, sparse matrices, native byte order."""
+"""Forms in which values are kept: arrays, sparse matrices, native byte order, nested objects."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from lazyomics.lazy.kinds import is_block, is_dask_array, is_sparse_array, to_me
 
 __all__ = [
     "copied",
+    "is_nested",
     "is_ragged",
     "native_columns",
     "normal_form",
+    "parts_of",
 ]
 
 
@@ -163,3 +165,24 @@ def copied(value: Any) -> Any:
     """Return a value of a container that does not change with it; what is lazy stays lazy."""
     # the buffers of an awkward array are never written into, but fields are set in its object
     return copy(value) if is_ragged(value) else value.copy()
+
+
+MAPPINGS = ("layers", "obsm", "varm", "obsp", "varp", "uns")
+MARKS = ("X", "obs", "var", "raw", *MAPPINGS)
+
+
+def is_nested(value: Any) -> bool:
+    """Tell whether a value is an AnnData, by what it has: neither class need be imported."""
+    kind = type(value)
+    return kind.__name__ == "AnnData" and all(hasattr(kind, name) for name in MARKS)
+
+
+def parts_of(adata: Any) -> dict[str, Any]:
+    """Return everything that an AnnData in memory holds."""
+    # anndata 0.13 lists X among the layers, under None
+    parts: dict[str, Any] = {
+        name: {k: v for k, v in getattr(adata, name).items() if k is not None} for name in MAPPINGS
+    }
+    raw = adata.raw
+    held = None if raw is None else {"X": raw.X, "var": raw.var, "varm": dict(raw.varm)}
+    return {**parts, "X": adata.X, "obs": adata.obs, "var": adata.var, "raw": held}

@@ -18,7 +18,7 @@ from lazyomics.container.slots import MatrixSlot
 from lazyomics.errors import StaleFileError
 from lazyomics.io.backing import FileBacking, refuse_remote
 from lazyomics.io.compress import dataset_options
-from lazyomics.io.encodings import child
+from lazyomics.io.encodings import open_member
 from lazyomics.io.files import open_for_reading
 from lazyomics.io.gene_major import COPIED_FROM, COPY, PAIR, SAMPLE, sample_of
 from lazyomics.io.readers import CompressedReader, reader_of
@@ -26,7 +26,7 @@ from lazyomics.io.save.merge import in_file
 from lazyomics.io.save.save import recorded_file
 from lazyomics.io.snapshot import Snapshot
 from lazyomics.io.stored import BlockPlan, StoredMatrix
-from lazyomics.io.transaction import beside, exclusively, raise_failures
+from lazyomics.io.transaction import exclusively, raise_failures, temporary_sibling
 from lazyomics.io.transpose import ScratchPlan, transpose_matrix
 from lazyomics.lazy import from_source, recipe_of
 
@@ -164,7 +164,7 @@ def _reader(backing: FileBacking, name: str, key: str) -> CompressedReader:
     """Reader of the matrix; the key must be free or that of its old copy."""
     with open_for_reading(backing.absolute) as file:
         group = file[backing.group]
-        reader = reader_of(child(group, name))
+        reader = reader_of(open_member(group, name))
         if not isinstance(reader, CompressedReader) or reader.format != "csr":
             raise ValueError(
                 f"{backing.path}: {name} is stored as {reader.format}: only a matrix that is "
@@ -185,7 +185,7 @@ def _turned(
     options: Mapping[str, Any],
 ) -> Iterator[h5py.File]:
     """Store the matrix by columns, in a file beside the target that is gone afterwards."""
-    with beside(os.path.realpath(target), replace=False) as file:
+    with temporary_sibling(os.path.realpath(target), replace=False) as file:
         x = from_source(reader)
         transpose_matrix(
             file, "copy", x, to="csc", scratch=scratch, memory=memory, dataset_kwargs=options

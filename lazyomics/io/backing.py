@@ -14,12 +14,12 @@ import numpy as np
 
 from lazyomics.container.annotated import local_name
 from lazyomics.errors import UnsupportedError
-from lazyomics.io.encodings import child, frame_index, frame_length, has_member
+from lazyomics.io.encodings import frame_index, frame_length, has_member, open_member
 from lazyomics.io.encodings.kinds import text
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.save_records import SaveRecord
 from lazyomics.io.snapshot import Snapshot
-from lazyomics.io.transaction.file_object import Remembered
+from lazyomics.io.transaction.file_object import WeakIdSet
 from lazyomics.lazy.indexer import Selector, compose
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ __all__ = [
 NAMES_READ = 512  # when a file is opened, at most, of each axis
 _RUNS = 4
 
-_objects: Remembered[Any] = Remembered()
+_objects: WeakIdSet[Any] = WeakIdSet()
 
 
 @dataclass(frozen=True)
@@ -162,12 +162,12 @@ def sampled_names(group: h5py.Group, name: str, snapshot: Snapshot) -> tuple[int
     if snapshot.state is None or not has_member(group, name):
         return None
     try:
-        table = child(group, name)
+        table = open_member(group, name)
         length = frame_length(table)
         if length <= NAMES_READ:
             read = [np.asarray(frame_index(table), dtype=object)]
         else:
-            names = child(table, text(table.attrs["_index"]))
+            names = open_member(table, text(table.attrs["_index"]))
             step = NAMES_READ // _RUNS
             starts = np.linspace(0, length - step, _RUNS).astype(int)
             read = [names[start : start + step] for start in starts.tolist()]

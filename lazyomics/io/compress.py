@@ -22,7 +22,7 @@ from lazyomics.io.hdf5.codecs import (
     LZ4,
     LZF,
     ZSTD,
-    Memory,
+    Buffer,
     NativeEncoder,
     native_blosc,
     native_deflate,
@@ -65,7 +65,7 @@ _OVERHEAD = 1 << 12  # beyond one part in 64, more than any of the formats adds
 Encoded = tuple[Any, int]
 
 #: One filter: returns the filtered bytes, or None where they would not be smaller.
-_Filter = Callable[[Memory], "Memory | None"]
+_Filter = Callable[[Buffer], "Buffer | None"]
 
 
 def filter_options(
@@ -150,7 +150,7 @@ class ChunkEncoder:
             filters = self._idle.pop()
         except IndexError:
             filters = self.make()
-        memory, mask = Memory(chunk), 0
+        memory, mask = Buffer(chunk), 0
         for k, apply in enumerate(filters):
             made = apply(memory)
             if made is None:
@@ -188,11 +188,11 @@ def chunk_encoder(dataset: h5py.Dataset) -> ChunkEncoder | None:
 
 
 def _compressing(encode: NativeEncoder, *, must_shrink: bool = False) -> _Filter:
-    def apply(source: Memory) -> Memory | None:
+    def apply(source: Buffer) -> Buffer | None:
         size = len(source)
-        target = Memory.empty(size if must_shrink else size + size // 64 + _OVERHEAD)
+        target = Buffer.empty(size if must_shrink else size + size // 64 + _OVERHEAD)
         written = encode(source.address, size, target.address, len(target))
-        return Memory(target.bytes[:written]) if written > 0 else None
+        return Buffer(target.bytes[:written]) if written > 0 else None
 
     return apply
 
@@ -208,7 +208,7 @@ def _deflate(values: tuple[int, ...], width: int) -> _Filter | None:
         compress: Callable[[Any], Any] = partial(zlib.compress, level=level)
     else:
         compress = partial(deflate.zlib_compress, compresslevel=level)
-    return lambda source: Memory(np.frombuffer(compress(source.view), np.uint8))
+    return lambda source: Buffer(np.frombuffer(compress(source.view), np.uint8))
 
 
 def _zstd(values: tuple[int, ...], width: int) -> _Filter | None:
@@ -235,11 +235,11 @@ def _lz4(values: tuple[int, ...], width: int) -> _Filter | None:
         return None
     most = values[0] if values and values[0] else 1 << 30
 
-    def apply(source: Memory) -> Memory:
+    def apply(source: Buffer) -> Buffer:
         size = len(source)
         block = max(1, min(most, size))
         count = -(-size // block)
-        target = Memory.empty(12 + size + count * 4 + size // 64 + _OVERHEAD)
+        target = Buffer.empty(12 + size + count * 4 + size // 64 + _OVERHEAD)
         target.view[:12] = size.to_bytes(8, "big") + block.to_bytes(4, "big")
         end = 12
         for start in range(0, size, block):
@@ -251,7 +251,7 @@ def _lz4(values: tuple[int, ...], width: int) -> _Filter | None:
                 target.view[end + 4 : end + 4 + length] = source.view[start : start + length]
             target.view[end : end + 4] = stored.to_bytes(4, "big")
             end += 4 + stored
-        return Memory(target.bytes[:end])
+        return Buffer(target.bytes[:end])
 
     return apply
 
@@ -259,11 +259,11 @@ def _lz4(values: tuple[int, ...], width: int) -> _Filter | None:
 def _shuffle(values: tuple[int, ...], width: int) -> _Filter | None:
     native = native_shuffle()
 
-    def apply(source: Memory) -> Memory:
+    def apply(source: Buffer) -> Buffer:
         if native is None or len(source) >= 2**31:
             planes = source.bytes.reshape(-1, width).T
-            return Memory(np.ascontiguousarray(planes).reshape(-1))
-        target = Memory.empty(len(source))
+            return Buffer(np.ascontiguousarray(planes).reshape(-1))
+        target = Buffer.empty(len(source))
         native(width, len(source), source.address, target.address)
         return target
 

@@ -1,4 +1,4 @@
-"""Open files for HDF5, with locks, remote ones included."""
+"""Files by the names that users give, and opened for HDF5 with locks, remote ones included."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import h5py
 from dask.utils import format_bytes
 
 from lazyomics.container.annotated import is_url, local_name
-from lazyomics.errors import FileFormatError, warn_user
+from lazyomics.errors import FileFormatError, UnsupportedError, require, warn_user
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.remote.connection import find
 from lazyomics.io.remote.opened import open_remote
 from lazyomics.io.transaction import Shared, Stamp, saving, share
-from lazyomics.io.transaction.defer_sigint import interrupts
+from lazyomics.io.transaction.defer_sigint import defer_sigint
 from lazyomics.io.transaction.disk import SIGNATURE
 from lazyomics.io.transaction.file_object import closed_in_forks
 from lazyomics.io.transaction.locks import PAUSE, Locking, is_mismatch, open_with_any_locking
@@ -28,6 +28,8 @@ from lazyomics.io.transaction.names import kind_of
 __all__ = [
     "LEAST_GROWTH",
     "checked_path",
+    "fetched",
+    "named_file",
     "open_for_reading",
     "open_for_saving",
     "unused_bytes",
@@ -143,7 +145,7 @@ class _SharedFile(h5py.File):
 
     def close(self) -> None:
         """Close the file, then let saves go on."""
-        with interrupts(held=True):
+        with defer_sigint(held=True):
             super().close()
             self._shared.close()
 
@@ -223,3 +225,69 @@ def _unreadable(path: str | os.PathLike[str], error: OSError) -> OSError | FileF
         found=f"HDF5's error: {error}",
         hint="The file is truncated or damaged; copy or write it again.",
     )
+
+
+Options = Mapping[str, Any] | None
+
+
+def named_file(filename: Any, storage_options: Options) -> tuple[Any, Options]:
+    """Return the path or URL of a file, and what fsspec needs to open it.
+
+    Parameters
+    ----------
+    filename
+        Path or URL; or what ``fsspec.open`` returns, or an open file of fsspec, which say where
+        they are: these are not read through.
+    storage_options
+        Taken before those of the filesystem.
+
+    Raises
+    ------
+    UnsupportedError
+        If a file of fsspec is decompressed while it is read.
+    """
+    filesystem, inner = getattr(filename, "fs", None), getattr(filename, "path", None)
+    if filesystem is None or not isinstance(inner, str):
+        return filename, storage_options
+    compression = getattr(filename, "compression", None)
+    if compression is not None:
+        raise UnsupportedError(
+            f"{inner} is compressed as a whole ({compression}), which allows no reading of parts: "
+            "decompress it first"
+        )
+    url = filesystem.unstrip_protocol(inner)
+    if local_name(url) is not None:
+        return inner, storage_options
+    return url, {**filesystem.storage_options, **(storage_options or {})}
+
+
+def fetched(filename: Any, backup_url: str | None) -> None:
+    """Download a file that is not there.
+
+    Parameters
+    ----------
+    filename
+        Local path, or a URL, which is left alone.
+    backup_url
+        Where it is; None for nowhere.
+
+    Raises
+    ------
+    MissingDependencyError
+        If it has to be downloaded and pooch is not installed.
+    FileNotFoundError
+        If it cannot be downloaded.
+    """
+    local = local_name(filename)
+    if backup_url is None or (local is None and is_url(filename)):
+        return
+    target = Path(os.path.abspath(os.fspath(filename if local is None else local)))
+    if target.exists():
+        return
+    pooch = require("pooch", extra="datasets", purpose="backup_url")
+    try:
+        pooch.retrieve(backup_url, known_hash=None, fname=target.name, path=target.parent)
+    except OSError as error:
+        raise FileNotFoundError(
+            f"{filename} does not exist and could not be downloaded from {backup_url} ({error})"
+        ) from error

@@ -18,7 +18,7 @@ import numpy as np
 
 from lazyomics import config
 from lazyomics.errors import FileFormatError, warn_user
-from lazyomics.io.encodings import child, element_kind, has_member
+from lazyomics.io.encodings import element_kind, has_member, open_member
 from lazyomics.io.encodings.kinds import text
 from lazyomics.io.readers import CompressedReader, reader_of
 from lazyomics.io.remote.address import RemotePath
@@ -122,9 +122,13 @@ def _copy_of(obj: h5py.Group) -> h5py.Group | None:
     """The layer that says it is the copy of a matrix, as the matrix says too."""
     key, above = text(obj.attrs[COPY]), obj.parent
     root = above.parent if str(above.name).endswith("/layers") else above
-    if "/" in key or not has_member(root, "layers") or not has_member(child(root, "layers"), key):
+    if (
+        "/" in key
+        or not has_member(root, "layers")
+        or not has_member(open_member(root, "layers"), key)
+    ):
         return None
-    copy = child(child(root, "layers"), key)
+    copy = open_member(open_member(root, "layers"), key)
     if element_kind(copy) != "csc_matrix" or SAMPLE not in copy.attrs:
         return None
     pairs = {text(member.attrs.get(PAIR, "")) for member in (obj, copy)}

@@ -9,8 +9,8 @@ import h5py
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.errors import ShapeError
-from lazyomics.io.encodings import OpaqueElement, child, named_rows, read_element, read_frame
-from lazyomics.io.encodings.damage import damaged, guarded
+from lazyomics.io.encodings import OpaqueElement, named_rows, open_member, read_element, read_frame
+from lazyomics.io.encodings.damage import as_format_errors, damaged
 from lazyomics.io.encodings.mappings import read_mapping, reads_entries, walking
 from lazyomics.io.old_layouts import is_there, raw_place
 
@@ -20,13 +20,13 @@ MAPPINGS = ("layers", "obsm", "varm", "obsp", "varp")
 
 
 @reads_entries("anndata")
-@guarded
+@as_format_errors
 def read_nested(group: Any) -> AnnData:
     """Read an AnnData, and all that is in it, into memory."""
     with walking(group):
         parts: dict[str, Any] = {name: _frame(group, name) for name in ("obs", "var")}
-        parts["X"] = read_element(child(group, "X")) if is_there(group, "X") else None
-        parts["uns"] = read_mapping(child(group, "uns")) if is_there(group, "uns") else {}
+        parts["X"] = read_element(open_member(group, "X")) if is_there(group, "X") else None
+        parts["uns"] = read_mapping(open_member(group, "uns")) if is_there(group, "uns") else {}
         parts["raw"] = _raw(group)
         try:
             adata = AnnData(**parts)
@@ -40,8 +40,8 @@ def read_nested(group: Any) -> AnnData:
 def _frame(group: h5py.Group, name: str) -> Any:
     if not is_there(group, name):
         return None
-    frame = read_frame(child(group, name))
-    frame.index = named_rows(child(group, name), frame.index)
+    frame = read_frame(open_member(group, name))
+    frame.index = named_rows(open_member(group, name), frame.index)
     return frame
 
 
@@ -53,14 +53,14 @@ def _raw(group: h5py.Group) -> dict[str, Any] | None:
     if not is_there(parent, x):
         raise damaged(parent, expected="a matrix X", found="none")
     return {
-        "X": read_element(child(parent, x)),
+        "X": read_element(open_member(parent, x)),
         "var": _frame(parent, var),
-        "varm": read_mapping(child(parent, varm)) if is_there(parent, varm) else None,
+        "varm": read_mapping(open_member(parent, varm)) if is_there(parent, varm) else None,
     }
 
 
 def _fill(mapping: AlignedMapping, group: h5py.Group, name: str) -> None:
-    members = read_mapping(child(group, name)) if is_there(group, name) else {}
+    members = read_mapping(open_member(group, name)) if is_there(group, name) else {}
     for key, value in members.items():
         if isinstance(value, OpaqueElement):
             mapping._values[key] = value

@@ -13,11 +13,11 @@ import pandas as pd
 
 from lazyomics.io.encodings import (
     categories_from_uns,
-    child,
     element_kind,
     frame_length,
     has_member,
     named_rows,
+    open_member,
     read_compound_mapping,
     read_frame,
     read_mapping,
@@ -52,7 +52,7 @@ def old_layout_parts(group: h5py.Group) -> OldParts:
             parts.fields[name] = read_compound_mapping(member)
     if _dataset(group, "obs") is None:
         return parts
-    uns = dict(read_mapping(child(group, "uns"))) if has_member(group, "uns") else {}
+    uns = dict(read_mapping(open_member(group, "uns"))) if has_member(group, "uns") else {}
     used: set[str] = set()
     for attribute, name in (("obs", "obs"), ("var", "var"), ("raw_var", "raw.var")):
         member = _dataset(group, name)
@@ -79,7 +79,7 @@ def raw_place(group: h5py.Group) -> tuple[h5py.Group, str, str, str] | None:
     no raw, also where other tools left a null or a group without a matrix and genes in its place.
     """
     dotted = is_there(group, "raw.X") or is_there(group, "raw.var")
-    new = child(group, "raw") if is_there(group, "raw") else None
+    new = open_member(group, "raw") if is_there(group, "raw") else None
     if new is not None and not isinstance(new, h5py.Group):
         raise damaged(new, expected="a group", found="a dataset")
     if new is not None and dotted and len(new):
@@ -89,16 +89,16 @@ def raw_place(group: h5py.Group) -> tuple[h5py.Group, str, str, str] | None:
         parent, x, var, varm = (new, "X", "var", "varm")
     if parent is None:
         return None
-    genes = is_there(parent, var) and frame_length(child(parent, var)) > 0
+    genes = is_there(parent, var) and frame_length(open_member(parent, var)) > 0
     return (parent, x, var, varm) if genes or is_there(parent, x) else None
 
 
 def is_there(group: h5py.Group, name: str) -> bool:
     """Whether there is such a member, and not a null in its place."""
-    return has_member(group, name) and element_kind(child(group, name)) != "null"
+    return has_member(group, name) and element_kind(open_member(group, name)) != "null"
 
 
 def _dataset(group: h5py.Group, name: str) -> h5py.Dataset | None:
     """A member that is a dataset; None if there is no such member, or it is a group or a null."""
-    member = child(group, name) if has_member(group, name) else None
+    member = open_member(group, name) if has_member(group, name) else None
     return member if isinstance(member, h5py.Dataset) and member.shape is not None else None

@@ -1,12 +1,13 @@
-"""Open an .h5ad lazily: look at names and shapes, read nothing else."""
+"""Open .h5ad files."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import h5py
+import numpy as np
 import scipy.sparse as sp
 
 from lazyomics.container.anndata import AnnData
@@ -17,19 +18,104 @@ from lazyomics.container.mappings import AlignedMapping, MappingName, Uns
 from lazyomics.container.raw import RawParts
 from lazyomics.container.slots import MatrixSlot
 from lazyomics.errors import FileFormatError
+from lazyomics.importing import import_whole
 from lazyomics.io import nested as _nested  # noqa: F401  reads what uns may hold
 from lazyomics.io.backing import FileBacking, backing_name
-from lazyomics.io.encodings import child, element_kind, has_member, read_element, sparse_info
+from lazyomics.io.encodings import element_kind, has_member, open_member, read_element, sparse_info
 from lazyomics.io.encodings.checks import is_text, member_names
 from lazyomics.io.encodings.damage import damage_named, damaged
-from lazyomics.io.files import checked_path, open_for_reading
-from lazyomics.io.named_files import named_file
+from lazyomics.io.files import checked_path, named_file, open_for_reading
 from lazyomics.io.old_layouts import is_there, old_layout_parts, raw_place
 from lazyomics.io.snapshot import Snapshot
-from lazyomics.io.storage_kind import read_as_sparse
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredEntry, StoredFrame, StoredMatrix
+from lazyomics.lazy.kinds import is_dask_array
 
-__all__ = ["open_group", "read_h5ad"]
+__all__ = [
+    "dense",
+    "dense_places",
+    "open_group",
+    "read_as_sparse",
+    "read_h5ad",
+]
+
+
+def dense(value: Any) -> Any:
+    """Return a matrix that is written dense, block by block; a dense one as it is."""
+    value = value.load() if is_deferred(value) else value
+    graph = import_whole("lazyomics.lazy")
+    is_sparse = sp.issparse(value) if not is_dask_array(value) else hasattr(value._meta, "indptr")
+    return graph.map_rows(value, _step("AsDense")) if is_sparse else value
+
+
+def dense_places(adata: AnnData, as_dense: str | Iterable[Any]) -> frozenset[str]:
+    """Where in a file the matrices are that ``as_dense`` names.
+
+    Parameters
+    ----------
+    adata
+        Object that has them.
+    as_dense
+        ``"X"``, ``"raw/X"`` (also ``"raw.X"`` and ``("raw", "X")``), ``"layers/NAME"``.
+
+    Raises
+    ------
+    ValueError
+        If the object has no such matrix.
+    """
+    known = {"X", *(f"layers/{key}" for key in adata.layers)}
+    known |= set() if adata.raw is None else {"raw/X"}
+    asked = [as_dense] if isinstance(as_dense, str) else list(as_dense)
+    places = frozenset(_place(name) for name in asked)
+    if unknown := sorted(places - known):
+        raise ValueError(f"as_dense names {unknown}; the object has {sorted(known)}")
+    return places
+
+
+def read_as_sparse(adata: AnnData, as_sparse: str | Iterable[Any], kind: type[Any]) -> None:
+    """Hold X or raw.X of a freshly opened object sparse, lazily.
+
+    Parameters
+    ----------
+    adata
+        Object to change. What it holds sparse already stays so.
+    as_sparse
+        ``"X"``, ``"raw/X"`` (also ``"raw.X"`` and ``("raw", "X")``).
+    kind
+        ``scipy.sparse.csr_matrix`` or ``csc_matrix``.
+
+    Raises
+    ------
+    NotImplementedError
+        For other elements, or another kind.
+    """
+    if kind not in (sp.csr_matrix, sp.csc_matrix):
+        raise NotImplementedError(f"as_sparse_fmt is csr_matrix or csc_matrix, found {kind}")
+    asked = [as_sparse] if isinstance(as_sparse, str) else list(as_sparse)
+    for place in map(_place, asked):
+        if place == "X" and not adata._x.is_absent:
+            adata._x = MatrixSlot(_sparse(adata.X, kind))
+        elif place == "raw/X" and adata._raw is not None:
+            adata._raw.x = MatrixSlot(_sparse(adata._raw.x.value, kind))
+        elif place not in ("X", "raw/X"):
+            raise NotImplementedError(f"as_sparse takes 'X' and 'raw/X', found {place!r}")
+
+
+def _sparse(x: Any, kind: type[Any]) -> Any:
+    if not isinstance(x._meta, np.ndarray):
+        return x
+    graph = import_whole("lazyomics.lazy")
+    if kind is sp.csr_matrix:
+        return graph.map_rows(x, _step("AsSparse"))
+    return graph.map_rows(graph.transpose(x), _step("AsSparse")).T
+
+
+def _step(name: str) -> Any:
+    return getattr(import_whole("lazyomics.kernels.steps"), name)()
+
+
+def _place(name: Any) -> str:
+    return "raw/X" if name in ("raw.X", ("raw", "X")) else str(name)
+
 
 LAZY_KINDS = ("array", "csr_matrix", "csc_matrix")
 LAZY_MAPPINGS = ("layers", "obsp", "varp")
@@ -117,7 +203,7 @@ def read_h5ad(
 
 def _expect_h5ad(file: h5py.File, path: str) -> None:
     if has_member(file, "mod") and has_member(file, "obs"):
-        mod = child(file, "mod")
+        mod = open_member(file, "mod")
         names = sorted(mod) if isinstance(mod, h5py.Group) else []
         raise FileFormatError.at(
             path,
@@ -156,7 +242,7 @@ def open_group(
     if old.uns is not None:
         uns = old.uns
     elif is_there(group, "uns"):
-        uns_group = child(group, "uns")
+        uns_group = open_member(group, "uns")
         if not isinstance(uns_group, h5py.Group):
             raise damaged(uns_group, expected="a group", found="a dataset")
         uns = {k: StoredEntry(snapshot, f"{uns_group.name}/{k}") for k in member_names(uns_group)}
@@ -180,7 +266,9 @@ def _frame(
 ) -> FrameSlot:
     if not has_member(group, name):
         return FrameSlot(as_frame(None, 0, name), name)
-    stored = StoredFrame.of(child(group, name), snapshot, None if only is None else tuple(only))
+    stored = StoredFrame.of(
+        open_member(group, name), snapshot, None if only is None else tuple(only)
+    )
     slot = FrameSlot(stored, name)
     if loaded is not None:
         slot.load_with(loaded if only is None else loaded[only])
@@ -197,7 +285,7 @@ def _matrix_slot(
 ) -> MatrixSlot:
     if not has_member(group, name):
         return MatrixSlot(None)
-    obj = child(group, name)
+    obj = open_member(group, name)
     kind = element_kind(obj)
     if kind == "null":
         return MatrixSlot(None)
@@ -241,11 +329,11 @@ def _mapping(
         mapping.hold(key, value, _as_read(origin, value))
     if name in fields or not has_member(group, at or name):
         return mapping
-    members = child(group, at or name)
+    members = open_member(group, at or name)
     if not isinstance(members, h5py.Group):
         return mapping  # an empty dataset stands for no members in some old files
     for key in member_names(members):
-        obj = child(members, key) if is_text(key) else None
+        obj = open_member(members, key) if is_text(key) else None
         kind = element_kind(obj) if is_text(key) else ""
         lazy = name in LAZY_MAPPINGS and kind in LAZY_KINDS and matrix_shape(obj, kind) is not None
         element = f"{members.name}/{key}"
@@ -261,15 +349,15 @@ def _move_graphs(
     group: h5py.Group, uns: Uns, obsp: AlignedMapping, snapshot: Snapshot, plan: BlockPlan
 ) -> None:
     """Neighbour graphs of old files are in uns["neighbors"]; today they belong to obsp."""
-    if not is_there(group, "uns") or not has_member(child(group, "uns"), "neighbors"):
+    if not is_there(group, "uns") or not has_member(open_member(group, "uns"), "neighbors"):
         return
-    neighbors = child(child(group, "uns"), "neighbors")
+    neighbors = open_member(open_member(group, "uns"), "neighbors")
     moved = [
         key
         for key in ("distances", "connectivities")
         if isinstance(neighbors, h5py.Group)
         and has_member(neighbors, key)
-        and _is_matrix(child(neighbors, key))
+        and _is_matrix(open_member(neighbors, key))
     ]
     if not moved:
         return

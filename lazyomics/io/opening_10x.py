@@ -14,11 +14,10 @@ from lazyomics.container.anndata import AnnData
 from lazyomics.container.mudata import MuData
 from lazyomics.errors import FileFormatError
 from lazyomics.io.backing import backing_name
-from lazyomics.io.encodings import child
-from lazyomics.io.encodings.damage import damaged, guarded
+from lazyomics.io.encodings import open_member
+from lazyomics.io.encodings.damage import as_format_errors, damaged
 from lazyomics.io.encodings.dataset_values import read_values
-from lazyomics.io.files import checked_path, open_for_reading
-from lazyomics.io.named_files import fetched, named_file
+from lazyomics.io.files import checked_path, fetched, named_file, open_for_reading
 from lazyomics.io.readers import CompressedReader, stored_numbers
 from lazyomics.kernels.steps import AsType
 from lazyomics.lazy import LazyMatrix, from_source, map_rows
@@ -114,7 +113,7 @@ def read_10x_h5(
     found = checked_path(filename, storage_options)
     with open_for_reading(found) as file:
         if "matrix" in file:
-            adata = _read_features(child(file, "matrix"), os.fspath(found))
+            adata = _read_features(open_member(file, "matrix"), os.fspath(found))
         else:
             group = _genome_group(file, backing_name(filename, found), genome)
             return _finished(_read_genome(group, os.fspath(found)), modalities, backed)
@@ -137,10 +136,10 @@ def _unknown_genome(path: Any, genome: str, known: list[str]) -> ValueError:
     return ValueError(f"{path} has no genome {genome!r}; there are {known}")
 
 
-@guarded
+@as_format_errors
 def _read_features(group: h5py.Group, path: str) -> AnnData:
     """Cell Ranger 3 and later: one matrix, with a table of features."""
-    features = child(group, "features")
+    features = open_member(group, "features")
     if not isinstance(features, h5py.Group):
         raise damaged(features, expected="a group of features", found="a dataset")
     is_probes = "gene_id" in features
@@ -149,7 +148,7 @@ def _read_features(group: h5py.Group, path: str) -> AnnData:
         var["probe_ids"] = _texts(features, "id")
     var["feature_types"] = _texts(features, "feature_type")
     for key in features:
-        column = child(features, key)
+        column = open_member(features, key)
         if key not in NAMED_OTHERWISE and isinstance(column, h5py.Dataset):
             var[key] = _flags(features, key) if column.dtype.kind == "b" else _texts(features, key)
     obs = {}
@@ -175,30 +174,30 @@ def _genome_group(file: h5py.File, path: str, genome: str | None) -> h5py.Group:
         raise ValueError(f"{path} holds several genomes: pass genome=, one of {genomes}")
     if genome is not None and genome not in genomes:
         raise _unknown_genome(path, genome, genomes)
-    return child(file, genome or genomes[0])
+    return open_member(file, genome or genomes[0])
 
 
-@guarded
+@as_format_errors
 def _genomes(file: h5py.File) -> list[str]:
     """Names of the groups that are the matrix of a genome."""
     return [key for key in file if _is_genome(file, key)]
 
 
-@guarded
+@as_format_errors
 def _read_genome(group: h5py.Group, path: str) -> AnnData:
     names = _texts(group, "gene_names")
     return _assembled(group, path, names, {"gene_ids": _texts(group, "genes")}, {})
 
 
 def _is_genome(file: h5py.File, key: str) -> bool:
-    group = child(file, key)
+    group = open_member(file, key)
     return isinstance(group, h5py.Group) and "barcodes" in group and "gene_names" in group
 
 
 def advice_for_10x(file: h5py.File) -> str | None:
     """What to do with a file that is opened as another one; None if it is none of 10x Genomics."""
     try:
-        matrix = child(file, "matrix") if "matrix" in file else None
+        matrix = open_member(file, "matrix") if "matrix" in file else None
         if isinstance(matrix, h5py.Group) and {"barcodes", "features"} <= set(matrix):
             return "It is a matrix of 10x Genomics: open it with read_10x_h5."
         genomes = _genomes(file)
@@ -229,12 +228,12 @@ def _assembled(
 
 def _matrix(group: h5py.Group, path: str) -> LazyMatrix:
     """The stored genes × cells by columns are cells × genes by rows."""
-    shape = np.ravel(read_values(child(group, "shape")))
+    shape = np.ravel(read_values(open_member(group, "shape")))
     if shape.shape != (2,) or shape.dtype.kind not in "iu" or (shape < 0).any():
         raise damaged(group, expected="a shape of two sizes", found=f"{shape.tolist()}")
     parts = {}
     for name in ("data", "indices", "indptr"):
-        dataset = child(group, name)
+        dataset = open_member(group, name)
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 1:
             raise damaged(dataset, expected="a one-dimensional dataset", found=str(dataset))
         parts[name] = stored_numbers(dataset, path, str(dataset.name))
@@ -252,11 +251,11 @@ def _matrix(group: h5py.Group, path: str) -> LazyMatrix:
 
 
 def _texts(group: h5py.Group, key: str) -> Any:
-    values = np.ravel(read_values(child(group, key)))
+    values = np.ravel(read_values(open_member(group, key)))
     if values.dtype.kind in "SO":
-        values = read_values(child(group, key), as_text=True)
+        values = read_values(open_member(group, key), as_text=True)
     return np.asarray(values).astype(str).astype(object)
 
 
 def _flags(group: h5py.Group, key: str) -> Any:
-    return np.ravel(read_values(child(group, key))).astype(bool)
+    return np.ravel(read_values(open_member(group, key))).astype(bool)

@@ -17,19 +17,18 @@ from lazyomics.errors import FileFormatError
 from lazyomics.importing import import_whole
 from lazyomics.io.encodings import (
     check_storage,
-    child,
     element_kind,
     has_member,
     location,
+    open_member,
     sparse_info,
 )
-from lazyomics.io.encodings.damage import guarded
+from lazyomics.io.encodings.damage import as_format_errors
 from lazyomics.io.hdf5 import StoredArray
 from lazyomics.io.hdf5.array import cost_of_box, cost_of_ranges, read_together
 from lazyomics.lazy.indexer import Selector, compose, is_whole, length
 from lazyomics.lazy.load import Lines, joined_lines
-from lazyomics.lazy.recipe import bounds_by_bytes
-from lazyomics.lazy.source import Source
+from lazyomics.lazy.recipe import Source, bounds_by_bytes
 from lazyomics.sparse_block.canonical import index_state, positions_of
 
 __all__ = [
@@ -407,7 +406,7 @@ class DenseReader:
         return cost_of_box(self.values, lines, None if is_whole(cols, self.shape[1]) else cols)
 
 
-@guarded
+@as_format_errors
 def reader_of(obj: h5py.Group | h5py.Dataset) -> DenseReader | CompressedReader:
     """Return the reader of an open matrix. Reads only metadata.
 
@@ -450,7 +449,7 @@ def _compressed(group: h5py.Group) -> CompressedReader:
 
 
 def _vector(group: h5py.Group, part: str) -> h5py.Dataset:
-    member = child(group, part) if has_member(group, part) else None
+    member = open_member(group, part) if has_member(group, part) else None
     if not isinstance(member, h5py.Dataset) or member.ndim != 1:
         path, name = location(group)
         raise FileFormatError.at(

@@ -46,8 +46,8 @@ from lazyomics.lazy import from_source, threads
 
 __all__ = [
     "Copying",
-    "Recoder",
     "Repacked",
+    "Transcoder",
     "copy_by_hdf5",
     "holds_numbers",
     "is_everywhere",
@@ -97,7 +97,7 @@ def copy_by_hdf5(dataset: h5py.Dataset, parent: h5py.Group, name: str) -> None:
 
 
 @dataclass
-class Recoder:
+class Transcoder:
     """Recodes datasets of one file, one after the other.
 
     Parameters
@@ -173,7 +173,7 @@ class Recoder:
 
 
 @contextmanager
-def recoder(path: str, threads: int) -> Iterator[Recoder]:
+def recoder(path: str, threads: int) -> Iterator[Transcoder]:
     """Open a recoder; leaving it well writes everything, leaving it with an error drops the rest.
 
     Notes
@@ -182,7 +182,7 @@ def recoder(path: str, threads: int) -> Iterator[Recoder]:
     chunks of the target, if that is more), decoded and compressed.
     """
     executor = ThreadPoolExecutor(threads)
-    made = Recoder(path, executor, most=threads + 1)
+    made = Transcoder(path, executor, most=threads + 1)
     try:
         yield made
         made.finish()
@@ -553,7 +553,7 @@ def _write(
 class _Rewriting:
     """What is written anew, and how."""
 
-    recoding: Recoder
+    recoding: Transcoder
     options: DatasetOptions
     order: StorageOrder | None
 

@@ -16,9 +16,8 @@ from lazyomics.io.compress import dataset_options
 from lazyomics.io.h5mu.opening import read_h5mu
 from lazyomics.io.h5mu.saving import save_modality, save_mudata
 from lazyomics.io.h5mu.writing import write_new_mudata
-from lazyomics.io.opening import read_h5ad
+from lazyomics.io.opening import dense_places, read_h5ad
 from lazyomics.io.save.save import save
-from lazyomics.io.storage_kind import dense_places
 from lazyomics.io.writing import write_new
 
 if TYPE_CHECKING:

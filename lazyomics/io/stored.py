@@ -15,16 +15,16 @@ from lazyomics.container.values import is_ragged
 from lazyomics.errors import ShapeError
 from lazyomics.io.encodings import (
     OpaqueElement,
-    child,
     frame_columns,
     frame_index,
     frame_length,
     named_rows,
+    open_member,
     read_element,
     read_entry,
     read_frame,
 )
-from lazyomics.io.encodings.damage import guarded
+from lazyomics.io.encodings.damage import as_format_errors
 from lazyomics.io.gene_major import paired_reader
 from lazyomics.io.save_records import INDEX
 from lazyomics.io.snapshot import Snapshot
@@ -214,10 +214,10 @@ def _check_lead(path: str, name: str, value: Any, lead: tuple[int, ...]) -> None
 
 
 def _member(file: h5py.File, name: str) -> Any:
-    return child(file, name.lstrip("/"))
+    return open_member(file, name.lstrip("/"))
 
 
-@guarded
+@as_format_errors
 def stored_bytes(obj: Any) -> int:
     """Bytes of all values of an element and what is below it, without reading them."""
     if isinstance(obj, h5py.Dataset):

@@ -95,7 +95,7 @@ def _lazy(x: Any) -> MatrixBlocks:
     if recipe is not None and (small := _in_small_blocks(recipe)) is not recipe:
         x = lazy.LazyMatrix.cook(small)
     if not by_columns:
-        x = lazy.lazy(x)
+        x = lazy.as_lazy(x)
     axis, kind = int(by_columns), _kind(by_columns, not is_block(x._meta))
     most = prod(x.shape) if recipe is None else _most_values(recipe)
     return MatrixBlocks(kind, x.shape, x.dtype, most, lambda n: lazy.windows(x, axis=axis, size=n))

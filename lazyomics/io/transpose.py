@@ -28,8 +28,8 @@ from lazyomics.io.stream import stream_matrix, write_compressed
 from lazyomics.lazy import (
     LazyMatrix,
     MemorySource,
+    as_lazy,
     from_source,
-    lazy,
     recipe_of,
     threads,
     windows,
@@ -42,7 +42,7 @@ __all__ = [
     "ScratchFile",
     "ScratchPlan",
     "StorageOrder",
-    "Turned",
+    "TransposePlan",
     "checked_order",
     "needs_turning",
     "transpose_matrix",
@@ -164,7 +164,7 @@ def transpose_matrix(
     if the scratch budget holds its values with two indices each, else one for each part of it that
     fits. Peak memory: the budget.
     """
-    turned = Turned.plan(x, to=to, memory=memory)
+    turned = TransposePlan.plan(x, to=to, memory=memory)
     write_compressed(
         parent,
         name,
@@ -194,7 +194,7 @@ class _Piece:
     data: NDArray[Any]
 
 
-class _Aside:
+class _SpillBuffer:
     """The pieces of one window, in the scratch file; read from there whenever asked for."""
 
     def __init__(self, file: ScratchFile) -> None:
@@ -212,7 +212,7 @@ class _Aside:
 
 
 @dataclass
-class Turned:
+class TransposePlan:
     """A matrix turned over: ``bounds`` cut the lines of the result into windows."""
 
     x: da.Array
@@ -226,7 +226,9 @@ class Turned:
         self.index_dtype = np.dtype(np.int64 if long else np.int32)
 
     @classmethod
-    def plan(cls, x: da.Array, *, to: Literal["csr", "csc"], memory: int | None = None) -> Turned:
+    def plan(
+        cls, x: da.Array, *, to: Literal["csr", "csc"], memory: int | None = None
+    ) -> TransposePlan:
         """Count what each line will hold, and cut the lines into windows that fit in memory."""
         axis = 0 if to == "csc" else 1
         budget = memory or config.memory()
@@ -234,7 +236,7 @@ class Turned:
         return cls._cut_by_bytes(x, axis, budget // WINDOW_SHARE)
 
     @classmethod
-    def _cut_by_bytes(cls, x: da.Array, axis: int, window_bytes: int) -> Turned:
+    def _cut_by_bytes(cls, x: da.Array, axis: int, window_bytes: int) -> TransposePlan:
         counts = _line_counts(x, axis)
         ends = np.cumsum(counts * (x.dtype.itemsize + 8) + 16)
         bounds = [0]
@@ -261,7 +263,7 @@ class Turned:
                 yield self._window(low, [piece for _, piece in self._pieces(low, high)])
                 continue
             with ScratchFile(scratch.folder) as file:
-                aside = [_Aside(file) for _ in range(low, high)]
+                aside = [_SpillBuffer(file) for _ in range(low, high)]
                 for k, piece in self._pieces(low, high):
                     aside[k - low].put(piece)
                 for k in range(low, high):
@@ -389,7 +391,7 @@ def write_row_work(
     memory: the budget.
     """
     plain = LazyMatrix.cook(replace(recipe, steps=(), by_columns=True))
-    turned = Turned.plan(plain, to="csr", memory=memory)
+    turned = TransposePlan.plan(plain, to="csr", memory=memory)
     blocks = _changed(turned.blocks(scratch), recipe)
     shape, most = (int(x.shape[0]), int(x.shape[1])), turned.most_values
     if to == "csr":
@@ -492,7 +494,7 @@ class StorageOrder:
         if recipe is not None and needs_turning(recipe) and self._turn(group, name, value, options):
             return True
         if not by_columns:
-            value = lazy(value)
+            value = as_lazy(value)
         if by_columns is (self.to == "csc"):
             if recipe is not None and recipe.is_plain and recipe.source.format == self.to:
                 return False

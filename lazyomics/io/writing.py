@@ -20,13 +20,13 @@ from lazyomics.container.mudata import MuData
 from lazyomics.container.raw import RawParts
 from lazyomics.io.compress import dataset_options
 from lazyomics.io.encodings import (
-    child,
     frame_columns,
+    open_member,
     strings_to_categoricals,
     write_element,
     write_frame,
 )
-from lazyomics.io.encodings.damage import guarded
+from lazyomics.io.encodings.damage import as_format_errors
 from lazyomics.io.encodings.dataset_values import check_texts
 from lazyomics.io.encodings.registry import (
     ScverseAnnData,
@@ -35,11 +35,11 @@ from lazyomics.io.encodings.registry import (
     refuses,
     writes,
 )
+from lazyomics.io.opening import dense
 from lazyomics.io.save.verify import verify
-from lazyomics.io.storage_kind import dense
 from lazyomics.io.stored import StoredElement, StoredFrame, StoredMatrix
 from lazyomics.io.stream import stream_matrix
-from lazyomics.io.transaction import Stamp, raise_failures, replacing
+from lazyomics.io.transaction import Stamp, atomic_replace, raise_failures
 from lazyomics.lazy.kinds import is_dask_array
 from lazyomics.lazy.load import loads_stored
 
@@ -76,7 +76,7 @@ def new_file(path: Path, *, user_block: bytes = b"", stamp: Stamp = None) -> Ite
         raise IsADirectoryError(f"{path} is a folder, expected the name of a file")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the folder {path.parent} does not exist")
-    with replacing(target, user_block=user_block, stamp=stamp) as file:
+    with atomic_replace(target, user_block=user_block, stamp=stamp) as file:
         yield file
 
 
@@ -197,27 +197,27 @@ def _copied(
                 return False  # others may have added columns, which the object does not show
         else:
             stored.snapshot.check(source, stored.name)
-        obj = child(source, stored.name.lstrip("/"))
+        obj = open_member(source, stored.name.lstrip("/"))
         if not _is_current(obj) or not holds_its_values(obj):
             return False
         _copy_as_stored(obj, group, name)
     return True
 
 
-@guarded
+@as_format_errors
 def _copy_as_stored(obj: Any, group: h5py.Group, name: str) -> None:
     check_texts(obj)
     obj.file.copy(obj, group, name)
 
 
-@guarded
+@as_format_errors
 def _is_current(obj: Any, depth: int = 0) -> bool:
     """Whether an element, and all that is in it, says its encoding."""
     if "encoding-type" not in obj.attrs:
         return False
     kind = str(obj.attrs["encoding-type"])
     if kind in ("csr_matrix", "csc_matrix"):
-        indices = child(obj, "indices")
+        indices = open_member(obj, "indices")
         if not isinstance(indices, h5py.Dataset) or indices.dtype == np.uint64:
             return False  # damaged, or of a type that scipy cannot work with
     if kind not in ("anndata", "categorical", "dataframe", "dict", "raw"):
@@ -237,7 +237,7 @@ def _is_current(obj: Any, depth: int = 0) -> bool:
         return False
     if depth == DEEPEST:
         return False  # a cycle, or damage: reading it will say so
-    return all(_is_current(child(obj, key), depth + 1) for key in obj)
+    return all(_is_current(open_member(obj, key), depth + 1) for key in obj)
 
 
 def _is_current_frame(obj: Any) -> bool:

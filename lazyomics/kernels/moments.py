@@ -12,9 +12,9 @@ from lazyomics.compiled import compiled
 from lazyomics.sparse_block.block import CSRBlock
 
 __all__ = [
-    "BatchPowers",
+    "ClippedMoments",
     "Moments",
-    "batch_powers",
+    "clipped_moments",
     "moments",
     "moments_by_group",
 ]
@@ -256,7 +256,7 @@ def _add_squares_about(
 
 
 @dataclass(frozen=True, eq=False)
-class BatchPowers:
+class ClippedMoments:
     """State of some rows; ``a + b`` is that of both.
 
     Attributes
@@ -274,17 +274,17 @@ class BatchPowers:
     powers: NDArray[np.float64]
     are_counts: bool
 
-    def __add__(self, other: BatchPowers) -> BatchPowers:
+    def __add__(self, other: ClippedMoments) -> ClippedMoments:
         batches = np.union1d(self.batches, other.batches)
         powers = self._over(batches) + other._over(batches)
-        return BatchPowers(batches, powers, self.are_counts and other.are_counts)
+        return ClippedMoments(batches, powers, self.are_counts and other.are_counts)
 
-    def __iadd__(self, other: BatchPowers) -> BatchPowers:
+    def __iadd__(self, other: ClippedMoments) -> ClippedMoments:
         """Add in place where that is possible: many batches take more room than a block."""
         if not np.array_equal(self.batches, other.batches):
             return self + other
         np.add(self.powers, other.powers, out=self.powers)
-        return BatchPowers(self.batches, self.powers, self.are_counts and other.are_counts)
+        return ClippedMoments(self.batches, self.powers, self.are_counts and other.are_counts)
 
     def of_all(self, count: int) -> NDArray[np.float64]:
         """Powers of batches 0 to ``count``, shape (count, p, 3); zero for those without cells."""
@@ -298,13 +298,13 @@ class BatchPowers:
         return powers
 
 
-def batch_powers(
+def clipped_moments(
     block: Any,
     codes: NDArray[np.integer[Any]],
     *,
     bounds: NDArray[np.float64] | None = None,
     check: bool = False,
-) -> BatchPowers:
+) -> ClippedMoments:
     """Measure one block.
 
     Parameters
@@ -335,7 +335,7 @@ def batch_powers(
     else:
         _add_powers_of_dense(block, slots, bounds[bound_of], powers)
     are_counts = not check or _are_counts(values)
-    return BatchPowers(batches.astype(np.int64), powers, are_counts)
+    return ClippedMoments(batches.astype(np.int64), powers, are_counts)
 
 
 def _are_counts(values: NDArray[Any]) -> bool:

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
         from_source,
         recipe_of,
     )
+    from lazyomics.lazy.recipe import Source
     from lazyomics.lazy.reduction import (
+        as_lazy,
         collect_row_totals,
         collect_rows,
         fold_rows,
         fold_runs,
-        lazy,
         map_rows,
         row_bounds,
     )
     from lazyomics.lazy.reorder import take, transpose
     from lazyomics.lazy.scheduler import runs_here, threads, workers
-    from lazyomics.lazy.source import Source
 
 __all__ = [
     "JoinedPart",
@@ -40,6 +40,7 @@ __all__ = [
     "LazyMatrix",
     "MemorySource",
     "Source",
+    "as_lazy",
     "before_last_step",
     "collect_row_totals",
     "collect_rows",
@@ -49,7 +50,6 @@ __all__ = [
     "from_source",
     "is_in_memory",
     "join_matrices",
-    "lazy",
     "map_rows",
     "materialize",
     "materialize_all",
@@ -70,18 +70,18 @@ _NAMES = {
     "joined": ("JoinedPart", "JoinedSource", "join_matrices"),
     "kinds": ("is_in_memory", "to_memory_format"),
     "matrix": ("LazyMatrix", "MemorySource", "before_last_step", "from_source", "recipe_of"),
+    "recipe": ("Source",),
     "reduction": (
         "collect_row_totals",
         "collect_rows",
         "fold_rows",
         "fold_runs",
-        "lazy",
+        "as_lazy",
         "map_rows",
         "row_bounds",
     ),
     "reorder": ("take", "transpose"),
     "scheduler": ("runs_here", "threads", "workers"),
-    "source": ("Source",),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 

@@ -14,7 +14,7 @@ from lazyomics.kernels.steps import AssignCrossings, AssignPoints, assign_where
 from lazyomics.lazy.indexer import Positions, positions
 from lazyomics.lazy.kinds import is_block
 from lazyomics.lazy.matrix import before_last_step, known_blocks
-from lazyomics.lazy.reduction import lazy, map_rows
+from lazyomics.lazy.reduction import as_lazy, map_rows
 from lazyomics.sparse_block.block import CSRBlock
 
 __all__ = [
@@ -161,8 +161,8 @@ def _at_mask(x: da.Array, mask: Any, value: Any) -> da.Array:
             f"where a lazy mask says so, one number is assigned, found an array of shape "
             f"{np.shape(value)}; compute() the mask first, or use dask.array.where"
         )
-    x, number = lazy(x), _array(value, x.dtype)[()]
-    here = lazy(known_blocks(mask, "the mask")).rechunk(x.chunks)
+    x, number = as_lazy(x), _array(value, x.dtype)[()]
+    here = as_lazy(known_blocks(mask, "the mask")).rechunk(x.chunks)
     return da.map_blocks(assign_where, x, here, value=number, dtype=x.dtype, meta=x._meta)
 
 

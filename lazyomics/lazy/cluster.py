@@ -21,8 +21,8 @@ from dask.utils import ensure_dict
 
 from lazyomics import config
 from lazyomics.lazy.gather import Gathering, gathering
+from lazyomics.lazy.recipe import holds_values
 from lazyomics.lazy.scheduler import active_client, slots
-from lazyomics.lazy.source import holds_values
 
 if TYPE_CHECKING:
     from lazyomics.progress import ClusterProgress

@@ -13,7 +13,7 @@ from dask.system import CPU_COUNT
 
 from lazyomics import config
 from lazyomics.lazy.cluster import client_for, compute_on, leave_slot, materialize_on, stream
-from lazyomics.lazy.gather import Gathering, Together, gathering
+from lazyomics.lazy.gather import ComputeTogether, Gathering, gathering
 from lazyomics.lazy.kinds import to_memory_format
 from lazyomics.lazy.scheduler import active_client, runs_in_process, scheduler, workers
 
@@ -73,7 +73,7 @@ def materialize_all(arrays: Sequence[da.Array]) -> list[Any]:
     parts = [gathering(x, in_process=in_process) or x for x in arrays]
     graphs = [p.graph if isinstance(p, Gathering) else p.__dask_graph__() for p in parts]
     keys = [p.keys if isinstance(p, Gathering) else p.__dask_keys__() for p in parts]
-    (waiting,) = compute(Together(graphs, keys))
+    (waiting,) = compute(ComputeTogether(graphs, keys))
     made = []
     for k, part in enumerate(parts):
         results, waiting[k] = waiting[k], None

@@ -19,13 +19,13 @@ import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 from dask.utils import ensure_dict
 
-from lazyomics.lazy.load import GrowingLines, Target, joined_lines
+from lazyomics.lazy.load import CSRBuilder, PreallocatedCSR, joined_lines
 from lazyomics.lazy.matrix import recipe_of
 from lazyomics.sparse_block.block import CSCBlock, CSRBlock, SparseBlock
 
 __all__ = [
+    "ComputeTogether",
     "Gathering",
-    "Together",
     "gathering",
 ]
 
@@ -38,24 +38,24 @@ class Gathering:
     axis: int
     graph: HighLevelGraph
     keys: list[Any]
-    target: Target | GrowingLines | None
+    target: PreallocatedCSR | CSRBuilder | None
 
     def filled_here(self) -> Gathering:
         """The same, with arrays that this process fills with the blocks that others computed."""
-        return replace(self, target=_target(self.x, self.axis) or GrowingLines(len(self.keys)))
+        return replace(self, target=_target(self.x, self.axis) or CSRBuilder(len(self.keys)))
 
     def finish(self, results: list[Any]) -> Any:
         """Assemble the result; empties the list while it copies."""
         target = self.target
         if target is None:
             return joined(results, self.axis)
-        if isinstance(target, GrowingLines):
+        if isinstance(target, CSRBuilder):
             return self._made(target.arrays(), self.x.shape)
         if any(_is_block(r) for r in results):
             return joined([self._block(target, k, r) for k, r in enumerate(results)], self.axis)
         return self._made(target.finish(results), self.x.shape)
 
-    def _block(self, target: Target, k: int, result: Any) -> Any:
+    def _block(self, target: PreallocatedCSR, k: int, result: Any) -> Any:
         """Block ``k`` again: as it was returned, or as a view of where it was stored."""
         if _is_block(result):
             return result
@@ -93,7 +93,7 @@ def gathering(x: da.Array, *, in_process: bool) -> Gathering | None:
     graph, keys = x.__dask_graph__(), _keys(x, axis)
     if not in_process:
         return Gathering(x, axis, graph, keys, None)
-    target = _target(x, axis) or GrowingLines(len(keys))
+    target = _target(x, axis) or CSRBuilder(len(keys))
     name = f"gather-{uuid4().hex}"
     # dask runs tasks of equal standing from the last of their keys, sorted as text, to the first:
     # blocks then come in their order, and are read in the order of the file.
@@ -108,7 +108,7 @@ def gathering(x: da.Array, *, in_process: bool) -> Gathering | None:
 class _Boxed:
     """Arrays to fill as a plain graph value."""
 
-    def __init__(self, target: Target | GrowingLines) -> None:
+    def __init__(self, target: PreallocatedCSR | CSRBuilder) -> None:
         self.target = target
 
 
@@ -116,7 +116,7 @@ def _fill(boxed: _Boxed, block: Any, k: int) -> Any:
     return boxed.target.fill(block, k)
 
 
-class Together:
+class ComputeTogether:
     """Several results as one dask collection: computed in one run, as lists of key values."""
 
     def __init__(self, graphs: list[Any], keys: list[Any]) -> None:
@@ -150,13 +150,13 @@ def _keys(x: da.Array, axis: int) -> list[tuple[Any, ...]]:
     return [(x.name, k, 0) if axis == 0 else (x.name, 0, k) for k in range(x.numblocks[axis])]
 
 
-def _target(x: da.Array, axis: int) -> Target | None:
+def _target(x: da.Array, axis: int) -> PreallocatedCSR | None:
     """Arrays for the result where its size is known before it is computed."""
     bounds = (0, *accumulate(int(c) for c in x.chunks[axis]))
     if not isinstance(x._meta, SparseBlock):
-        return Target.dense(x.shape, x.dtype, bounds)
+        return PreallocatedCSR.dense(x.shape, x.dtype, bounds)
     recipe = recipe_of(x)
-    return None if recipe is None else Target.of_lines(recipe, x.dtype, bounds)
+    return None if recipe is None else PreallocatedCSR.of_lines(recipe, x.dtype, bounds)
 
 
 def joined(blocks: list[Any], axis: int) -> Any:

@@ -14,9 +14,8 @@ from numpy.typing import DTypeLike, NDArray
 from lazyomics.lazy.indexer import Positions, Selector, is_whole, length, tighten
 from lazyomics.lazy.kinds import is_in_memory, to_memory_format
 from lazyomics.lazy.matrix import MemorySource, from_source, recipe_of
-from lazyomics.lazy.recipe import Recipe
-from lazyomics.lazy.reduction import lazy
-from lazyomics.lazy.source import StorageFormat
+from lazyomics.lazy.recipe import Recipe, StorageFormat
+from lazyomics.lazy.reduction import as_lazy
 from lazyomics.sparse_block.block import CSRBlock, SparseBlock, as_block
 
 __all__ = [
@@ -26,7 +25,7 @@ __all__ = [
     "filled",
     "join_matrices",
     "local_positions",
-    "place",
+    "reindex_block",
 ]
 
 
@@ -74,7 +73,7 @@ def filled(shape: tuple[int, int], fill: float, dtype: DTypeLike, *, sparse: boo
     )
 
 
-def place(block: Any, places: Positions, width: int, *, axis: int, fill: float) -> Any:
+def reindex_block(block: Any, places: Positions, width: int, *, axis: int, fill: float) -> Any:
     """Spread a block along one axis.
 
     Parameters
@@ -275,7 +274,7 @@ class JoinedSource:
         block = self._read_recipe(part.recipe, lines, tighten(here[present]))
         if len(present) == width:
             return block
-        return place(block, present, width, axis=1 - self.axis, fill=self.fill)
+        return reindex_block(block, present, width, axis=1 - self.axis, fill=self.fill)
 
     def _read_recipe(self, recipe: Recipe, lines: Selector, others: Selector) -> Any:
         rows, cols = (lines, others) if self.axis == 0 else (others, lines)
@@ -454,7 +453,7 @@ class _Arrays:
         aligned: list[da.Array] = []
         for matrix, n_lines, where in zip(matrices, lengths, places, strict=True):
             shape = (n_lines, self.width) if self.axis == 0 else (self.width, n_lines)
-            x = self._missing(shape) if matrix is None else self._aligned(lazy(matrix), where)
+            x = self._missing(shape) if matrix is None else self._aligned(as_lazy(matrix), where)
             aligned.append(x)
         if self.axis == 0:
             return da.concatenate(aligned, axis=0)
@@ -501,4 +500,4 @@ def _convert(block: Any, *, here: Positions | None, fill: Any, values: str, spar
         return block
     present = np.flatnonzero(here >= 0)
     block = block[:, here[present]]
-    return place(block, present, len(here), axis=1, fill=fill)
+    return reindex_block(block, present, len(here), axis=1, fill=fill)

@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 
 from lazyomics import config
 from lazyomics.lazy.indexer import Selector, compose
-from lazyomics.lazy.recipe import Recipe
+from lazyomics.lazy.recipe import Recipe, Source
 from lazyomics.lazy.scheduler import runs_in_process, scheduler
-from lazyomics.lazy.source import Source
 
 __all__ = [
-    "GrowingLines",
+    "CSRBuilder",
     "Lines",
+    "PreallocatedCSR",
     "StoredBlocks",
-    "Target",
     "joined_lines",
     "load_stored",
     "loads_stored",
@@ -39,7 +38,7 @@ class Lines(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class PreallocatedCSR:
     """Arrays of the result, shared by the tasks that fill them; ``bounds`` are of stored values.
 
     Dense results have only ``data``, with bounds in rows.
@@ -50,12 +49,14 @@ class Target:
     bounds: tuple[int, ...]
 
     @classmethod
-    def dense(cls, shape: tuple[int, int], dtype: Any, bounds: tuple[int, ...]) -> Target:
+    def dense(cls, shape: tuple[int, int], dtype: Any, bounds: tuple[int, ...]) -> PreallocatedCSR:
         """An array, cut into blocks of rows."""
         return cls(np.empty(shape, dtype), None, bounds)
 
     @classmethod
-    def of_lines(cls, recipe: Recipe, dtype: Any, bounds: tuple[int, ...]) -> Target | None:
+    def of_lines(
+        cls, recipe: Recipe, dtype: Any, bounds: tuple[int, ...]
+    ) -> PreallocatedCSR | None:
         """Arrays for blocks of lines, where what they hold is known before they are read."""
         stored = recipe.source.stored_per_line() if recipe.keeps_lines else None
         if stored is None:
@@ -113,7 +114,7 @@ def joined_lines(parts: list[Any], shape: tuple[int, int]) -> Lines:
     return Lines(data, indices, np.cumsum(np.concatenate(counts)).astype(index))
 
 
-class GrowingLines:
+class CSRBuilder:
     """Arrays of a compressed matrix that grow in place.
 
     Parameters
@@ -278,16 +279,16 @@ class _Load:
     """One matrix on its way into memory."""
 
     blocks: StoredBlocks
-    target: Target | GrowingLines
+    target: PreallocatedCSR | CSRBuilder
 
     @classmethod
     def of(cls, recipe: Recipe) -> _Load:
         """Plan blocks, and make room for what they hold."""
         blocks, dtype = StoredBlocks.of(recipe), recipe.source.dtype
         if recipe.source.format == "dense":
-            return cls(blocks, Target.dense(recipe.shape, dtype, blocks.bounds))
-        target = Target.of_lines(recipe, dtype, blocks.bounds)
-        return cls(blocks, target or GrowingLines(len(blocks)))
+            return cls(blocks, PreallocatedCSR.dense(recipe.shape, dtype, blocks.bounds))
+        target = PreallocatedCSR.of_lines(recipe, dtype, blocks.bounds)
+        return cls(blocks, target or CSRBuilder(len(blocks)))
 
     def tasks(self) -> dict[Any, Any]:
         """A task for each block, which stores it where it belongs."""
@@ -299,7 +300,7 @@ class _Load:
     def finish(self, results: list[Any]) -> Any:
         """The matrix, when all blocks are stored."""
         target = self.target
-        if isinstance(target, GrowingLines):
+        if isinstance(target, CSRBuilder):
             return self._matrix(Lines(*target.arrays()))
         if any(isinstance(r, Lines) for r in results):  # what was stored twice was added up
             for k, result in enumerate(results):

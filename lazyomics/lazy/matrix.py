@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from lazyomics.errors import ShapeError
 from lazyomics.kernels.steps import Step
 from lazyomics.lazy.indexer import CompactArray, Selector, compose, is_whole, positions
-from lazyomics.lazy.recipe import Recipe
-from lazyomics.lazy.source import Source, StorageFormat, holds_values
+from lazyomics.lazy.recipe import Recipe, Source, StorageFormat, holds_values
 from lazyomics.sparse_block.block import CSCBlock, CSRBlock, SparseBlock, as_block
 from lazyomics.sparse_block.foreign import BlockKind, checked_block
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lazyomics import config
 from lazyomics.lazy.indexer import Selector, compose, is_whole, length
-from lazyomics.lazy.source import Source, is_scanned_for_rows
 
 if TYPE_CHECKING:
     from lazyomics.kernels.steps import Step
@@ -20,10 +19,57 @@ __all__ = [
     "RUNS_AT_LEAST",
     "SMALLEST_BLOCK",
     "Recipe",
+    "Source",
+    "StorageFormat",
     "bounds_by_bytes",
+    "holds_values",
+    "is_scanned_for_rows",
     "run_bounds",
     "uniform_bounds",
 ]
+
+
+StorageFormat = Literal["csr", "csc", "dense"]
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A matrix that can be read in parts. Small, immutable and picklable."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+
+    @property
+    def format(self) -> StorageFormat:
+        """How the values are stored."""
+
+    def stored_per_line(self) -> NDArray[np.int64] | None:
+        """Stored values of each row (csr) or column (csc); None when dense."""
+
+    def read(self, rows: Selector, cols: Selector) -> Any:
+        """Return the rows and columns as a CSRBlock or ndarray."""
+
+    def read_columns(self, rows: Selector, cols: Selector) -> Any:
+        """Return them as a CSCBlock; only for csc."""
+
+
+def holds_values(source: Any) -> bool:
+    """Whether a source, or one of those that it joins, is a matrix in memory."""
+    if getattr(source, "in_memory", False):
+        return True
+    return any(holds_values(recipe.source) for recipe in getattr(source, "recipes", ()))
+
+
+def is_scanned_for_rows(source: Any) -> bool:
+    """Whether reading some rows costs a scan of all columns: so it is of column-major matrices."""
+    if source.format == "csc":
+        return True
+    return any(is_scanned_for_rows(recipe.source) for recipe in getattr(source, "recipes", ()))
 
 
 BLOCKS_AT_LEAST = 16  # so that a matrix of a few blocks still keeps several workers busy

@@ -33,26 +33,31 @@ from lazyomics.lazy.matrix import (
     pieces,
     recipe_of,
 )
-from lazyomics.lazy.recipe import RUNS_AT_LEAST, Recipe, run_bounds
+from lazyomics.lazy.recipe import (
+    RUNS_AT_LEAST,
+    Recipe,
+    holds_values,
+    is_scanned_for_rows,
+    run_bounds,
+)
 from lazyomics.lazy.scheduler import active_client, slots
-from lazyomics.lazy.source import holds_values, is_scanned_for_rows
 from lazyomics.sparse_block.block import CSCBlock, SparseBlock
 
 __all__ = [
     "Boxed",
+    "as_lazy",
     "block_tasks",
     "collect_row_totals",
     "collect_rows",
     "fold_rows",
     "fold_runs",
-    "lazy",
     "map_rows",
     "row_bounds",
     "row_vectors",
 ]
 
 
-def lazy(matrix: Any) -> da.Array:
+def as_lazy(matrix: Any) -> da.Array:
     """Return any matrix as a dask array of row blocks, each holding all columns.
 
     Parameters
@@ -74,7 +79,7 @@ def lazy(matrix: Any) -> da.Array:
         return _single_column_chunk(known_blocks(matrix))
     if is_in_memory(matrix):
         made = from_source(MemorySource.of(matrix))
-        return lazy(made)
+        return as_lazy(made)
     raise TypeError(
         f"expected a numpy, scipy.sparse or dask matrix, found {type(matrix).__name__}; "
         "convert it with numpy.asarray or scipy.sparse.csr_matrix"
@@ -100,14 +105,14 @@ def map_rows(matrix: Any, step: Step) -> da.Array:
     Parameters
     ----------
     matrix
-        Anything that ``lazy`` takes, shape (n, m).
+        Anything that ``as_lazy`` takes, shape (n, m).
     step
         What to do with each block; vectors in it have length n or m.
     """
     recipe = recipe_of(matrix)
     if recipe is not None:
         return LazyMatrix.cook(recipe.with_step(step))
-    x = lazy(matrix)
+    x = as_lazy(matrix)
     recipe = recipe_of(x)
     if recipe is not None:
         return LazyMatrix.cook(recipe.with_step(step))
@@ -163,7 +168,7 @@ def collect_rows(
     Parameters
     ----------
     x
-        Matrix as ``lazy`` returns it, shape (n, m).
+        Matrix as ``as_lazy`` returns it, shape (n, m).
     kernel
         ``kernel(block, *row_slices, **kwargs)`` returns an ndarray of shape (len(block),) or
         (len(block), columns).
@@ -224,7 +229,7 @@ def collect_row_totals(x: da.Array, *, exclude: NDArray[np.bool_] | None = None)
     Parameters
     ----------
     x
-        Matrix as ``lazy`` returns it, shape (n, m).
+        Matrix as ``as_lazy`` returns it, shape (n, m).
     exclude
         Columns left out of the totals, shape (m,).
 
@@ -273,7 +278,7 @@ def fold_rows(
     Parameters
     ----------
     x
-        Matrix as ``lazy`` returns it, shape (n, m).
+        Matrix as ``as_lazy`` returns it, shape (n, m).
     kernel
         ``kernel(block, *row_slices, **kwargs)`` returns a state; states support ``a + b``.
     rows
@@ -301,7 +306,7 @@ def fold_runs(
     Parameters
     ----------
     x
-        Matrix as ``lazy`` returns it, shape (n, m).
+        Matrix as ``as_lazy`` returns it, shape (n, m).
     kernel
         ``kernel(parts, **kwargs)`` returns the state of a run, whose parts ``(block,
         *row_slices)`` it iterates over once; there is at least one. States support ``a + b``.

@@ -13,9 +13,8 @@ from dask.highlevelgraph import HighLevelGraph
 
 from lazyomics.lazy.indexer import Selector, is_whole
 from lazyomics.lazy.matrix import BlockArray, LazyMatrix, known_blocks, recipe_of
-from lazyomics.lazy.recipe import Recipe
+from lazyomics.lazy.recipe import Recipe, Source
 from lazyomics.lazy.reduction import row_bounds
-from lazyomics.lazy.source import Source
 
 __all__ = [
     "TransposedDense",

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from lazyomics.pp.matrix_choice import RowBlocks
 
 __all__ = [
-    "allowances",
     "filter_cells",
     "filter_genes",
+    "row_cache_budget",
 ]
 
 
@@ -198,7 +198,7 @@ LARGEST_ROW_NUMBER = 4  # bytes; usually 2
 EACH_ROW = 64  # bytes, for what else a block holds
 
 
-def allowances(x: RowBlocks, budget: int) -> tuple[NDArray[np.float64], bool]:
+def row_cache_budget(x: RowBlocks, budget: int) -> tuple[NDArray[np.float64], bool]:
     """Bytes that each row may take of a budget, and whether all rows surely fit.
 
     Where the sizes are known, the leading rows that fit get what they need and the others nothing.

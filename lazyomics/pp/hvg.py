@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lazyomics import lazy
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import warn_user
-from lazyomics.kernels.moments import Moments, batch_powers, moments, moments_by_group
+from lazyomics.kernels.moments import Moments, clipped_moments, moments, moments_by_group
 from lazyomics.kernels.steps import Log1p
 from lazyomics.pp.hvg_dispersion import (
     Cutoffs,
@@ -264,7 +264,7 @@ def genes_of_counts(
         names, codes = [repr(b) for b in batches.categories], batches.codes.astype(np.int64)
         codes[codes < 0] = len(names)  # cells without a batch, in one more
     n = np.bincount(codes, minlength=len(names))
-    (state,) = lazy.compute(lazy.fold_rows(x, batch_powers, rows=(codes,), check=True))
+    (state,) = lazy.compute(lazy.fold_rows(x, clipped_moments, rows=(codes,), check=True))
     if check_values and not state.are_counts:
         warn_user(f"flavor={flavor!r} expects raw count data, but non-integers were found.")
     powers = state.of_all(len(n))
@@ -275,7 +275,7 @@ def genes_of_counts(
     ]
     mean, variance = moments(powers.sum(axis=0), x.shape[0])
     bounds = np.stack([t.bounds for t in trends] + [np.full_like(mean, np.inf)])
-    (clipped,) = lazy.compute(lazy.fold_rows(x, batch_powers, rows=(codes,), bounds=bounds))
+    (clipped,) = lazy.compute(lazy.fold_rows(x, clipped_moments, rows=(codes,), bounds=bounds))
     clipped_powers = clipped.of_all(len(n))[: len(names)]
     variances = [t.normalized_variance(p) for t, p in zip(trends, clipped_powers, strict=True)]
     ranked = rank_genes(np.stack(variances), n_top_genes, batches_first=flavor != "seurat_v3")

@@ -16,7 +16,7 @@ from lazyomics.kernels.blas import one_blas_thread
 from lazyomics.kernels.gram import KeptRows
 from lazyomics.kernels.product import GramProduct, gram_product
 from lazyomics.pp.components import Components
-from lazyomics.pp.filter import allowances
+from lazyomics.pp.filter import row_cache_budget
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -261,7 +261,7 @@ class GramOperator:
         self.rest: RowBlocks | None = x
         narrow = WIDTH_IN_MEMORY if k > WIDTH_IN_MEMORY // 2 else WIDTH_IN_MEMORY // 2
         self._plan(k, narrow, max(256, 4 * k + 6 * narrow))
-        self.allowances, whole = allowances(x, self._left())
+        self.allowances, whole = row_cache_budget(x, self._left())
         recipe = lazy.recipe_of(x)
         in_memory = recipe is not None and isinstance(recipe.source, lazy.MemorySource)
         self.reads = not (whole or in_memory)
@@ -269,7 +269,7 @@ class GramOperator:
         if self.reads:
             wide = max(WIDTH_BY_PASSES, -(-5 * k // 2 // 16) * 16)
             self._plan(k, min(wide, self._affordable(k)), wide * self.most_products)
-            self.allowances, _ = allowances(x, self._left())
+            self.allowances, _ = row_cache_budget(x, self._left())
 
     @property
     def exhausted(self) -> bool:

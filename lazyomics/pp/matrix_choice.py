@@ -53,7 +53,7 @@ def choose_matrix(
             "e.g. with to_numpy()"
         )
     check_numbers(values, f"obsm[{obsm!r}]")
-    return lazy.lazy(values)
+    return lazy.as_lazy(values)
 
 
 def assign_matrix(

@@ -23,7 +23,7 @@ import h5py
 import numpy as np
 
 from lazyomics.io.hdf5 import StoredArray, count_reads
-from lazyomics.io.hdf5.codecs import Memory, codec
+from lazyomics.io.hdf5.codecs import Buffer, codec
 from lazyomics.io.hdf5.dataset import forget_all
 
 SLAB_BYTES = 16 << 20
@@ -112,8 +112,8 @@ def inflaters(array: StoredArray, repeats: int) -> dict[str, float]:
         infos = [identifier.get_chunk_info(k) for k in range(count)]
         raws = [identifier.read_direct_chunk(info.chunk_offset)[1] for info in infos]
     size = int(np.prod(array.fingerprint.chunks or ())) * np.dtype(array.dtype).itemsize
-    target = Memory.empty(size)
-    sources = [Memory(np.frombuffer(raw, np.uint8).copy()) for raw in raws]
+    target = Buffer.empty(size)
+    sources = [Buffer(np.frombuffer(raw, np.uint8).copy()) for raw in raws]
     decode = codec(1)
     assert decode is not None
     work: dict[str, Callable[[int], object]] = {

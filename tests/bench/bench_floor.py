@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script
 
 import lazyomics as lo
 from lazyomics.kernels.gram import scatter_of_run
-from lazyomics.lazy import compute, fold_runs, lazy, recipe_of
+from lazyomics.lazy import as_lazy, compute, fold_runs, recipe_of
 from lazyomics.pp.pca import RUNS
 from tests.bench.bench_pipeline import environment
 
@@ -69,7 +69,7 @@ def chosen_genes(path: Path) -> lo.AnnData:
 def scatter_matrix(path: Path, threads: int) -> None:
     """The covariance of 2,000 genes, as PCA's only pass over the file computes it."""
     adata = chosen_genes(path)
-    x = lazy(adata[:, adata.var["highly_variable"]].X)
+    x = as_lazy(adata[:, adata.var["highly_variable"]].X)
     compute(fold_runs(x, scatter_of_run, runs=RUNS, keep_bytes_per_row=1e9))
 
 

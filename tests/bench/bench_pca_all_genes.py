@@ -28,7 +28,7 @@ from lazyomics.kernels.product import gram_product
 def residuals(adata: lo.AnnData) -> np.ndarray[Any, Any]:
     """Of each component, relative to its variance, by one more pass in double precision."""
     axes = adata.varm["PCs"].astype(np.float64)
-    x = lazy.lazy(adata.X)
+    x = lazy.as_lazy(adata.X)
     (state,) = lazy.compute(lazy.fold_runs(x, gram_product, vectors=axes, first=True))
     image = state.product - np.outer(state.sums / state.n, state.totals)
     values = np.einsum("pk,pk->k", axes, image)

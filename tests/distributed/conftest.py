@@ -92,13 +92,13 @@ def worker_reads(client, counts) -> Callable[[], AbstractContextManager[WorkerRe
 
 
 def _start_counting() -> None:
-    from lazyomics.io.hdf5 import counters
+    from lazyomics.io.hdf5 import array as counters
 
     counters._active = (counters.ReadCounter(),)
 
 
 def _stop_counting(path: str) -> dict[str, int]:
-    from lazyomics.io.hdf5 import counters
+    from lazyomics.io.hdf5 import array as counters
 
     (counter,), counters._active = counters._active, ()
     found = counter.by_dataset.items()

@@ -201,7 +201,7 @@ def test_a_matrix_in_memory_is_not_sent(client, counts) -> None:
     lo.pp.normalize_total(adata)
     lo.pp.log1p(adata)
     lo.pp.pca(adata, n_comps=5)
-    half = lazy.lazy(adata.X)[::2]
+    half = lazy.as_lazy(adata.X)[::2]
     assert_same_value(lazy.materialize(half), adata.X[::2], "half")
     assert client.run(tasks_so_far) == before
 

@@ -252,7 +252,7 @@ def test_nothing_is_left_after_an_error(wide, tmp_path, monkeypatch) -> None:
     def broken(self, k, pieces):
         raise OSError("no space left")
 
-    monkeypatch.setattr(transposing.Turned, "_window", broken)
+    monkeypatch.setattr(transposing.TransposePlan, "_window", broken)
     before = set(tmp_path.iterdir())
     with in_pieces(), pytest.raises(OSError, match="no space left"):
         lo.transpose_storage(lo.read_h5ad(path), target, memory="100 KiB", scratch_dir=folder)
@@ -293,11 +293,11 @@ def test_a_scan_for_rows_decodes_each_chunk_once_per_window(wide, count_passes) 
     with count_reads() as counter:
         block = x[rows].compute()
     np.testing.assert_array_equal(block.toarray(), matrix.tocsr()[rows].toarray())
-    from lazyomics.lazy import lazy
+    from lazyomics.lazy import as_lazy
 
     assert counter.by_dataset[str(path), "X/data"].chunks <= 2 * chunks
     with count_reads() as counter:
-        block = lazy(x)[5:9].compute()
+        block = as_lazy(x)[5:9].compute()
     np.testing.assert_array_equal(block.toarray(), matrix.tocsr()[5:9].toarray())
     assert counter.by_dataset[str(path), "X/data"].chunks <= 2 * chunks
 

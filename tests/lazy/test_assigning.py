@@ -227,7 +227,7 @@ def test_lazy_values_need_memory() -> None:
 def test_copies_and_selections_stay_as_they_are() -> None:
     for how in HOW:
         x = HOW[how]()
-        others = [x.copy(), lazy.take(x, slice(0, N, 1), slice(0, M, 1)), lazy.lazy(x.copy())]
+        others = [x.copy(), lazy.take(x, slice(0, N, 1), slice(0, M, 1)), lazy.as_lazy(x.copy())]
         x[0] = 5
         for other in others:
             np.testing.assert_array_equal(_values(other), VALUES)

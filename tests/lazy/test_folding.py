@@ -96,7 +96,7 @@ def weighted(block, weights):
 
 def test_row_vectors_are_cut_like_the_blocks() -> None:
     weights = np.arange(MATRIX.shape[0], dtype=float)
-    for x in (lazy_matrix(7), lazy.lazy(MATRIX)):
+    for x in (lazy_matrix(7), lazy.as_lazy(MATRIX)):
         (found,) = lazy.compute(lazy.fold_rows(x, weighted, rows=(weights,)))
         np.testing.assert_allclose(found, MATRIX.T @ weights)
     with pytest.raises(ShapeError, match="3 values for 4000 rows"):

@@ -14,7 +14,7 @@ import lazyomics as lo
 from lazyomics.kernels.steps import AsType, Log1p, NormalizeRows
 from lazyomics.lazy import MemorySource, from_source, map_rows, materialize, materialize_all
 from lazyomics.lazy.gather import gathering
-from lazyomics.lazy.load import GrowingLines
+from lazyomics.lazy.load import CSRBuilder
 from lazyomics.sparse_block.block import CSRBlock
 from tests.lazy.conftest import random_csr
 from tests.peaks import MACHINE_CODE, PEAK
@@ -59,7 +59,7 @@ def test_known_sizes_are_filled_in_place() -> None:
         plan = gathering(lazy_one, in_process=True)
         assert plan is None or plan.target is not None
     for lazy_one in (x[:, 2:9], scaled[:, [1, 3]], x * 2):
-        assert isinstance(gathering(lazy_one, in_process=True).target, GrowingLines)
+        assert isinstance(gathering(lazy_one, in_process=True).target, CSRBuilder)
     assert gathering(x, in_process=False).target is None
 
 

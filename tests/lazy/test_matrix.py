@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lazyomics.kernels.steps import Log1p, NormalizeRows
-from lazyomics.lazy import lazy, map_rows, materialize, recipe_of
+from lazyomics.lazy import as_lazy, map_rows, materialize, recipe_of
 from lazyomics.sparse_block.block import CSCBlock, CSRBlock
 
 
@@ -73,7 +73,7 @@ def test_selecting_after_steps_equals_steps_then_selecting(matrix, dense, rows, 
 
 def test_steps_between_selections_keep_their_order(matrix, dense) -> None:
     cols = [8, 2, 5, 3]
-    x = map_rows(lazy(matrix)[:, cols], NormalizeRows(100.0))[:, [2, 0]]
+    x = map_rows(as_lazy(matrix)[:, cols], NormalizeRows(100.0))[:, [2, 0]]
     x = map_rows(map_rows(x, NormalizeRows(10.0)), Log1p())[:, [1]]
     first = dense[:, cols]
     totals = first.sum(1, keepdims=True)
@@ -104,12 +104,12 @@ def test_persisted_and_changed_arrays_have_no_recipe(lazy_matrix, dense) -> None
 
 
 def test_lazy_gives_row_blocks_of_anything(matrix, dense) -> None:
-    for given in (matrix, lazy(matrix), da.from_array(dense, chunks=(10, 4))):
-        x = lazy(given)
+    for given in (matrix, as_lazy(matrix), da.from_array(dense, chunks=(10, 4))):
+        x = as_lazy(given)
         assert x.numblocks[1] == 1
         np.testing.assert_array_equal(as_dense(x), dense)
     with pytest.raises(TypeError, match="list"):
-        lazy([[1, 2]])
+        as_lazy([[1, 2]])
 
 
 def test_the_graph_holds_nothing_per_cell() -> None:

@@ -10,11 +10,11 @@ from lazyomics.errors import ShapeError
 from lazyomics.kernels.steps import AsType, Log1p
 from lazyomics.lazy import (
     MemorySource,
+    as_lazy,
     collect_rows,
     compute,
     fold_rows,
     from_source,
-    lazy,
     map_rows,
     materialize,
     windows,
@@ -43,7 +43,7 @@ def row_sums(block, *offsets) -> np.ndarray:
 
 @pytest.mark.parametrize("step", [1, 7, 100])
 def test_fold_visits_each_row_once(matrix, dense, step) -> None:
-    x = lazy(from_source(MemorySource.of(matrix), lines_per_block=step))
+    x = as_lazy(from_source(MemorySource.of(matrix), lines_per_block=step))
     weights = np.arange(len(dense), dtype=float)
     plain, weighted = compute(
         fold_rows(x, column_sums), fold_rows(x, column_sums, rows=[weights], factor=2.0)
@@ -54,7 +54,7 @@ def test_fold_visits_each_row_once(matrix, dense, step) -> None:
 
 
 def test_collect_keeps_the_order_of_rows(matrix, dense) -> None:
-    x = lazy(matrix)
+    x = as_lazy(matrix)
     offsets = np.arange(len(dense), dtype=float)
     values = collect_rows(x, row_sums, rows=[offsets], dtype=float)
     assert values.shape == (len(dense),)
@@ -63,11 +63,11 @@ def test_collect_keeps_the_order_of_rows(matrix, dense) -> None:
 
 def test_vectors_must_fit(matrix) -> None:
     with pytest.raises(ShapeError, match="3 values"):
-        fold_rows(lazy(matrix), column_sums, rows=[np.zeros(3)])
+        fold_rows(as_lazy(matrix), column_sums, rows=[np.zeros(3)])
 
 
 def test_folding_no_rows_gives_the_empty_state(matrix, dense) -> None:
-    (state,) = compute(fold_rows(lazy(matrix)[:0], column_sums))
+    (state,) = compute(fold_rows(as_lazy(matrix)[:0], column_sums))
     assert state.rows == 0
     assert state.columns.shape == (dense.shape[1],)
 
@@ -79,7 +79,7 @@ def test_steps_on_ordinary_dask_arrays(dense) -> None:
 
 
 def test_windows_give_all_blocks_in_order(lazy_matrix, dense) -> None:
-    x = lazy(lazy_matrix)
+    x = as_lazy(lazy_matrix)
     blocks = [block for window in windows(x, size=3) for block in window]
     parts = [b.toarray() if hasattr(b, "toarray") else b for b in blocks]
     np.testing.assert_array_equal(np.concatenate(parts), dense)
@@ -90,7 +90,7 @@ def test_gather_from_ordinary_dask_arrays(dense, rows) -> None:
     from lazyomics.lazy import take
     from lazyomics.lazy.indexer import positions
 
-    for x in (da.from_array(dense, chunks=(9, 5)), lazy(dense) * 2 / 2):
+    for x in (da.from_array(dense, chunks=(9, 5)), as_lazy(dense) * 2 / 2):
         chosen = take(x, positions(rows, 53), positions(slice(1, 9), 17))
         expected = dense[np.asarray(rows, int)][:, 1:9]
         assert chosen.shape == expected.shape

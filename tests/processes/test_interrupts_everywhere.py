@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from lazyomics.io.transaction.defer_sigint import interrupts, raise_if_interrupted
+from lazyomics.io.transaction.defer_sigint import defer_sigint, raise_if_interrupted
 from tests.faults.interrupt_everywhere import interrupt_everywhere, save, write
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -28,7 +28,7 @@ def test_the_second_ctrl_c_waits_for_what_the_first_one_cleans_up() -> None:
     done = []
 
     def pressed_twice() -> None:
-        with interrupts():
+        with defer_sigint():
             try:
                 signal.raise_signal(signal.SIGINT)
             finally:
@@ -45,7 +45,7 @@ def test_what_was_held_back_is_raised_at_the_end_or_by_loops_that_wait(waits) ->
     done = []
 
     def pressed_once() -> None:
-        with interrupts(held=True):
+        with defer_sigint(held=True):
             raise_if_interrupted()
             signal.raise_signal(signal.SIGINT)
             if waits:
@@ -62,7 +62,7 @@ def test_a_handler_of_the_program_that_raises_nothing_is_called_each_time() -> N
     called = []
     before = signal.signal(signal.SIGINT, lambda *about: called.append(about[0]))
     try:
-        with interrupts():
+        with defer_sigint():
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
     finally:
@@ -74,7 +74,7 @@ def test_other_threads_are_not_concerned() -> None:
     seen = []
 
     def work() -> None:
-        with interrupts(held=True):
+        with defer_sigint(held=True):
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)

@@ -11,7 +11,7 @@ from lazyomics.io.encodings import arrays as _scalars  # noqa: F401
 from lazyomics.io.encodings import awkward as _awkward  # noqa: F401
 from lazyomics.io.encodings import extension_arrays as _categoricals  # noqa: F401
 from lazyomics.io.encodings import extension_arrays as _nullable  # noqa: F401
-from lazyomics.io.encodings.checks import check_storage, child, has_member
+from lazyomics.io.encodings.checks import check_storage, has_member, open_member
 from lazyomics.io.encodings.damage import location
 from lazyomics.io.encodings.frames import (
     frame_columns,
@@ -31,7 +31,6 @@ __all__ = [
     "OpaqueElement",
     "categories_from_uns",
     "check_storage",
-    "child",
     "element_kind",
     "frame_columns",
     "frame_index",
@@ -39,6 +38,7 @@ __all__ = [
     "has_member",
     "location",
     "named_rows",
+    "open_member",
     "read_compound_mapping",
     "read_element",
     "read_entry",

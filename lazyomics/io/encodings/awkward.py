@@ -9,7 +9,7 @@ from typing import Any
 
 import h5py
 
-from lazyomics.io.encodings.checks import child
+from lazyomics.io.encodings.checks import open_member
 from lazyomics.io.encodings.damage import damaged
 from lazyomics.io.encodings.dataset_values import read_values
 from lazyomics.io.encodings.kinds import text
@@ -33,7 +33,7 @@ def read_awkward(group: Any) -> Any:
     ak = importlib.import_module("awkward")
     try:
         form, length = text(group.attrs["form"]), int(group.attrs["length"])
-        buffers = {key: read_values(child(group, key)) for key in group}
+        buffers = {key: read_values(open_member(group, key)) for key in group}
         return ak.from_buffers(form, length, buffers)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise damaged(group, expected="an awkward array", found=f"an error: {error}") from error

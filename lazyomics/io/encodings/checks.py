@@ -26,7 +26,14 @@ from lazyomics.io.encodings.chunk_values import (
     stored_chunks,
     stored_size,
 )
-from lazyomics.io.encodings.damage import BROKEN_HEAP, HDF5_ERRORS, OUTSIDE, damaged, guarded, lost
+from lazyomics.io.encodings.damage import (
+    BROKEN_HEAP,
+    HDF5_ERRORS,
+    OUTSIDE,
+    as_format_errors,
+    damaged,
+    missing_member,
+)
 from lazyomics.io.hdf5.codecs import DEFLATE
 from lazyomics.io.hdf5.layout import address_of, user_block_shift
 
@@ -35,7 +42,6 @@ __all__ = [
     "can_look_into",
     "check_chunks",
     "check_storage",
-    "child",
     "has_broken_attributes",
     "has_broken_texts",
     "has_member",
@@ -44,6 +50,7 @@ __all__ = [
     "is_virtual",
     "leads_outside",
     "member_names",
+    "open_member",
 ]
 
 
@@ -275,7 +282,7 @@ def _references(message: bytes) -> bytes | None:
     return message[front + sum(sizes) :] if message[at + 1] & 15 <= 1 else None
 
 
-def child(group: h5py.Group, key: str) -> Any:
+def open_member(group: h5py.Group, key: str) -> Any:
     """Open a member of a group; never follows a link out of the file unless that is allowed.
 
     Parameters
@@ -298,22 +305,24 @@ def child(group: h5py.Group, key: str) -> Any:
         raise damaged(group, expected=f"a group with a member {key!r}", found="a dataset")
     try:
         if not is_text(key):
-            raise lost(group, key, found="a name that is no UTF-8")
+            raise missing_member(group, key, found="a name that is no UTF-8")
         link = group.get(key, getlink=True)
         if link is None:
-            raise lost(group, key, found=f"only the members {list(group)[:20]}")
+            raise missing_member(group, key, found=f"only the members {list(group)[:20]}")
         if isinstance(link, h5py.ExternalLink) and not config.get("external-files"):
-            raise lost(group, key, found=f"a link to {link.filename!r}", hint=OUTSIDE)
+            raise missing_member(group, key, found=f"a link to {link.filename!r}", hint=OUTSIDE)
         member = group[key]
         if not config.get("external-files") and _file_number(member) != _file_number(group):
-            raise lost(group, key, found=f"a way into {member.file.filename!r}", hint=OUTSIDE)
+            raise missing_member(
+                group, key, found=f"a way into {member.file.filename!r}", hint=OUTSIDE
+            )
         if has_broken_attributes(member):
-            raise lost(group, key, found=BROKEN_HEAP)
+            raise missing_member(group, key, found=BROKEN_HEAP)
         return member
     except FileFormatError:
         raise
     except HDF5_ERRORS as error:
-        raise lost(group, key, found=f"no readable object ({error})") from error
+        raise missing_member(group, key, found=f"no readable object ({error})") from error
 
 
 def has_member(group: h5py.Group, key: str) -> bool:
@@ -321,7 +330,7 @@ def has_member(group: h5py.Group, key: str) -> bool:
     try:
         return group.get(key, getlink=True) is not None
     except HDF5_ERRORS as error:
-        raise lost(group, key, found=f"no readable object ({error})") from error
+        raise missing_member(group, key, found=f"no readable object ({error})") from error
 
 
 def member_names(group: h5py.Group) -> list[str]:
@@ -414,7 +423,7 @@ class _Walk:
             file = self._opened(dataset.file, source.file_name)
             if file is None:  # HDF5 shows fill values for files that do not exist
                 continue
-            part = child(file, name.strip("/"))
+            part = open_member(file, name.strip("/"))
             if not isinstance(part, h5py.Dataset):
                 raise damaged(part, expected="a dataset, as part of another", found="a group")
             yield part
@@ -446,7 +455,7 @@ SMALLEST_BOMB = 2**16
 MOST_MISSING = 2**16
 
 
-@guarded
+@as_format_errors
 def check_storage(dataset: h5py.Dataset) -> None:
     """Refuse values that live in other files, or nowhere, and sizes that no stored bytes can hold.
 

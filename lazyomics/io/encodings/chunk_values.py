@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lazyomics.io.encodings.damage import damaged
-from lazyomics.io.hdf5.codecs import DEFLATE, DamagedChunkError, Memory
+from lazyomics.io.hdf5.codecs import DEFLATE, Buffer, DamagedChunkError
 from lazyomics.io.hdf5.layout import Fingerprint, fill_value, fingerprint_of
 from lazyomics.io.hdf5.pipeline import DecodeChunk, Pipeline
 
@@ -155,13 +155,13 @@ def decoded_chunks(
     """
     pipeline = _pipeline(dataset, fingerprint_of(dataset, 0))
     decoders: dict[int, DecodeChunk] = {}
-    room = Memory.empty(pipeline.chunk_bytes)
+    room = Buffer.empty(pipeline.chunk_bytes)
     for chunk in stored_chunks(dataset):
         mask, stored = dataset.id.read_direct_chunk(chunk.chunk_offset)
         decode = decoders.get(mask) or decoders.setdefault(mask, pipeline.decoder(mask))
         corner = tuple(int(i) for i in chunk.chunk_offset)
         try:
-            decode(Memory(np.frombuffer(stored, np.uint8)), 0, len(stored), room, 0)
+            decode(Buffer(np.frombuffer(stored, np.uint8)), 0, len(stored), room, 0)
         except DamagedChunkError as error:
             if _may_be_unfiltered(dataset, corner, stored, pipeline):
                 yield corner, None

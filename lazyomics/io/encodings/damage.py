@@ -23,11 +23,11 @@ __all__ = [
     "BROKEN_HEAP",
     "HDF5_ERRORS",
     "OUTSIDE",
+    "as_format_errors",
     "damage_named",
     "damaged",
-    "guarded",
     "location",
-    "lost",
+    "missing_member",
 ]
 
 P = ParamSpec("P")
@@ -55,7 +55,7 @@ def damaged(obj: Any, *, expected: str, found: str, hint: str = REWRITE) -> File
     return FileFormatError.at(file, name, expected=expected, found=found, hint=hint)
 
 
-def lost(
+def missing_member(
     group: h5py.Group, key: str, *, found: str = "nothing", hint: str = REWRITE
 ) -> FileFormatError:
     """Build the error for a member that is missing or cannot be opened."""
@@ -69,7 +69,7 @@ def lost(
     )
 
 
-def guarded(reader: Callable[P, T]) -> Callable[P, T]:
+def as_format_errors(reader: Callable[P, T]) -> Callable[P, T]:
     """Turn whatever HDF5 raises inside ``reader(obj, …)`` into an error that names ``obj``."""
 
     @functools.wraps(reader)
@@ -90,7 +90,7 @@ def guarded(reader: Callable[P, T]) -> Callable[P, T]:
 def damage_named(file: object) -> Iterator[None]:
     """Turn what HDF5 raises on damaged structures into an error that names the file.
 
-    For work on many elements; :func:`guarded` also names the element.
+    For work on many elements; :func:`as_format_errors` also names the element.
     """
     try:
         yield

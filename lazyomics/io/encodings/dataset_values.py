@@ -20,7 +20,7 @@ from lazyomics.io.encodings.checks import (
     is_of_variable_length,
 )
 from lazyomics.io.encodings.chunk_values import plain_values
-from lazyomics.io.encodings.damage import BROKEN_HEAP, HDF5_ERRORS, damaged, guarded
+from lazyomics.io.encodings.damage import BROKEN_HEAP, HDF5_ERRORS, as_format_errors, damaged
 from lazyomics.io.hdf5.pipeline import FILTER_NAMES
 from lazyomics.io.remote.opened import path_of
 
@@ -151,7 +151,7 @@ def _rows_at_once(dataset: h5py.Dataset) -> int:
     return int(dataset.chunks[0]) * max(1, MOST_CHUNKS // max(beside, 1))
 
 
-@guarded
+@as_format_errors
 def check_texts(obj: Any) -> None:
     """Refuse an element with texts that cannot be read, in it or in any of its members.
 

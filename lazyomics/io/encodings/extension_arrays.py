@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.io.encodings.arrays import read_strings
-from lazyomics.io.encodings.checks import child
+from lazyomics.io.encodings.checks import open_member
 from lazyomics.io.encodings.damage import HDF5_ERRORS, damaged
 from lazyomics.io.encodings.dataset_values import read_values
 from lazyomics.io.encodings.kinds import text
@@ -39,8 +39,8 @@ def read_categorical(obj: Any) -> pd.Categorical:
     """Read a categorical of any generation; code −1 is a missing value."""
     if isinstance(obj, h5py.Dataset):
         return _read_referenced(obj)
-    codes = read_element(child(obj, "codes"))
-    categories = read_element(child(obj, "categories"))
+    codes = read_element(open_member(obj, "codes"))
+    categories = read_element(open_member(obj, "categories"))
     return categorical_from_codes(obj, codes, categories, ordered=_flag(obj, "ordered"))
 
 
@@ -51,7 +51,7 @@ def _read_referenced(dataset: h5py.Dataset) -> pd.Categorical:
         if isinstance(target, h5py.Reference):
             source = dataset.file[target]
         else:
-            source = child(dataset.parent, text(target))
+            source = open_member(dataset.parent, text(target))
     except HDF5_ERRORS as error:
         raise damaged(
             dataset, expected="a reference to its categories", found=f"a broken one ({error})"
@@ -150,7 +150,7 @@ refuses(pd.Index, instead="Store index.to_numpy().")
 def _values_and_mask(group: Any, *, as_text: bool) -> tuple[Any, np.ndarray[Any, Any]]:
     if not isinstance(group, h5py.Group):
         raise damaged(group, expected="a group of values and mask", found="a dataset")
-    values_at, mask_at = child(group, "values"), child(group, "mask")
+    values_at, mask_at = open_member(group, "values"), open_member(group, "mask")
     values = read_strings(values_at) if as_text else read_values(values_at)
     mask = read_values(mask_at)  # int8 in files from R
     if np.ndim(values) != 1 or np.shape(values) != np.shape(mask) or mask.dtype.kind not in "biu":

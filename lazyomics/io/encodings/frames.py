@@ -12,8 +12,8 @@ import pandas as pd
 from lazyomics.container.frames import string_index
 from lazyomics.errors import UnsupportedError
 from lazyomics.io.encodings.arrays import read_fields
-from lazyomics.io.encodings.checks import check_storage, child, has_member, member_names
-from lazyomics.io.encodings.damage import damaged, guarded, location, lost
+from lazyomics.io.encodings.checks import check_storage, has_member, member_names, open_member
+from lazyomics.io.encodings.damage import as_format_errors, damaged, location, missing_member
 from lazyomics.io.encodings.kinds import holds_references, is_legacy, text
 from lazyomics.io.encodings.legacy import read_plain
 from lazyomics.io.encodings.registry import (
@@ -79,7 +79,7 @@ def read_frame(obj: Any, columns: Sequence[str] | None = None) -> pd.DataFrame:
     return _read_columns(obj, list(columns))
 
 
-@guarded
+@as_format_errors
 def _read_columns(obj: Any, columns: list[str]) -> pd.DataFrame:
     if isinstance(obj, h5py.Dataset):
         values: dict[str, Any] = dict(read_fields(obj, columns))
@@ -98,7 +98,7 @@ def read_whole_frame(obj: Any) -> pd.DataFrame:
     return read_frame(obj)
 
 
-@guarded
+@as_format_errors
 def frame_columns(obj: Any) -> list[str]:
     """Names of the columns of a stored frame, in order, without reading any.
 
@@ -126,10 +126,10 @@ def frame_columns(obj: Any) -> list[str]:
 
 def _is_column(group: h5py.Group, name: str) -> bool:
     """Whether it is a column in spite of its name, not the group with categories of others."""
-    return has_member(group, name) and isinstance(child(group, name), h5py.Dataset)
+    return has_member(group, name) and isinstance(open_member(group, name), h5py.Dataset)
 
 
-@guarded
+@as_format_errors
 def frame_index(obj: Any) -> pd.Index[Any]:
     """Row names of a stored frame, without reading its columns.
 
@@ -150,7 +150,7 @@ def frame_index(obj: Any) -> pd.Index[Any]:
     return index
 
 
-@guarded
+@as_format_errors
 def named_rows(obj: Any, index: pd.Index[Any]) -> pd.Index[Any]:
     """Return the row names of obs, var or a table beside them: text, whatever the file holds.
 
@@ -170,11 +170,11 @@ def named_rows(obj: Any, index: pd.Index[Any]) -> pd.Index[Any]:
         return string_index(index)
     except ValueError as error:
         key = None if isinstance(obj, h5py.Dataset) else _index_key(obj)
-        place = obj if key is None else child(obj, key)
+        place = obj if key is None else open_member(obj, key)
         raise damaged(place, expected="a text for each row", found=f"others ({error})") from error
 
 
-@guarded
+@as_format_errors
 def frame_length(obj: Any) -> int:
     """Number of rows of a stored frame, without reading data.
 
@@ -188,9 +188,9 @@ def frame_length(obj: Any) -> int:
         return int(obj.shape[0])
     key = _index_key(obj)
     if key is not None:
-        return column_length(child(obj, key))
+        return column_length(open_member(obj, key))
     columns = frame_columns(obj)
-    return column_length(child(obj, columns[0])) if columns else 0
+    return column_length(open_member(obj, columns[0])) if columns else 0
 
 
 def _fields(dataset: h5py.Dataset) -> tuple[str, ...]:
@@ -210,7 +210,7 @@ def _index_key(group: Any) -> str | None:
         return "_index" if "_index" in group else None
     key = text(group.attrs["_index"])
     if key not in group:
-        raise lost(group, key)
+        raise missing_member(group, key)
     return key
 
 
@@ -219,7 +219,7 @@ def column_length(obj: Any) -> int:
     part = obj
     for name in ("codes", "mask"):
         if isinstance(obj, h5py.Group) and name in obj:
-            part = child(obj, name)
+            part = open_member(obj, name)
     shape = part.shape if isinstance(part, h5py.Dataset) else None
     if shape is None or len(shape) != 1:
         found = "a group" if shape is None else f"shape {shape}"
@@ -229,7 +229,7 @@ def column_length(obj: Any) -> int:
 
 
 def _read_column(group: h5py.Group, name: str, length: int) -> Any:
-    obj = child(group, name)
+    obj = open_member(group, name)
     legacy = isinstance(obj, h5py.Dataset) and is_legacy(obj) and "categories" not in obj.attrs
     if legacy and not holds_references(obj.dtype):
         _check_length(obj, length)

@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lazyomics.io.encodings.damage import guarded
+from lazyomics.io.encodings.damage import as_format_errors
 
 __all__ = [
     "element_kind",
@@ -54,7 +54,7 @@ NEWEST = {
 ALIASES = {"csc": "csc_matrix", "csr": "csr_matrix"}
 
 
-@guarded
+@as_format_errors
 def encoding(obj: Any) -> tuple[str, str]:
     """``encoding-type`` and ``encoding-version`` as text, ``""`` where an attribute is absent.
 
@@ -66,13 +66,13 @@ def encoding(obj: Any) -> tuple[str, str]:
     return ALIASES.get(kind, kind), version
 
 
-@guarded
+@as_format_errors
 def is_legacy(obj: Any) -> bool:
     """Whether the element carries no encoding attribute, as before anndata 0.8."""
     return "encoding-type" not in obj.attrs
 
 
-@guarded
+@as_format_errors
 def element_kind(obj: Any) -> str:
     """Name of the encoding of an element, from its attributes or, without them, its layout.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import h5py
 
-from lazyomics.io.encodings.checks import child, member_names
+from lazyomics.io.encodings.checks import member_names, open_member
 from lazyomics.io.encodings.damage import damaged
 from lazyomics.io.encodings.kinds import element_kind
 from lazyomics.io.encodings.registry import (
@@ -93,7 +93,7 @@ def reads_entries(kind: str) -> Callable[[Callable[[Any], Any]], Callable[[Any],
 def read_mapping(group: Any) -> dict[str, Any]:
     """Read a group, and the groups in it, as nested dicts."""
     with walking(group):
-        return {key: read_entry(child(group, key)) for key in member_names(group)}
+        return {key: read_entry(open_member(group, key)) for key in member_names(group)}
 
 
 def read_entry(member: Any) -> Any:

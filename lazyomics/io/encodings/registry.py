@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 import h5py
 
 from lazyomics.errors import LazyomicsError, UnsupportedError
-from lazyomics.io.encodings.checks import child, has_member, is_virtual
-from lazyomics.io.encodings.damage import damaged, guarded, location, lost
+from lazyomics.io.encodings.checks import has_member, is_virtual, open_member
+from lazyomics.io.encodings.damage import as_format_errors, damaged, location, missing_member
 from lazyomics.io.encodings.dataset_values import check_texts
 from lazyomics.io.encodings.kinds import element_kind, encoding, is_legacy
 from lazyomics.io.files import open_for_reading
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-@guarded
+@as_format_errors
 def holds_its_values(obj: Any) -> bool:
     """Whether an element refers to no other place: by links, virtual datasets, other files."""
     if isinstance(obj, h5py.Dataset):
@@ -123,11 +123,11 @@ class OpaqueElement:
     __array__ = __getitem__ = __iter__ = _fail
 
 
-@guarded
+@as_format_errors
 def _copy(file: h5py.File, source: str, parent: h5py.Group, name: str) -> None:
     if not has_member(file, source.lstrip("/")):
-        raise lost(file, source.lstrip("/"), found="nothing any more")
-    obj = child(file, source.lstrip("/"))
+        raise missing_member(file, source.lstrip("/"), found="nothing any more")
+    obj = open_member(file, source.lstrip("/"))
     check_copy(obj)
     check_texts(obj)
     file.copy(obj, parent, name)
@@ -177,7 +177,7 @@ def refuses(*types: type, instead: str) -> None:
     REFUSED.update(dict.fromkeys(types, instead))
 
 
-@guarded
+@as_format_errors
 def read_element(obj: Any) -> Any:
     """Read one element, and all that is in it, into memory (eagerly).
 

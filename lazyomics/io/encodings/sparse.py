@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from lazyomics.io.compress import CHUNK_BYTES
-from lazyomics.io.encodings.checks import child
-from lazyomics.io.encodings.damage import damaged, guarded
+from lazyomics.io.encodings.checks import open_member
+from lazyomics.io.encodings.damage import as_format_errors, damaged
 from lazyomics.io.encodings.dataset_values import read_values, vector_length
 from lazyomics.io.encodings.kinds import element_kind
 from lazyomics.io.encodings.registry import mark, reads, refusal, writes
@@ -21,7 +21,7 @@ __all__ = ["read_sparse", "sparse_info", "write_sparse"]
 INT32_MAX = np.iinfo(np.int32).max
 
 
-@guarded
+@as_format_errors
 def sparse_info(group: Any) -> tuple[Literal["csr", "csc"], tuple[int, int]]:
     """Format and shape of a stored sparse matrix, from its attributes alone.
 
@@ -60,10 +60,10 @@ def read_sparse(group: Any) -> Any:
     form, shape = sparse_info(group)
     major, minor = shape if form == "csr" else shape[::-1]
     _check_lengths(group, major)
-    indptr = read_values(child(group, "indptr"))
-    indices = read_values(child(group, "indices"))
+    indptr = read_values(open_member(group, "indptr"))
+    indices = read_values(open_member(group, "indices"))
     _check_positions(group, indptr, indices, minor)
-    data = read_values(child(group, "data"))
+    data = read_values(open_member(group, "data"))
     indptr, indices = _one_index_type(indptr, indices, shape)
     matrix = (sp.csr_matrix if form == "csr" else sp.csc_matrix)(shape, dtype=data.dtype)
     # Assigned, not passed: the constructor would scan and copy what is checked above.
@@ -73,9 +73,9 @@ def read_sparse(group: Any) -> Any:
 
 def _check_lengths(group: h5py.Group, major: int) -> None:
     """Compare the declared lengths, before anything of that size is allocated."""
-    n_pointers = vector_length(child(group, "indptr"), of="indptr")
-    n_indices = vector_length(child(group, "indices"), of="indices")
-    n_values = vector_length(child(group, "data"), of="data")
+    n_pointers = vector_length(open_member(group, "indptr"), of="indptr")
+    n_indices = vector_length(open_member(group, "indices"), of="indices")
+    n_values = vector_length(open_member(group, "data"), of="data")
     if n_pointers != major + 1:
         raise damaged(group, expected=f"indptr of length {major + 1}", found=f"{n_pointers}")
     if n_indices != n_values:

@@ -30,12 +30,11 @@ from lazyomics.container.mudata.axis import (
 from lazyomics.container.mudata.modalities import Modalities
 from lazyomics.errors import FileFormatError, ShapeError
 from lazyomics.io.backing import FileBacking, backing_name, sampled_names, shown_path
-from lazyomics.io.encodings import child, element_kind, has_member
+from lazyomics.io.encodings import element_kind, has_member, open_member
 from lazyomics.io.encodings.checks import is_text, member_names
-from lazyomics.io.encodings.damage import damage_named, guarded
+from lazyomics.io.encodings.damage import as_format_errors, damage_named
 from lazyomics.io.encodings.kinds import text
-from lazyomics.io.files import checked_path, open_for_reading
-from lazyomics.io.named_files import fetched, named_file
+from lazyomics.io.files import checked_path, fetched, named_file, open_for_reading
 from lazyomics.io.opening import open_group, read_h5ad
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.snapshot import Snapshot
@@ -297,7 +296,7 @@ def _names_a_modality(name: str) -> bool:
 
 
 def _expect_h5mu(file: h5py.File, path: str) -> None:
-    if has_member(file, "mod") and isinstance(child(file, "mod"), h5py.Group):
+    if has_member(file, "mod") and isinstance(open_member(file, "mod"), h5py.Group):
         return
     from lazyomics.io.opening_10x import advice_for_10x
 
@@ -315,19 +314,19 @@ def _expect_h5mu(file: h5py.File, path: str) -> None:
 def modality_names(file: h5py.File) -> list[str]:
     """Modalities in their order: as the file states it, unless it names some that are missing."""
     present = stored_modalities(file)
-    stated = _attribute(child(file, "mod"), "mod-order", [])
+    stated = _attribute(open_member(file, "mod"), "mod-order", [])
     order = list(dict.fromkeys(text(name) for name in stated if name is not None))
     return order if order and set(order) <= set(present) else present
 
 
 def stored_modalities(file: h5py.File) -> list[str]:
     """Every modality that is in the file, in the order of their names."""
-    group = child(file, "mod")
+    group = open_member(file, "mod")
     names = member_names(group)
-    return [name for name in names if isinstance(child(group, name), h5py.Group)]
+    return [name for name in names if isinstance(open_member(group, name), h5py.Group)]
 
 
-@guarded
+@as_format_errors
 def _attribute(obj: Any, name: str, default: Any) -> Any:
     """An attribute as an array of one dimension."""
     return np.ravel(np.asarray(obj.attrs.get(name, default)))
@@ -335,14 +334,14 @@ def _attribute(obj: Any, name: str, default: Any) -> Any:
 
 def _members(file: h5py.File, name: str) -> list[str]:
     """Names in a group; none if there is no such group."""
-    member = child(file, name) if has_member(file, name) else None
+    member = open_member(file, name) if has_member(file, name) else None
     return member_names(member) if isinstance(member, h5py.Group) else []
 
 
 def _modality(
     file: h5py.File, mod: str, path: str | os.PathLike[str], snapshot: Snapshot, plan: BlockPlan
 ) -> AnnData:
-    group = child(child(file, "mod"), mod)
+    group = open_member(open_member(file, "mod"), mod)
     if has_member(group, "mod"):
         raise FileFormatError.at(
             path,
@@ -381,7 +380,7 @@ def _axis(file: h5py.File, snapshot: Snapshot, name: AxisName, mods: Modalities,
     """One axis as it is stored; derived from the names where the file does not say enough."""
     table = FrameSlot(as_frame(None, 0, name), name)
     if has_member(file, name):
-        table = FrameSlot(StoredFrame.of(child(file, name), snapshot), name)
+        table = FrameSlot(StoredFrame.of(open_member(file, name), snapshot), name)
     maps = _stored_maps(file, snapshot, name, mods, len(table))
     made = Axis(
         name,
@@ -427,7 +426,7 @@ def _arrays(file: h5py.File, snapshot: Snapshot, name: str, length: int, *, skip
             continue
         element = f"/{name}/{key}"
         pair = name.endswith("p") and is_text(key)
-        lazy = pair and element_kind(child(file, element[1:])) in MATRICES
+        lazy = pair and element_kind(open_member(file, element[1:])) in MATRICES
         stored = (
             StoredMatrix(snapshot, element, lead=mapping.sizes)
             if lazy

@@ -39,7 +39,7 @@ from lazyomics.io.save.save import check_is_there, complete, record_replacement,
 from lazyomics.io.save.verify import verify
 from lazyomics.io.save_records import EVERYTHING, SaveRecord, read_records
 from lazyomics.io.stored import StoredElement
-from lazyomics.io.transaction import beside, exclusively, raise_failures
+from lazyomics.io.transaction import exclusively, raise_failures, temporary_sibling
 from lazyomics.lazy.kinds import is_dask_array
 
 __all__ = [
@@ -486,7 +486,7 @@ def _modalities_beside(
     if not plan.whole:
         yield None
         return
-    with beside(plan.path, replace=False) as file:
+    with temporary_sibling(plan.path, replace=False) as file:
         for mod in plan.whole:
             write_modality(file.create_group(mod), mods[mod], options)
         file.flush()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from lazyomics.io.hdf5.array import StoredArray
-from lazyomics.io.hdf5.counters import ReadCounter, count_reads
+from lazyomics.io.hdf5.array import ReadCounter, StoredArray, count_reads
 
 __all__ = [
     "ReadCounter",

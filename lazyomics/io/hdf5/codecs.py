@@ -23,11 +23,11 @@ __all__ = [
     "LZ4",
     "LZF",
     "ZSTD",
+    "Buffer",
     "CState",
     "DamagedChunkError",
     "Decode",
     "Decoder",
-    "Memory",
     "NativeEncoder",
     "codec",
     "find_function",
@@ -276,7 +276,7 @@ def native_blosc(level: int, shuffle: int, compressor: int, width: int) -> Nativ
     )
 
 
-class Memory:
+class Buffer:
     """The bytes of a C-contiguous array, by address and by memoryview.
 
     Parameters
@@ -297,7 +297,7 @@ class Memory:
         self.address = self.bytes.ctypes.data
 
     @classmethod
-    def empty(cls, size: int) -> Memory:
+    def empty(cls, size: int) -> Buffer:
         """Uninitialised memory of ``size`` bytes."""
         return cls(np.empty(size, np.uint8))
 
@@ -309,7 +309,7 @@ DEFLATE, LZF, BZIP2, LZ4, BLOSC, ZSTD = 1, 32000, 307, 32004, 32001, 32015
 
 #: ``decode(source, start, size, target, position, expected)``: exactly ``expected`` bytes, or
 #: `DamagedChunkError`.
-Decode = Callable[[Memory, int, int, Memory, int, int], None]
+Decode = Callable[[Buffer, int, int, Buffer, int, int], None]
 
 
 class DamagedChunkError(ValueError):
@@ -344,7 +344,7 @@ CODECS = {DEFLATE: "deflate", LZF: "lzf", LZ4: "lz4", BLOSC: "blosc", ZSTD: "zst
 
 def _whole(native: Decoder, name: str) -> Decode:
     def decode(
-        source: Memory, start: int, size: int, target: Memory, position: int, expected: int
+        source: Buffer, start: int, size: int, target: Buffer, position: int, expected: int
     ) -> None:
         written = native(source.address + start, size, target.address + position, expected)
         if written != expected:
@@ -357,7 +357,7 @@ def _lz4_blocks(native: Decoder) -> Decode:
     """HDF5's own framing: total size, block size, then each block behind its stored size."""
 
     def decode(
-        source: Memory, start: int, size: int, target: Memory, position: int, expected: int
+        source: Buffer, start: int, size: int, target: Buffer, position: int, expected: int
     ) -> None:
         view = source.view
         total = int.from_bytes(view[start : start + 8], "big")
@@ -385,7 +385,7 @@ def _lz4_blocks(native: Decoder) -> Decode:
 
 
 def _bzip2(
-    source: Memory, start: int, size: int, target: Memory, position: int, expected: int
+    source: Buffer, start: int, size: int, target: Buffer, position: int, expected: int
 ) -> None:
     try:
         # One byte more than expected tells a stream that is too long from one that fits.
@@ -398,7 +398,7 @@ def _bzip2(
 
 
 def _zlib(
-    source: Memory, start: int, size: int, target: Memory, position: int, expected: int
+    source: Buffer, start: int, size: int, target: Buffer, position: int, expected: int
 ) -> None:
     stream = zlib.decompressobj()
     try:
@@ -419,7 +419,7 @@ def _deflate_package() -> Decode | None:
     package: ModuleType = deflate
 
     def decode(
-        source: Memory, start: int, size: int, target: Memory, position: int, expected: int
+        source: Buffer, start: int, size: int, target: Buffer, position: int, expected: int
     ) -> None:
         try:
             data = package.zlib_decompress(source.view[start : start + size], expected)
@@ -430,7 +430,7 @@ def _deflate_package() -> Decode | None:
     return decode
 
 
-def _store(name: str, data: bytes, size: int, target: Memory, position: int, expected: int) -> None:
+def _store(name: str, data: bytes, size: int, target: Buffer, position: int, expected: int) -> None:
     if len(data) != expected:
         raise _damaged(name, size, expected, len(data))
     target.view[position : position + expected] = data
@@ -493,7 +493,7 @@ def fletcher32_matches(data: np.ndarray[Any, np.dtype[np.uint8]], stored: bytes)
 
 
 def unshuffle(
-    source: Memory, start: int, size: int, target: Memory, position: int, *, width: int
+    source: Buffer, start: int, size: int, target: Buffer, position: int, *, width: int
 ) -> None:
     """Write ``size`` bytes of ``source`` at ``start``, unshuffled, into ``target``.
 

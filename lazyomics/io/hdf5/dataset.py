@@ -34,11 +34,11 @@ from lazyomics.io.transaction.file_object import closed_in_forks
 from lazyomics.io.transaction.locks import PAUSE, Locking, is_mismatch, open_with_any_locking
 
 __all__ = [
-    "Known",
+    "DatasetInfo",
     "forget_all",
     "known",
     "open_readonly",
-    "open_steady",
+    "open_shared",
     "require_filters",
 ]
 
@@ -48,7 +48,7 @@ _SECONDS_OF_OTHERS = 2.0
 
 
 @contextmanager
-def open_steady(path: str) -> Iterator[tuple[h5py.File, bool]]:
+def open_shared(path: str) -> Iterator[tuple[h5py.File, bool]]:
     """Open a file with h5py for a moment, and say whether no one changes it meanwhile.
 
     A save that is being put in place is waited for, one that was interrupted is finished. Only a
@@ -70,7 +70,7 @@ def open_steady(path: str) -> Iterator[tuple[h5py.File, bool]]:
 @contextmanager
 def open_readonly(path: str) -> Iterator[h5py.File]:
     """Open a file with h5py for a moment, also while others hold it open."""
-    with open_steady(path) as (file, _):
+    with open_shared(path) as (file, _):
         yield file
 
 
@@ -149,7 +149,7 @@ _NOT_ABOUT_CONTENT = (
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class DatasetInfo:
     """What was learnt about one dataset in one state of its file.
 
     Parameters
@@ -190,7 +190,7 @@ class Known:
         return not any(save.touches(name) for save in saves or ())
 
 
-_cache: OrderedDict[tuple[str, str], Known] = OrderedDict()
+_cache: OrderedDict[tuple[str, str], DatasetInfo] = OrderedDict()
 _lock = threading.RLock()
 
 
@@ -210,7 +210,7 @@ def forget_all() -> None:
         _cache.clear()
 
 
-def known(file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int) -> Known:
+def known(file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int) -> DatasetInfo:
     """Layout and chunks of a dataset in the file's present state.
 
     Parameters
@@ -258,7 +258,7 @@ def stale(path: str, name: str, why: str = "") -> StaleFileError:
     )
 
 
-def _remember(key: tuple[str, str], entry: Known) -> None:
+def _remember(key: tuple[str, str], entry: DatasetInfo) -> None:
     _cache[key] = entry
     _cache.move_to_end(key)
     total = sum(e.table.nbytes for e in _cache.values())
@@ -268,8 +268,8 @@ def _remember(key: tuple[str, str], entry: Known) -> None:
 
 
 def _learn(
-    file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int, before: Known | None
-) -> Known:
+    file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int, before: DatasetInfo | None
+) -> DatasetInfo:
     entry = _look(file, name, fingerprint, opened_ns)
     if before is None or not before.fingerprint.is_same(entry.fingerprint):
         return entry
@@ -282,7 +282,7 @@ def _learn(
     return replace(entry, since_ns=entry.state.mtime_ns, outdated=outdated)
 
 
-def _look(file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int) -> Known:
+def _look(file: RawFile, name: str, fingerprint: Fingerprint, opened_ns: int) -> DatasetInfo:
     """Read the layout while nobody writes: again if the file changed meanwhile."""
     for attempt in range(_ATTEMPTS):
         state = file.state()
@@ -317,9 +317,9 @@ def _damaged(path: str, name: str, error: Exception) -> FileFormatError:
     )
 
 
-def _look_once(file: RawFile, name: str, state: FileState) -> tuple[Known, bool]:
+def _look_once(file: RawFile, name: str, state: FileState) -> tuple[DatasetInfo, bool]:
     """What is known, and whether nobody could change it meanwhile."""
-    with open_steady(file.path) as (opened, steady):
+    with open_shared(file.path) as (opened, steady):
         dataset = opened[name]
         if not isinstance(dataset, h5py.Dataset):
             raise KeyError(f"{name} is no dataset any more")
@@ -330,4 +330,4 @@ def _look_once(file: RawFile, name: str, state: FileState) -> tuple[Known, bool]
         records = read_records(opened)
     age = time.time_ns() - state.mtime_ns
     settled = not 0 <= age < _TICK_NS
-    return Known(state, settled, fingerprint, table, fill, sample, records=records), steady
+    return DatasetInfo(state, settled, fingerprint, table, fill, sample, records=records), steady

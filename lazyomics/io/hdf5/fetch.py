@@ -11,7 +11,7 @@ import numpy as np
 
 from lazyomics.errors import FileFormatError
 from lazyomics.io.hdf5.codecs import DamagedChunkError
-from lazyomics.io.hdf5.dataset import Known, open_readonly, read_box, require_filters
+from lazyomics.io.hdf5.dataset import DatasetInfo, open_readonly, read_box, require_filters
 from lazyomics.io.hdf5.layout import Grid, pipeline_of
 from lazyomics.io.hdf5.pipeline import Decoding, Place, longest, runs
 from lazyomics.io.hdf5.raw_files import RawFile
@@ -19,8 +19,8 @@ from lazyomics.io.hdf5.selection import Positions
 
 __all__ = [
     "RUN_BYTES",
+    "ChunkRequest",
     "Source",
-    "Wanted",
 ]
 
 
@@ -29,7 +29,7 @@ RUN_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ChunkRequest:
     """Chunks to fetch, each once.
 
     Parameters
@@ -46,9 +46,9 @@ class Wanted:
     targets: Positions
     shared: np.ndarray[Any, np.dtype[np.bool_]]
 
-    def only(self, which: Positions) -> Wanted:
+    def only(self, which: Positions) -> ChunkRequest:
         """Some of them."""
-        return Wanted(self.numbers[which], self.targets[which], self.shared[which])
+        return ChunkRequest(self.numbers[which], self.targets[which], self.shared[which])
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Source:
     file: RawFile
     path: str
     name: str
-    known: Known
+    known: DatasetInfo
 
     @property
     def grid(self) -> Grid:
@@ -79,7 +79,7 @@ class Source:
         fingerprint = self.known.fingerprint
         return fingerprint.kind != "other" and not fingerprint.filters
 
-    def fetch(self, wanted: Wanted, out: np.ndarray[Any, Any], place: Place) -> None:
+    def fetch(self, wanted: ChunkRequest, out: np.ndarray[Any, Any], place: Place) -> None:
         """Decode the wanted chunks into ``out``, or hand them to ``place``.
 
         Parameters
@@ -133,7 +133,7 @@ class Source:
             )
 
     def _fetch_stored(
-        self, wanted: Wanted, rows: Positions, out: np.ndarray[Any, Any], place: Place
+        self, wanted: ChunkRequest, rows: Positions, out: np.ndarray[Any, Any], place: Place
     ) -> None:
         table = self.known.table
         present = np.flatnonzero(rows >= 0)

@@ -12,9 +12,9 @@ import numpy as np
 from lazyomics.io.hdf5.codecs import (
     BZIP2,
     CODECS,
+    Buffer,
     DamagedChunkError,
     Decode,
-    Memory,
     codec,
     fletcher32_matches,
     unshuffle,
@@ -41,7 +41,7 @@ SHUFFLE, FLETCHER32 = 2, 3
 FilterSpec = tuple[int, tuple[int, ...]]
 
 #: ``decode(source, start, size, target, position)`` of one stored chunk
-DecodeChunk = Callable[[Memory, int, int, Memory, int], None]
+DecodeChunk = Callable[[Buffer, int, int, Buffer, int], None]
 
 FILTER_NAMES = {
     1: "deflate",
@@ -123,7 +123,7 @@ class _Step:
 
 
 def _unshuffle(
-    source: Memory, start: int, size: int, target: Memory, position: int, expected: int, width: int
+    source: Buffer, start: int, size: int, target: Buffer, position: int, expected: int, width: int
 ) -> None:
     unshuffle(source, start, size, target, position, width=width)
 
@@ -134,7 +134,7 @@ def _bounded(filter_id: int, decode: Decode) -> Decode:
         return decode
 
     def checked(
-        source: Memory, start: int, size: int, target: Memory, position: int, expected: int
+        source: Buffer, start: int, size: int, target: Buffer, position: int, expected: int
     ) -> None:
         if expected > size * most + 64:
             raise DamagedChunkError(
@@ -155,9 +155,9 @@ def _chain(steps: list[_Step], chunk_bytes: int) -> DecodeChunk:
         )
     moving = [k for k, step in enumerate(steps) if step.run is not None]
     last = moving[-1] if moving else -1
-    scratch: dict[int, Memory] = {}
+    scratch: dict[int, Buffer] = {}
 
-    def decode(source: Memory, start: int, size: int, target: Memory, position: int) -> None:
+    def decode(source: Buffer, start: int, size: int, target: Buffer, position: int) -> None:
         for k, step in enumerate(steps):
             if step.run is None:
                 size = _verified(source, start, size)
@@ -173,7 +173,7 @@ def _chain(steps: list[_Step], chunk_bytes: int) -> DecodeChunk:
             else:
                 room = scratch.get(k)
                 if room is None or len(room) < expected:
-                    room = scratch[k] = Memory.empty(expected)
+                    room = scratch[k] = Buffer.empty(expected)
                 step.run(source, start, size, room, 0, expected)
                 source, start, size = room, 0, expected
         if size != chunk_bytes:
@@ -185,7 +185,7 @@ def _chain(steps: list[_Step], chunk_bytes: int) -> DecodeChunk:
 
 
 def _same_size(run: Decode, chunk_bytes: int) -> DecodeChunk:
-    def decode(source: Memory, start: int, size: int, target: Memory, position: int) -> None:
+    def decode(source: Buffer, start: int, size: int, target: Buffer, position: int) -> None:
         if size != chunk_bytes:
             raise _wrong_size(chunk_bytes, size)
         run(source, start, size, target, position, chunk_bytes)
@@ -193,7 +193,7 @@ def _same_size(run: Decode, chunk_bytes: int) -> DecodeChunk:
     return decode
 
 
-def _verified(source: Memory, start: int, size: int) -> int:
+def _verified(source: Buffer, start: int, size: int) -> int:
     end = start + size - 4
     if size < 4 or not fletcher32_matches(
         source.bytes[start:end], bytes(source.view[end : end + 4])
@@ -240,9 +240,9 @@ class Decoding:
         room: int,
     ) -> None:
         self.pipeline, self.shape, self.dtype, self.place = pipeline, shape, out.dtype, place
-        self.out, self.buffer = Memory(out), Memory.empty(room)
+        self.out, self.buffer = Buffer(out), Buffer.empty(room)
         self._decoders: dict[int, DecodeChunk] = {}
-        self._scratch: Memory | None = None
+        self._scratch: Buffer | None = None
         self._values: np.ndarray[Any, Any] = out
 
     def run(
@@ -281,13 +281,13 @@ class Decoding:
         decode = self._decoders[mask] = self.pipeline.decoder(mask)
         return decode
 
-    def _room(self) -> Memory:
+    def _room(self) -> Buffer:
         if self._scratch is None:
-            self._scratch = Memory.empty(self.pipeline.chunk_bytes)
+            self._scratch = Buffer.empty(self.pipeline.chunk_bytes)
             self._values = self._decoded(self._scratch, 0)
         return self._scratch
 
-    def _decoded(self, memory: Memory, start: int) -> np.ndarray[Any, Any]:
+    def _decoded(self, memory: Buffer, start: int) -> np.ndarray[Any, Any]:
         stored = memory.bytes[start : start + self.pipeline.chunk_bytes]
         values: np.ndarray[Any, Any] = stored.view(self.dtype)
         return values.reshape(self.shape)

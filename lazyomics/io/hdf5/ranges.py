@@ -11,8 +11,8 @@ import numpy as np
 
 from lazyomics.c_loops import c_loops_are_up
 from lazyomics.io.hdf5 import batch_decode as in_one_call
-from lazyomics.io.hdf5.codecs import Memory
-from lazyomics.io.hdf5.fetch import RUN_BYTES, Source, Wanted
+from lazyomics.io.hdf5.codecs import Buffer
+from lazyomics.io.hdf5.fetch import RUN_BYTES, ChunkRequest, Source
 from lazyomics.io.hdf5.layout import ChunkTable, pipeline_of
 from lazyomics.io.hdf5.pipeline import runs
 from lazyomics.io.hdf5.selection import Positions, Selector
@@ -150,7 +150,7 @@ def read_pieces(source: Source, pieces: Pieces, out: np.ndarray[Any, Any]) -> No
 
 
 def _left_by_one_call(
-    source: Source, pieces: Pieces, wanted: Wanted, out: np.ndarray[Any, Any]
+    source: Source, pieces: Pieces, wanted: ChunkRequest, out: np.ndarray[Any, Any]
 ) -> Positions:
     """Read chunks of a local file, which are many; return those that this way cannot read."""
     every = np.arange(len(wanted.numbers))
@@ -181,18 +181,18 @@ def _left_by_one_call(
     return every[every >= 0]
 
 
-def _wanted(source: Source, pieces: Pieces, itemsize: int) -> Wanted:
+def _wanted(source: Source, pieces: Pieces, itemsize: int) -> ChunkRequest:
     """Chunks needed whole are decoded into the place of their first whole piece."""
     if len(pieces.length) == len(pieces.numbers):  # one of each chunk
         whole = pieces.length == source.grid.elements
         alone = np.zeros(len(pieces.numbers), bool)
-        return Wanted(pieces.numbers, np.where(whole, pieces.target * itemsize, -1), alone)
+        return ChunkRequest(pieces.numbers, np.where(whole, pieces.target * itemsize, -1), alone)
     count = np.diff(pieces.first)
     targets = np.full(len(pieces.numbers), -1, np.int64)
     whole = np.flatnonzero(pieces.length == source.grid.elements)[::-1]
     chunk = np.searchsorted(pieces.first, whole, side="right") - 1
     targets[chunk] = pieces.target[whole] * itemsize
-    return Wanted(pieces.numbers, targets, count > 1)
+    return ChunkRequest(pieces.numbers, targets, count > 1)
 
 
 def _read_plain(source: Source, pieces: Pieces, out: np.ndarray[Any, Any]) -> None:
@@ -230,7 +230,7 @@ def _read_extents(
     bounds = _windows(position, length, out.itemsize)
     if _read_in_one_call(source, bounds, position, length, target, out):
         return
-    view = Memory(out).view
+    view = Buffer(out).view
     heads = np.array(bounds[:-1], np.int64)
     if len(heads):
         ends = np.maximum.reduceat(position + length, heads)
@@ -375,7 +375,7 @@ def read_boxes(source: Source, axes: tuple[Axis, ...], out: np.ndarray[Any, Any]
 
     numbers = number.reshape(-1)
     targets = _targets(source, axes, out, hits)
-    source.fetch(Wanted(numbers, targets, np.zeros(len(numbers), bool)), out, place)
+    source.fetch(ChunkRequest(numbers, targets, np.zeros(len(numbers), bool)), out, place)
 
 
 def _targets(

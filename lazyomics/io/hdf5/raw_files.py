@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 from lazyomics.io.remote.address import RemotePath
-from lazyomics.io.transaction.inode_alias import original_inode
+from lazyomics.io.transaction.disk import original_inode
 
 if TYPE_CHECKING:
     from lazyomics.io.hdf5.selection import Positions

@@ -12,9 +12,9 @@ import h5py
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.io.encodings import write_element
-from lazyomics.io.save.frames import makes_room, protect_links, write_frame_change
+from lazyomics.io.save.frames import delete_before_write, protect_links, write_frame_change
 from lazyomics.io.save.merge import Changes
-from lazyomics.io.transaction import beside, raise_failures
+from lazyomics.io.transaction import raise_failures, temporary_sibling
 from lazyomics.io.writing import write_raw, write_value
 from lazyomics.lazy.kinds import is_dask_array
 
@@ -32,7 +32,7 @@ def streamed_beside(
     if not lazy:
         yield None
         return
-    with beside(os.path.realpath(path), replace=False) as file:
+    with temporary_sibling(os.path.realpath(path), replace=False) as file:
         for element, value in lazy.items():
             write_value(file, element.replace("/", "|"), value, options)
         file.flush()
@@ -49,7 +49,7 @@ def apply_changes(
 ) -> None:
     """Make the changes: small things are deleted first, so that new ones take their space."""
     protect_links(group.file, [f"{group.name}/{element}" for element in changes.replaced()])
-    last = [e for e in changes.removed if "/" in e and not makes_room(group[e], e)]
+    last = [e for e in changes.removed if "/" in e and not delete_before_write(group[e], e)]
     for element in changes.removed:
         if element not in last:
             _delete(group, element)
@@ -92,7 +92,7 @@ def _write(
         parent = group.require_group(parent_name)
         if "encoding-type" not in parent.attrs:
             parent.attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
-    if key in parent and makes_room(parent[key], element):
+    if key in parent and delete_before_write(parent[key], element):
         del parent[key]
     name = f"{key}.{uuid4().hex[:8]}.new" if key in parent else key
     if is_dask_array(value) and prepared is not None and element.replace("/", "|") in prepared:

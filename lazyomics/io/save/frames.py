@@ -23,7 +23,7 @@ from lazyomics.io.stored import stored_bytes
 
 __all__ = [
     "FrameChange",
-    "makes_room",
+    "delete_before_write",
     "protect_links",
     "stored_index_key",
     "write_frame_change",
@@ -35,7 +35,7 @@ MATRICES = ("csr_matrix", "csc_matrix")
 READ_IN_CHUNKS = ("X", "layers", "obsp", "varp", "raw", "mod")
 
 
-def makes_room(obj: Any, place: str = "") -> bool:
+def delete_before_write(obj: Any, place: str = "") -> bool:
     """Whether to delete an element before its replacement is written, rather than at the end.
 
     HDF5 uses the space of what was deleted for what is written next, and forgets about it when
@@ -113,7 +113,7 @@ def write_frame_change(group: h5py.Group, name: str, change: FrameChange) -> Non
         _write_columns(parent[key], change)
         return
     frame = strings_to_categoricals(change.frame[list(change.order)])
-    if key in parent and makes_room(parent[key]):
+    if key in parent and delete_before_write(parent[key]):
         del parent[key]
     fresh_key = f"{key}.{uuid4().hex[:8]}.new" if key in parent else key
     write_frame(parent, fresh_key, frame)
@@ -130,7 +130,7 @@ def _write_columns(table: h5py.Group, change: FrameChange) -> None:
     # A column that is the index, too, is one dataset: it stays, and is only not listed any more.
     gone = [column for column in change.removed if column != index]
     replaced = [column for column in (*change.columns, *gone) if column in table]
-    large = [column for column in replaced if not makes_room(table[column])]
+    large = [column for column in replaced if not delete_before_write(table[column])]
     for column in replaced:
         if column not in large:
             del table[column]

@@ -17,9 +17,8 @@ from lazyomics.container.baseline import Baseline, FrameContent, is_content, sam
 from lazyomics.container.deferred import Cut, CutFrame, computed, is_deferred
 from lazyomics.container.frames import FrameSlot
 from lazyomics.container.mappings import StoredValues
-from lazyomics.container.nested import is_nested
 from lazyomics.container.ports import OnConflict
-from lazyomics.container.values import native_columns
+from lazyomics.container.values import is_nested, native_columns
 from lazyomics.errors import ConflictError
 from lazyomics.io.backing import FileBacking
 from lazyomics.io.encodings import element_kind, strings_to_categoricals
@@ -123,7 +122,7 @@ class Changes:
 
 def is_stored_matrix(value: Any, stored: Any) -> bool:
     """Tell whether a matrix in memory has the type and the values of an open stored one."""
-    return is_lazy_matrix(value, lazy.lazy(lazy.from_source(reader_of(stored))))
+    return is_lazy_matrix(value, lazy.as_lazy(lazy.from_source(reader_of(stored))))
 
 
 def is_lazy_matrix(value: Any, x: Any) -> bool:

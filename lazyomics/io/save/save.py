@@ -32,7 +32,7 @@ from lazyomics.io.save.verify import verify
 from lazyomics.io.save_records import EVERYTHING, SaveRecord, add_record, read_records
 from lazyomics.io.snapshot import state_of
 from lazyomics.io.transaction import exclusively
-from lazyomics.io.transaction.defer_sigint import interrupts
+from lazyomics.io.transaction.defer_sigint import defer_sigint
 from lazyomics.io.writing import new_file, write_anndata
 
 __all__ = [
@@ -156,7 +156,7 @@ def complete(path: str, write: Callable[[], None], follow: Callable[[], None]) -
         Lets the object be the new state of the file.
     """
     before = state_of(path)
-    with interrupts(held=True):
+    with defer_sigint(held=True):
         try:
             write()
         except KeyboardInterrupt:

@@ -8,7 +8,13 @@ from typing import Any
 import h5py
 
 from lazyomics.errors import FileFormatError
-from lazyomics.io.encodings import child, element_kind, frame_columns, frame_length, sparse_info
+from lazyomics.io.encodings import (
+    element_kind,
+    frame_columns,
+    frame_length,
+    open_member,
+    sparse_info,
+)
 from lazyomics.io.encodings.frames import column_length
 
 __all__ = [
@@ -51,7 +57,7 @@ def verify(group: h5py.Group, elements: Iterable[str] = ("obs", "var", "raw")) -
     for name in ("obs", "var"):
         if not isinstance(group.get(name), h5py.Group):
             return  # of a layout before anndata 0.7, which is read as it is
-        lengths.append(_verify_table(child(group, name)))
+        lengths.append(_verify_table(open_member(group, name)))
     if {"obs", "var"} & changed:
         changed |= {"X", *ALIGNED}
     if "X" in changed and "X" in group and element_kind(group["X"]) != "null":
@@ -65,7 +71,7 @@ def verify(group: h5py.Group, elements: Iterable[str] = ("obs", "var", "raw")) -
                 _expect_shape(members[key], tuple(lengths[axis] for axis in axes))
     raw = group.get("raw")
     if "raw" in changed and isinstance(raw, h5py.Group) and "var" in raw:
-        genes = _verify_table(child(raw, "var"))
+        genes = _verify_table(open_member(raw, "var"))
         if "X" in raw and element_kind(raw["X"]) != "null":
             _expect_shape(raw["X"], (lengths[0], genes))
         for key in raw.get("varm", ()):
@@ -76,7 +82,7 @@ def _verify_table(table: h5py.Group) -> int:
     """Check row names and columns of a table; return its length."""
     length = frame_length(table)  # raises where the row names are missing
     for column in frame_columns(table):
-        found = column_length(child(table, column))  # raises where the column is missing
+        found = column_length(open_member(table, column))  # raises where the column is missing
         if found != length:
             raise _violation(table, f"{length} values of {column!r}, one per row", str(found))
     return length

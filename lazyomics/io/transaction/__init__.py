@@ -9,7 +9,7 @@ the next one who opens the file.
 
 from __future__ import annotations
 
-from lazyomics.io.transaction.atomic_replace import beside, replacing
+from lazyomics.io.transaction.atomic_replace import atomic_replace, temporary_sibling
 from lazyomics.io.transaction.disk import Stamp
 from lazyomics.io.transaction.file_object import raise_failures
 from lazyomics.io.transaction.session import Shared, claimed, exclusively, saving, share
@@ -17,11 +17,11 @@ from lazyomics.io.transaction.session import Shared, claimed, exclusively, savin
 __all__ = [
     "Shared",
     "Stamp",
-    "beside",
+    "atomic_replace",
     "claimed",
     "exclusively",
     "raise_failures",
-    "replacing",
     "saving",
     "share",
+    "temporary_sibling",
 ]

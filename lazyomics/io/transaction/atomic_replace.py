@@ -15,15 +15,14 @@ from dask.utils import format_bytes
 from lazyomics.errors import NameTakenError
 from lazyomics.io.transaction import disk
 from lazyomics.io.transaction.attributes import inherit, take_place
-from lazyomics.io.transaction.defer_sigint import interrupts
-from lazyomics.io.transaction.disk import Stamp, stamp_of
+from lazyomics.io.transaction.defer_sigint import defer_sigint
+from lazyomics.io.transaction.disk import Stamp, forget, stamp_of
 from lazyomics.io.transaction.file_object import (
     FileObject,
     close_locked,
     closed_in_forks,
     raise_failures,
 )
-from lazyomics.io.transaction.inode_alias import forget
 from lazyomics.io.transaction.locks import held, lock_exclusive, seconds_to_wait
 from lazyomics.io.transaction.names import (
     Names,
@@ -35,10 +34,10 @@ from lazyomics.io.transaction.names import (
 from lazyomics.io.transaction.recovery import recover
 
 __all__ = [
-    "Beside",
-    "beside",
+    "TemporarySibling",
+    "atomic_replace",
     "remove_left_over",
-    "replacing",
+    "temporary_sibling",
     "why_not_written",
 ]
 
@@ -47,7 +46,7 @@ _SECONDS_TO_LOCK = 10.0
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-class Beside(FileObject):
+class TemporarySibling(FileObject):
     """A new file for HDF5 to write, locked as long as it is open, and only for this user.
 
     Parameters
@@ -106,7 +105,7 @@ class Beside(FileObject):
 
 
 @contextmanager
-def beside(
+def temporary_sibling(
     path: str, *, replace: bool, user_block: bytes = b"", stamp: Stamp = None
 ) -> Iterator[h5py.File]:
     """Open a new file beside ``path`` to write; gone at the end, or in the place of ``path``.
@@ -128,16 +127,16 @@ def beside(
     OSError
         If it cannot be written: says where, how much was, and how much room there is.
     """
-    opened: Beside | None = None
+    opened: TemporarySibling | None = None
     temporary = temporary_name(path)
 
     def tell(error: BaseException) -> None:
         if opened is not None:
             opened.fail(error)
 
-    with interrupts(tell):
+    with defer_sigint(tell):
         try:
-            opened = Beside(temporary, user_block)
+            opened = TemporarySibling(temporary, user_block)
             yield from _filled(opened)
             if replace:
                 lost = opened.finish(path, stamp)
@@ -154,7 +153,7 @@ def beside(
                 disk.remove(temporary)
 
 
-def _filled(opened: Beside) -> Iterator[h5py.File]:
+def _filled(opened: TemporarySibling) -> Iterator[h5py.File]:
     """Let the caller write the file; HDF5 is done with it at the end."""
     file = closed_in_forks(h5py.File(opened, "w", userblock_size=len(opened.user_block)))
     try:
@@ -219,7 +218,7 @@ def why_not_written(error: OSError, path: str, written: int, needed: int) -> OSE
 
 
 @contextmanager
-def replacing(
+def atomic_replace(
     path: str | os.PathLike[str],
     *,
     user_block: bytes = b"",
@@ -263,7 +262,9 @@ def replacing(
         except OSError:
             pass
         remove_left_over(names.file)
-        with beside(names.file, replace=True, user_block=user_block, stamp=stamp) as file:
+        with temporary_sibling(
+            names.file, replace=True, user_block=user_block, stamp=stamp
+        ) as file:
             yield file
 
 

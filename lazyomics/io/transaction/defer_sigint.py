@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 __all__ = [
-    "interrupts",
+    "defer_sigint",
     "raise_if_interrupted",
 ]
 
@@ -76,7 +76,7 @@ def _nobody(error: BaseException) -> None:
 
 
 @contextmanager
-def interrupts(
+def defer_sigint(
     tell: Callable[[BaseException], None] = _nobody, *, held: bool = False
 ) -> Iterator[None]:
     """Watch over Ctrl-C in a block; what was only told about is raised at its end.

@@ -14,8 +14,11 @@ __all__ = [
     "Superblock",
     "create_new",
     "find_superblock",
+    "forget",
+    "is_copy_of",
     "open_file",
     "open_unfollowed",
+    "original_inode",
     "read",
     "read_into",
     "remove",
@@ -199,3 +202,29 @@ def _stored_end(block: bytes) -> int | None:
         return None
     # version 0, 1: base, free space, end, driver; version 2, 3: base, extension, end, root group
     return int(struct.unpack_from("<4Q", block, first)[2])
+
+
+_originals: dict[tuple[str, int], int] = {}
+
+
+def is_copy_of(path: str, copy: os.stat_result, original: os.stat_result) -> None:
+    """Remember that a file continues the one that had its path, with a save put into it.
+
+    ``path`` is without symbolic links.
+    """
+    inode = original_inode(path, original)
+    forget(path)  # numbers of files that are gone are given to others
+    _originals[path, copy.st_ino] = inode
+
+
+def forget(path: str) -> None:
+    """The file at this path is replaced by an unrelated one."""
+    for known in [key for key in _originals if key[0] == path]:
+        _originals.pop(known, None)
+
+
+def original_inode(path: str, status: os.stat_result) -> int:
+    """The inode of a file, or of the one that it continues."""
+    if not _originals:
+        return status.st_ino
+    return _originals.get((os.path.realpath(path), status.st_ino), status.st_ino)

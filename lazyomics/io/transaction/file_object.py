@@ -15,7 +15,7 @@ import h5py
 
 __all__ = [
     "FileObject",
-    "Remembered",
+    "WeakIdSet",
     "close_locked",
     "closed_in_forks",
     "is_opened_here",
@@ -28,7 +28,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-class Remembered(Generic[T]):
+class WeakIdSet(Generic[T]):
     """A set of objects by identity that does not keep them alive.
 
     Unlike the collections of :mod:`weakref` it runs no Python code when one of them dies. That
@@ -167,11 +167,11 @@ class _Here(threading.local):
     """What this thread has opened."""
 
     def __init__(self) -> None:
-        self.opened: Remembered[FileObject] = Remembered()
+        self.opened: WeakIdSet[FileObject] = WeakIdSet()
 
 
 _here = _Here()
-_everywhere: Remembered[FileObject] = Remembered()
+_everywhere: WeakIdSet[FileObject] = WeakIdSet()
 
 
 def leave_to_parent() -> None:
@@ -201,7 +201,7 @@ def _failure() -> BaseException | None:
 
 
 _locked: set[int] = set()
-_files: Remembered[h5py.File] = Remembered()
+_files: WeakIdSet[h5py.File] = WeakIdSet()
 
 File = TypeVar("File", bound=h5py.File)
 

@@ -20,9 +20,9 @@ import h5py
 from lazyomics import config
 from lazyomics.io.transaction import disk
 from lazyomics.io.transaction.attributes import attributes_of, give_permissions
-from lazyomics.io.transaction.defer_sigint import interrupts, raise_if_interrupted
+from lazyomics.io.transaction.defer_sigint import defer_sigint, raise_if_interrupted
 from lazyomics.io.transaction.file_object import (
-    Remembered,
+    WeakIdSet,
     close_locked,
     is_opened_here,
     locked_here,
@@ -180,7 +180,7 @@ class WriterLock:
         self.release()
 
 
-_held: Remembered[WriterLock] = Remembered()
+_held: WeakIdSet[WriterLock] = WeakIdSet()
 
 
 _claims: set[tuple[str, int]] = set()
@@ -317,7 +317,7 @@ def held(names: Names, timeout: float) -> Iterator[None]:
             )
         yield
         return
-    with interrupts(), locked(names, timeout):
+    with defer_sigint(), locked(names, timeout):
         yield
 
 

@@ -14,7 +14,7 @@ from lazyomics.io.transaction.file_object import FileObject
 
 __all__ = [
     "PAGE",
-    "ChangedPages",
+    "DirtyPages",
     "Overlay",
     "Tail",
 ]
@@ -24,7 +24,7 @@ PAGE = 4096
 _MOST_IN_MEMORY = 64 << 20
 
 
-class ChangedPages:
+class DirtyPages:
     """Changed pages of a file that stays as it is.
 
     Parameters
@@ -259,7 +259,7 @@ class Overlay(FileObject):
         super().__init__(path, self.superblock.end)
         self.descriptor = descriptor
         self.old_end = self.superblock.end
-        self.pages = ChangedPages(descriptor, self.old_end, os.path.dirname(path) or ".")
+        self.pages = DirtyPages(descriptor, self.old_end, os.path.dirname(path) or ".")
         self.tail = Tail(descriptor, self.old_end, path)
 
     def close(self) -> None:

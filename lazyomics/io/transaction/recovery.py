@@ -16,8 +16,8 @@ from lazyomics.errors import FileFormatError, NameTakenError, warn_user
 from lazyomics.io.transaction import disk
 from lazyomics.io.transaction.attributes import inherit, take_place
 from lazyomics.io.transaction.defer_sigint import raise_if_interrupted
+from lazyomics.io.transaction.disk import is_copy_of
 from lazyomics.io.transaction.file_object import close_locked
-from lazyomics.io.transaction.inode_alias import is_copy_of
 from lazyomics.io.transaction.journal import (
     DamagedJournalError,
     Journal,
@@ -38,7 +38,7 @@ from lazyomics.io.transaction.names import Names, refuse_others, remove_beside, 
 from lazyomics.io.transaction.overlay import PAGE
 
 __all__ = [
-    "Fit",
+    "JournalState",
     "NoRoomError",
     "apply",
     "fit",
@@ -173,7 +173,7 @@ def _copy_piece(source: int, target: int, size: int, position: int) -> int:
 _SECONDS_FOR_A_SAVE_TO_BEGIN = 0.25
 
 
-class Fit(Enum):
+class JournalState(Enum):
     """How a file relates to a journal."""
 
     BEFORE = "none of the journal is in the file"
@@ -183,10 +183,10 @@ class Fit(Enum):
     MIXED = "some of it is, and the file was changed since"
 
 
-_NEEDED_FOR_READING = frozenset({Fit.PARTLY})
+_NEEDED_FOR_READING = frozenset({JournalState.PARTLY})
 
 
-def fit(journal: Journal, descriptor: int) -> Fit:
+def fit(journal: Journal, descriptor: int) -> JournalState:
     """Compare each sector of the file with the old and the new content."""
     old = new = neither = 0
     for entry in journal.entries:
@@ -200,10 +200,10 @@ def fit(journal: Journal, descriptor: int) -> Fit:
                 new += found == after
     appended = checksum_of_range(descriptor, journal.end_before, journal.end_after)
     if neither or appended != journal.tail:
-        return Fit.MIXED if new else Fit.CHANGED
+        return JournalState.MIXED if new else JournalState.CHANGED
     if new == 0:
-        return Fit.BEFORE
-    return Fit.PARTLY if old else Fit.AFTER
+        return JournalState.BEFORE
+    return JournalState.PARTLY if old else JournalState.AFTER
 
 
 def apply(journal: Journal, descriptor: int) -> None:
@@ -243,7 +243,9 @@ def recover(
     names: Names,
     *,
     timeout: float = 2.0,
-    copy_if: frozenset[Fit] = frozenset({Fit.BEFORE, Fit.PARTLY, Fit.AFTER}),
+    copy_if: frozenset[JournalState] = frozenset(
+        {JournalState.BEFORE, JournalState.PARTLY, JournalState.AFTER}
+    ),
 ) -> bool:
     """Finish what an interrupted save left. The caller holds the writer's lock.
 
@@ -307,10 +309,10 @@ def _opened(names: Names) -> Journal:
 
 def _finish(names: Names, journal: Journal, descriptor: int) -> None:
     state = fit(journal, descriptor)
-    if state is Fit.MIXED:
+    if state is JournalState.MIXED:
         _set_aside(names, "was not completely in the file when that was changed by another program")
         return
-    if state is Fit.CHANGED:
+    if state is JournalState.CHANGED:
         warn_user(_ignored(names, "belongs to an earlier state of the file, and was removed"))
     else:
         apply(journal, descriptor)
@@ -319,7 +321,7 @@ def _finish(names: Names, journal: Journal, descriptor: int) -> None:
 
 
 def _finish_in_copy(
-    names: Names, journal: Journal, descriptor: int, copy_if: frozenset[Fit]
+    names: Names, journal: Journal, descriptor: int, copy_if: frozenset[JournalState]
 ) -> bool:
     if not lock_shared(descriptor) or fit(journal, descriptor) not in copy_if:
         return False
@@ -410,7 +412,7 @@ def is_whole(names: Names, descriptor: int) -> bool:
     file = os.fstat(descriptor)
     stamps = (status.st_ino, status.st_mtime_ns, file.st_ino, file.st_mtime_ns, file.st_size)
     state = _state(names, stamps)
-    if state is Fit.PARTLY:
+    if state is JournalState.PARTLY:
         others = holders_of(names.file)
         raise OSError(
             f"{names.file}: the last save was interrupted while it was put in place, and cannot "
@@ -421,7 +423,7 @@ def is_whole(names: Names, descriptor: int) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _state(names: Names, stamps: tuple[int, ...]) -> Fit | None:
+def _state(names: Names, stamps: tuple[int, ...]) -> JournalState | None:
     """Compare a file with its journal, once for each state of both."""
     try:
         journal = _opened(names)
@@ -436,6 +438,6 @@ def _state(names: Names, stamps: tuple[int, ...]) -> Fit | None:
     finally:
         os.close(descriptor)
         journal.close()
-    if state in (Fit.CHANGED, Fit.MIXED):
+    if state in (JournalState.CHANGED, JournalState.MIXED):
         warn_user(_ignored(names, "does not belong to the file as it is, and was ignored"))
     return state

@@ -13,7 +13,7 @@ from lazyomics.errors import StaleFileError
 from lazyomics.io.transaction import disk
 from lazyomics.io.transaction.atomic_replace import remove_left_over
 from lazyomics.io.transaction.attributes import attributes_of, give_permissions
-from lazyomics.io.transaction.defer_sigint import interrupts, raise_if_interrupted
+from lazyomics.io.transaction.defer_sigint import defer_sigint, raise_if_interrupted
 from lazyomics.io.transaction.disk import Stamp, stamp_of
 from lazyomics.io.transaction.file_object import close_locked, closed_in_forks, raise_failures
 from lazyomics.io.transaction.journal import Journal, checksum_of_range, write_journal
@@ -291,7 +291,7 @@ def claimed(
     """
     timeout = seconds_to_wait(timeout)
     deadline = time.monotonic() + timeout
-    with interrupts(), exclusively(path, timeout=timeout) as names:
+    with defer_sigint(), exclusively(path, timeout=timeout) as names:
         descriptor = disk.open_file(names.file, writable=True)
         try:
             left = max(0.0, deadline - time.monotonic())
@@ -306,7 +306,7 @@ def _session(names: Names, descriptor: int, timeout: float, stamp: Stamp) -> Ite
     overlay = Overlay(descriptor, names.file)
     commit = Commit(names, descriptor, overlay, stamp)
     try:
-        with interrupts(overlay.fail, held=True):
+        with defer_sigint(overlay.fail, held=True):
             try:
                 yield from _changed_by_hdf5(overlay)
                 commit.prepare()
@@ -395,7 +395,7 @@ class Shared:
 
     def close(self) -> None:
         """Let saves go on."""
-        with interrupts():
+        with defer_sigint():
             if self._held is not None:
                 self._held.close()
                 self._held = None
@@ -415,7 +415,7 @@ def share(path: str | os.PathLike[str]) -> Shared | None:
     OSError
         If a save was interrupted while being put in place and cannot be finished here.
     """
-    with interrupts():
+    with defer_sigint():
         return _shared(Names.of(path))
 
 

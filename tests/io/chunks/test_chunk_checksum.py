@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lazyomics.io.hdf5.codecs import (
-    Memory,
+    Buffer,
     fletcher32,
     fletcher32_matches,
     native_unshuffle,
@@ -47,8 +47,8 @@ def test_unshuffle(content: bytes, width: int, fast: bool) -> None:
     data = np.frombuffer(content, np.uint8)
     whole = len(data) // width * width
     planes = data[:whole].reshape(-1, width).T.reshape(-1)
-    source = Memory(np.concatenate([[9], planes, data[whole:]]).astype(np.uint8))
-    target = Memory(np.full(len(data) + 2, 9, np.uint8))
+    source = Buffer(np.concatenate([[9], planes, data[whole:]]).astype(np.uint8))
+    target = Buffer(np.full(len(data) + 2, 9, np.uint8))
     with pytest.MonkeyPatch.context() as patch:
         if not fast:
             patch.setattr("lazyomics.io.hdf5.codecs.native_unshuffle", lambda: None)

@@ -13,7 +13,7 @@ import pytest
 
 from lazyomics.errors import FileFormatError, MissingDependencyError
 from lazyomics.io.hdf5 import StoredArray
-from lazyomics.io.hdf5.codecs import CODECS, DamagedChunkError, Memory
+from lazyomics.io.hdf5.codecs import CODECS, Buffer, DamagedChunkError
 from lazyomics.io.hdf5.pipeline import Pipeline
 
 hdf5plugin = pytest.importorskip("hdf5plugin", reason="the plugin filters need hdf5plugin")
@@ -209,8 +209,8 @@ def test_noise_never_decodes_out_of_bounds(code: int) -> None:
     pipeline = Pipeline(((code, ()),), 512)
     for size in (0, 1, 3, 16, 40, 700):
         for _ in range(40):
-            source = Memory(rng.integers(0, 256, size, dtype=np.uint8))
-            target = Memory(np.full(512 + 128, 7, np.uint8))
+            source = Buffer(rng.integers(0, 256, size, dtype=np.uint8))
+            target = Buffer(np.full(512 + 128, 7, np.uint8))
             with contextlib.suppress(DamagedChunkError):
                 pipeline.decoder(0)(source, 0, size, target, 64)
             assert (target.bytes[:64] == 7).all()

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from lazyomics.errors import FileFormatError, LazyomicsError, UnsupportedError
-from lazyomics.io.encodings import child, read_element, read_frame, write_element
+from lazyomics.io.encodings import open_member, read_element, read_frame, write_element
 
 
 def test_names_of_file_and_element(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_datasets_that_claim_to_be_groups(h5: h5py.File, kind: str) -> None:
 def test_missing_members(h5: h5py.File) -> None:
     write_element(h5, "uns", {"a": 1})
     with pytest.raises(FileFormatError, match=r"/uns/b.*only the members \['a'\]"):
-        child(h5["uns"], "b")
+        open_member(h5["uns"], "b")
 
 
 def zoo() -> dict[str, Any]:
@@ -111,7 +111,7 @@ def test_truncated(tmp_path: Path, share: float) -> None:
     path.write_bytes(content[: int(len(content) * share)])
     # HDF5 itself notices when it opens the file, or else reading does.
     with pytest.raises((OSError, LazyomicsError)), h5py.File(path, "r") as file:
-        read_element(child(file, "uns"))
+        read_element(open_member(file, "uns"))
 
 
 @pytest.mark.parametrize("name", ["frame/c/codes", "array", "text"])

@@ -17,8 +17,8 @@ import scipy.sparse as sp
 import lazyomics as lo
 from lazyomics.errors import AttributesLostWarning
 from lazyomics.io.files import open_for_reading
+from lazyomics.io.transaction import atomic_replace, disk, saving
 from lazyomics.io.transaction import attributes as giving
-from lazyomics.io.transaction import disk, replacing, saving
 from lazyomics.io.transaction import session as commit
 from lazyomics.io.transaction.locks import held
 from lazyomics.io.transaction.names import Names
@@ -513,7 +513,7 @@ def test_the_file_is_complete_where_the_warning_is_an_error(small_file, monkeypa
 
     def write() -> None:
         if how == "replace":
-            with replacing(small_file) as file:
+            with atomic_replace(small_file) as file:
                 file["k"] = 1
         else:
             with h5py.File(small_file, "r"), saving(small_file) as file:
@@ -536,11 +536,11 @@ def test_systems_that_know_no_attributes(small_file, monkeypatch, call) -> None:
 
     with monkeypatch.context() as patch:
         patch.setattr(os, call, refuse)
-        with replacing(small_file) as file:
+        with atomic_replace(small_file) as file:
             file["k"] = 1
         with h5py.File(small_file, "r"), saving(small_file) as file:
             file["l"] = 1
-        with replacing(small_file.with_name("new.h5")) as file:
+        with atomic_replace(small_file.with_name("new.h5")) as file:
             file["k"] = 1
     assert {"k", "l"} <= set(elements(small_file))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics.io.transaction import beside, disk, raise_failures, replacing
+from lazyomics.io.transaction import atomic_replace, disk, raise_failures, temporary_sibling
 
 
 class Finalised:
@@ -23,7 +23,7 @@ def test_while_an_object_is_finalised(tmp_path) -> None:
     reached = []
 
     def write() -> None:
-        with replacing(path) as file:
+        with atomic_replace(path) as file:
             Finalised()
             file["x"] = 1
             reached.append("written")
@@ -53,7 +53,7 @@ def test_at_once_elsewhere(tmp_path) -> None:
     reached = []
 
     def write() -> None:
-        with beside(str(tmp_path / "a.h5"), replace=False):
+        with temporary_sibling(str(tmp_path / "a.h5"), replace=False):
             signal.raise_signal(signal.SIGINT)
             reached.append("gone on")
 
@@ -67,7 +67,7 @@ def test_at_once_elsewhere(tmp_path) -> None:
 def test_a_program_that_ignores_it_goes_on(tmp_path) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with replacing(tmp_path / "a.h5") as file:
+        with atomic_replace(tmp_path / "a.h5") as file:
             signal.raise_signal(signal.SIGINT)
             file["x"] = 1
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

@@ -18,7 +18,7 @@ import scipy.sparse as sp
 import lazyomics as lo
 from lazyomics.errors import FileFormatError, NameTakenError
 from lazyomics.io.files import open_for_reading, open_for_saving
-from lazyomics.io.transaction import exclusively, replacing, saving
+from lazyomics.io.transaction import atomic_replace, exclusively, saving
 from tests.io.transaction.changes import change, make_file
 from tests.io.transaction.crashes import elements
 from tests.io.transaction.test_crashes import pending_save
@@ -154,7 +154,7 @@ def _open_for_saving(path: Path) -> Callable[[], object]:
 
 def _replacing(path: Path) -> Callable[[], object]:
     def replace() -> None:
-        with replacing(path) as file:
+        with atomic_replace(path) as file:
             file["k"] = 1
 
     return replace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from lazyomics.io.transaction.file_object import Remembered
+from lazyomics.io.transaction.file_object import WeakIdSet
 
 
 class Thing:
@@ -14,7 +14,7 @@ class Thing:
 
 
 def test_the_living_are_remembered_until_they_are_forgotten() -> None:
-    things, remembered = [Thing() for _ in range(3)], Remembered[Thing]()
+    things, remembered = [Thing() for _ in range(3)], WeakIdSet[Thing]()
     for thing in [*things, things[0]]:
         remembered.add(thing)
     assert [*map(id, remembered)] == [*map(id, things)]
@@ -27,7 +27,7 @@ def test_the_living_are_remembered_until_they_are_forgotten() -> None:
 
 
 def test_the_dead_take_no_room() -> None:
-    remembered, kept = Remembered[Thing](), [Thing() for _ in range(20)]
+    remembered, kept = WeakIdSet[Thing](), [Thing() for _ in range(20)]
     for thing in kept:
         remembered.add(thing)
     for _ in range(1000):
@@ -37,7 +37,7 @@ def test_the_dead_take_no_room() -> None:
 
 
 def test_no_python_code_runs_when_one_dies() -> None:
-    remembered, thing, called = Remembered[Thing](), Thing(), []
+    remembered, thing, called = WeakIdSet[Thing](), Thing(), []
     remembered.add(thing)
     sys.setprofile(lambda frame, event, argument: called.append(event))
     thing = None

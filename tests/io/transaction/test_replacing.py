@@ -18,7 +18,7 @@ import pytest
 
 import lazyomics as lo
 from lazyomics.errors import StaleFileError
-from lazyomics.io.transaction import replacing, saving
+from lazyomics.io.transaction import atomic_replace, saving
 from tests.io.transaction.changes import change
 from tests.io.transaction.crashes import elements
 from tests.io.transaction.test_crashes import pending_save
@@ -101,7 +101,7 @@ def test_an_opened_object_may_be_written_over_its_own_file(tmp_path) -> None:
 def test_an_interrupted_save_is_finished_before(small_file, tmp_path) -> None:
     """So that parts that are copied from the file itself are those of a whole state."""
     path, _, after = pending_save(small_file, tmp_path, "torn")
-    with replacing(path) as file, h5py.File(path, "r") as old:
+    with atomic_replace(path) as file, h5py.File(path, "r") as old:
         for name in old:
             old.copy(name, file)
     assert {k for k in elements(path) if k.startswith("obs")} == {
@@ -114,7 +114,7 @@ def test_the_old_file_stays_until_the_new_one_is_complete(small_file) -> None:
     before = elements(small_file)
 
     def write() -> None:
-        with replacing(small_file) as file:
+        with atomic_replace(small_file) as file:
             change(file.create_group("obs").file)
 
     with pytest.raises(KeyError):
@@ -131,7 +131,7 @@ def test_what_a_killed_process_left_is_removed(small_file) -> None:
     left = [n for n in names(small_file) if n.endswith(".part")]
     assert len(left) == 1
     part = small_file.with_name(left[0])
-    with replacing(small_file) as file:
+    with atomic_replace(small_file) as file:
         file["mine"] = 1
     assert part.exists()  # just made: one of another machine might not be locked yet
     os.utime(part, (time.time() - 60,) * 2)
@@ -148,7 +148,7 @@ def test_what_a_living_process_writes_stays(small_file) -> None:
     other = start(program.replace("import replacing", "import beside"), small_file)
     part = next(p for p in small_file.parent.iterdir() if p.name.endswith(".part"))
     os.utime(part, (0, 0))
-    with replacing(small_file) as file:
+    with atomic_replace(small_file) as file:
         file["mine"] = 1
     assert part.exists()
     finish(other)

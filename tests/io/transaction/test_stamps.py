@@ -14,11 +14,11 @@ import pytest
 import lazyomics
 from lazyomics.io.files import open_for_reading, open_for_saving
 from lazyomics.io.transaction import (
-    beside,
+    atomic_replace,
     disk,
     exclusively,
-    replacing,
     saving,
+    temporary_sibling,
 )
 from lazyomics.io.transaction import (
     session as commit,
@@ -53,7 +53,7 @@ def _save_nothing(path: Path, stamp: object) -> None:
 
 
 def _replace(path: Path, stamp: object) -> None:
-    with replacing(path, stamp=stamp) as file:
+    with atomic_replace(path, stamp=stamp) as file:
         file["mine"] = 1
 
 
@@ -63,7 +63,7 @@ def _write_new(path: Path, stamp: object) -> None:
 
 
 def _beside(path: Path, stamp: object) -> None:
-    with beside(os.path.realpath(path), replace=True, stamp=stamp) as file:
+    with temporary_sibling(os.path.realpath(path), replace=True, stamp=stamp) as file:
         file["mine"] = 1
 
 
@@ -180,7 +180,7 @@ def test_several_steps_under_one_lock(any_file, tmp_path, link) -> None:
         with (
             exclusively(name, timeout=1),
             open_for_reading(name) as file,
-            replacing(any_file, timeout=1) as new,
+            atomic_replace(any_file, timeout=1) as new,
         ):
             file.copy("obs", new)
         with open_for_reading(name) as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -282,6 +283,9 @@ def _references(message: bytes) -> bytes | None:
     return message[front + sum(sizes) :] if message[at + 1] & 15 <= 1 else None
 
 
+_SECONDS_TO_WAIT_FOR_OTHER_FILES, _PAUSE = 2.0, 0.002
+
+
 def open_member(group: h5py.Group, key: str) -> Any:
     """Open a member of a group; never follows a link out of the file unless that is allowed.
 
@@ -301,6 +305,35 @@ def open_member(group: h5py.Group, key: str) -> Any:
     FileFormatError
         If there is no such member, its link dangles, or it points out of the file.
     """
+    until = time.monotonic() + _SECONDS_TO_WAIT_FOR_OTHER_FILES
+    while True:
+        try:
+            return _opened_member(group, key)
+        except FileFormatError:
+            if not _leads_to_a_file(group, key) or time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE)
+
+
+def _leads_to_a_file(group: h5py.Group, key: str) -> bool:
+    """Tell whether a path leads into another file that is there.
+
+    HDF5 opens that file with the locking of this one, and finds no member while another thread has
+    it open with another locking.
+    """
+    if not config.get("external-files") or not isinstance(group, h5py.Group):
+        return False
+    try:
+        parts = key.strip("/").split("/")
+        links = [group.get("/".join(parts[:k]), getlink=True) for k in range(1, len(parts) + 1)]
+        folder = os.path.dirname(os.path.abspath(str(group.file.filename)))
+        names = [link.filename for link in links if isinstance(link, h5py.ExternalLink)]
+        return any(os.path.isfile(os.path.join(folder, name)) for name in names)
+    except HDF5_ERRORS:
+        return False
+
+
+def _opened_member(group: h5py.Group, key: str) -> Any:
     if not isinstance(group, h5py.Group):
         raise damaged(group, expected=f"a group with a member {key!r}", found="a dataset")
     try:

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "lazyomics"
 
 BASE = {"errors", "config", "importing", "compiled", "c_loops"}
-BLOCKS = BASE | {"sparse_block"}
+BLOCKS = BASE | {"blocks"}
 MAY_IMPORT = {
     "errors": set(),
     "config": set(),
@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "compiled": {"importing"},
     "c_loops": {"importing"},
     "progress": set(),
-    "sparse_block": BASE | {"sparse_block"},
+    "blocks": BASE | {"blocks"},
     "kernels": BLOCKS | {"kernels"},
     "lazy": BLOCKS | {"kernels", "progress", "lazy"},
     "container": BLOCKS | {"lazy", "kernels", "container"},
@@ -37,7 +37,7 @@ ONLY_IN = {
     "anndata": {"container/interop.py"},
     "mudata": {"container/interop.py"},
     "scanpy": set(),
-    "dask.array": {"lazy", "container", "io", "sparse_block/dask.py"},
+    "dask.array": {"lazy", "container", "io", "blocks/dask.py"},
 }
 HEAVY = (
     "sklearn",

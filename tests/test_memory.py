@@ -23,7 +23,7 @@ PROGRAM = (
     + """
 import dask
 import lazyomics as lo
-import lazyomics.sparse_block.block, lazyomics.pp, sklearn.decomposition
+import lazyomics.blocks.block, lazyomics.pp, sklearn.decomposition
 
 dask.config.set({"lazyomics.chunk-bytes": "4 MiB", "lazyomics.memory": "32 MiB", "num_workers": 2})
 small, large, target, job = sys.argv[1:]

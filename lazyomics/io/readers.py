@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from lazyomics import config
+from lazyomics.blocks.canonical import index_state, positions_of
 from lazyomics.errors import FileFormatError
 from lazyomics.importing import import_whole
 from lazyomics.io.encodings import (
@@ -29,7 +30,6 @@ from lazyomics.io.hdf5.array import cost_of_box, cost_of_ranges, read_together
 from lazyomics.lazy.indexer import Selector, compose, is_whole, length
 from lazyomics.lazy.load import Lines, joined_lines
 from lazyomics.lazy.recipe import Source, bounds_by_bytes
-from lazyomics.sparse_block.canonical import index_state, positions_of
 
 __all__ = [
     "CompressedReader",
@@ -199,7 +199,7 @@ class CompressedReader:
         )
 
     def read(self, rows: Selector, cols: Selector) -> Any:
-        from lazyomics.sparse_block.block import CSRBlock
+        from lazyomics.blocks.block import CSRBlock
 
         shape = (length(rows), length(cols))
         return CSRBlock.from_arrays(*self.read_rows(rows, cols), shape, "canonical")
@@ -213,7 +213,7 @@ class CompressedReader:
         return ranges.read(self.data), ranges.indptr
 
     def read_columns(self, rows: Selector, cols: Selector) -> Any:
-        from lazyomics.sparse_block.block import CSCBlock
+        from lazyomics.blocks.block import CSCBlock
 
         shape = (length(rows), length(cols))
         return CSCBlock.from_arrays(*self.read_lines(cols, rows), shape, "canonical")
@@ -342,7 +342,7 @@ def _by_rows(columns: Lines, shape: tuple[int, int]) -> tuple[Any, Any, Any]:
 def _spread(data: Any, indices: Any, indptr: Any, columns: NDArray[Any]) -> tuple[Any, Any, Any]:
     """Columns of a matrix in any order, some of them more than once."""
     shape = (len(indptr) - 1, int(columns.max()) + 1)
-    blocks: Any = import_whole("lazyomics.sparse_block.block")
+    blocks: Any = import_whole("lazyomics.blocks.block")
     lines = _canonical(data, indices, indptr, shape[1])
     block = blocks.CSRBlock.from_arrays(*lines, shape)[:, columns]
     return _canonical(block.data, block.indices, block.indptr, len(columns))

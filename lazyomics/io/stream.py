@@ -15,16 +15,16 @@ import numpy as np
 from dask.system import CPU_COUNT
 
 from lazyomics import config, lazy
+from lazyomics.blocks.canonical import checked_arrays
 from lazyomics.io.compress import CHUNK_BYTES, ChunkWriter, chunk_bytes_of, chunk_pool, kwargs_for
 from lazyomics.io.transaction import raise_failures
 from lazyomics.lazy.kinds import is_block, is_dask_array
 from lazyomics.lazy.load import Lines, StoredBlocks
 from lazyomics.lazy.recipe import Recipe, bounds_by_bytes
 from lazyomics.lazy.scheduler import threads, workers
-from lazyomics.sparse_block.canonical import checked_arrays
 
 if TYPE_CHECKING:
-    from lazyomics.sparse_block.block import SparseBlock
+    from lazyomics.blocks.block import SparseBlock
 
 __all__ = [
     "Kind",

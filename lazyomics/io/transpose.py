@@ -21,6 +21,7 @@ from dask.utils import format_bytes
 from numpy.typing import DTypeLike, NDArray
 
 from lazyomics import config
+from lazyomics.blocks.block import CSCBlock, CSRBlock, SparseBlock
 from lazyomics.io.encodings import write_element
 from lazyomics.io.readers import CompressedReader, reader_of
 from lazyomics.io.stored import StoredElement
@@ -36,7 +37,6 @@ from lazyomics.lazy import (
     workers,
 )
 from lazyomics.lazy.recipe import SMALLEST_BLOCK, Recipe, bounds_by_bytes
-from lazyomics.sparse_block.block import CSCBlock, CSRBlock, SparseBlock
 
 __all__ = [
     "ScratchFile",

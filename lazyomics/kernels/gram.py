@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lazyomics.blocks.block import CSRBlock
 from lazyomics.compiled import compiled
 from lazyomics.kernels.blas import one_blas_thread
-from lazyomics.sparse_block.block import CSRBlock
 
 __all__ = [
     "CompactRows",

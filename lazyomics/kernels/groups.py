@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lazyomics.blocks.block import CSRBlock
 from lazyomics.errors import ShapeError
 from lazyomics.kernels.steps import Block
-from lazyomics.sparse_block.block import CSRBlock
 
 __all__ = [
     "GroupTotals",

@@ -10,9 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from lazyomics.blocks.block import CSRBlock
 from lazyomics.compiled import compiled
 from lazyomics.kernels.blas import one_blas_thread
-from lazyomics.sparse_block.block import CSRBlock
 
 __all__ = [
     "GeneMajorRows",
@@ -59,7 +59,7 @@ def gene_major(block: CSRBlock) -> GeneMajorRows:
     --------
     >>> import numpy as np
     >>> import scipy.sparse as sp
-    >>> from lazyomics.sparse_block.block import as_block
+    >>> from lazyomics.blocks.block import as_block
     >>> from lazyomics.kernels.product import gene_major
     >>> turned = gene_major(as_block(sp.csr_matrix(np.array([[1.0, 0.0], [2.0, 3.0]]))))
     >>> turned.data, turned.rows, turned.starts

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lazyomics.blocks.block import CSRBlock
 from lazyomics.kernels.steps import Block, Step
 from lazyomics.kernels.sums import row_totals, sums_between
-from lazyomics.sparse_block.block import CSRBlock
 
 __all__ = [
     "Binarize",

@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from lazyomics.blocks.block import CSRBlock, SparseBlock
 from lazyomics.kernels.sums import scaled_columns
-from lazyomics.sparse_block.block import CSRBlock, SparseBlock
 
 __all__ = [
     "AsDense",

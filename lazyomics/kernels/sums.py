@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lazyomics.blocks.block import CSRBlock
 from lazyomics.c_loops import c_loops
 from lazyomics.compiled import compiled, compiler_is_up
-from lazyomics.sparse_block.block import CSRBlock
 
 __all__ = [
     "column_log_totals",

@@ -10,12 +10,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from lazyomics import config
+from lazyomics.blocks.block import CSRBlock
 from lazyomics.kernels.steps import AssignCrossings, AssignPoints, assign_where
 from lazyomics.lazy.indexer import Positions, positions
 from lazyomics.lazy.kinds import is_block
 from lazyomics.lazy.matrix import before_last_step, known_blocks
 from lazyomics.lazy.reduction import as_lazy, map_rows
-from lazyomics.sparse_block.block import CSRBlock
 
 __all__ = [
     "assigned",

@@ -19,9 +19,9 @@ import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 from dask.utils import ensure_dict
 
+from lazyomics.blocks.block import CSCBlock, CSRBlock, SparseBlock
 from lazyomics.lazy.load import CSRBuilder, PreallocatedCSR, joined_lines
 from lazyomics.lazy.matrix import recipe_of
-from lazyomics.sparse_block.block import CSCBlock, CSRBlock, SparseBlock
 
 __all__ = [
     "ComputeTogether",

@@ -11,12 +11,12 @@ import dask.array as da
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from lazyomics.blocks.block import CSRBlock, SparseBlock, as_block
 from lazyomics.lazy.indexer import Positions, Selector, is_whole, length, tighten
 from lazyomics.lazy.kinds import is_in_memory, to_memory_format
 from lazyomics.lazy.matrix import MemorySource, from_source, recipe_of
 from lazyomics.lazy.recipe import Recipe, StorageFormat
 from lazyomics.lazy.reduction import as_lazy
-from lazyomics.sparse_block.block import CSRBlock, SparseBlock, as_block
 
 __all__ = [
     "JoinedPart",

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 if TYPE_CHECKING:
     import dask.array as da
 
-    from lazyomics.sparse_block.block import SparseBlock
+    from lazyomics.blocks.block import SparseBlock
 
 __all__ = [
     "is_block",
@@ -29,7 +29,7 @@ def is_dask_array(value: Any) -> TypeGuard[da.Array]:
 
 def is_block(value: Any) -> TypeGuard[SparseBlock]:
     """Whether a value is a sparse block."""
-    return _is_one("lazyomics.sparse_block.block", "SparseBlock", value)
+    return _is_one("lazyomics.blocks.block", "SparseBlock", value)
 
 
 def is_sparse_array(value: Any) -> bool:

@@ -16,12 +16,12 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import NDArray
 
+from lazyomics.blocks.block import CSCBlock, CSRBlock, SparseBlock, as_block
+from lazyomics.blocks.foreign import BlockKind, checked_block
 from lazyomics.errors import ShapeError
 from lazyomics.kernels.steps import Step
 from lazyomics.lazy.indexer import CompactArray, Selector, compose, is_whole, positions
 from lazyomics.lazy.recipe import Recipe, Source, StorageFormat, holds_values
-from lazyomics.sparse_block.block import CSCBlock, CSRBlock, SparseBlock, as_block
-from lazyomics.sparse_block.foreign import BlockKind, checked_block
 
 __all__ = [
     "BlockArray",

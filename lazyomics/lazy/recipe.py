@@ -274,7 +274,7 @@ class Recipe:
 
     def meta(self) -> Any:
         """An empty block of the type and dtype that every block has."""
-        from lazyomics.sparse_block.block import CSCBlock, CSRBlock
+        from lazyomics.blocks.block import CSCBlock, CSRBlock
 
         empty = np.empty(0, dtype=self.source.dtype)
         widest = max(self.source.shape[1], length(self.cols))

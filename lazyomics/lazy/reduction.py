@@ -17,6 +17,7 @@ from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import DTypeLike, NDArray
 
 from lazyomics import config
+from lazyomics.blocks.block import CSCBlock, SparseBlock
 from lazyomics.errors import ShapeError
 from lazyomics.kernels.steps import Step
 from lazyomics.kernels.sums import row_totals, sums_between
@@ -41,7 +42,6 @@ from lazyomics.lazy.recipe import (
     run_bounds,
 )
 from lazyomics.lazy.scheduler import active_client, slots
-from lazyomics.sparse_block.block import CSCBlock, SparseBlock
 
 __all__ = [
     "Boxed",

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from lazyomics import lazy
+from lazyomics.blocks.block import SparseBlock
 from lazyomics.container.choose import check_annotated
 from lazyomics.kernels.qc import GeneTotals, qc_state
 from lazyomics.pp.matrix_choice import choose_matrix, count_dtype
-from lazyomics.sparse_block.block import SparseBlock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lazyomics import lazy
+from lazyomics.blocks.block import SparseBlock
 from lazyomics.container.choose import bare_matrix, is_annotated
 from lazyomics.kernels.moments import moments, moments_by_group
 from lazyomics.kernels.steps import AsType, ScaleCols
@@ -21,7 +22,6 @@ from lazyomics.pp.matrix_choice import (
     floating_type,
     put_into,
 )
-from lazyomics.sparse_block.block import SparseBlock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,7 @@ import dask.array as da
 import numpy as np
 import scipy.sparse as sp
 
-from lazyomics.sparse_block.block import CSCBlock, CSRBlock, as_block
+from lazyomics.blocks.block import CSCBlock, CSRBlock, as_block
 
 
 class Case(NamedTuple):

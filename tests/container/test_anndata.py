@@ -10,8 +10,8 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
+from lazyomics.blocks.block import SparseBlock
 from lazyomics.errors import ShapeError
-from lazyomics.sparse_block.block import SparseBlock
 from tests.comparing import lines_of_repr as lines
 from tests.container.reference import M, N, R, assert_same, reference
 

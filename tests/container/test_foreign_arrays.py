@@ -15,9 +15,9 @@ import scipy.sparse as sp
 import sparse
 
 import lazyomics as lo
+from lazyomics.blocks.block import CSRBlock, SparseBlock
 from lazyomics.errors import ShapeError
 from lazyomics.lazy.matrix import BlockArray
-from lazyomics.sparse_block.block import CSRBlock, SparseBlock
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:the matrix subclass:PendingDeprecationWarning",

@@ -254,7 +254,7 @@ def test_it_is_written_as_lazy_matrices_are(
 
 HEAVY = """
 def heavy():
-    return {"dask.array", "sparse", "numba", "lazyomics.sparse_block.block"} & set(sys.modules)
+    return {"dask.array", "sparse", "numba", "lazyomics.blocks.block"} & set(sys.modules)
 """
 PROGRAM = f"""
 import sys

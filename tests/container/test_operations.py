@@ -206,7 +206,8 @@ def value_counts(m, a):
 
 @operation
 def columns_and_keys(m, a):
-    return [list(a.obs), list(a.var.columns), sorted(a.uns), list(a.obsm), list(a.layers.keys())]
+    layers = [key for key in a.layers if key is not None]  # X, for anndata 0.13
+    return [list(a.obs), list(a.var.columns), sorted(a.uns), list(a.obsm), layers]
 
 
 # -- names ------------------------------------------------------------------------------
@@ -499,7 +500,12 @@ def concatenated(m, a):
 
 @operation
 def concatenated_outer(m, a):
-    return m.concat([a[:2, :3].copy(), a[2:, 1:].copy()], join="outer")
+    made = m.concat([a[:2, :3].copy(), a[2:, 1:].copy()], join="outer")
+    for key in made.layers:  # anndata 0.13 has other types than 0.12
+        if key is not None:
+            made.layers[key] = made.layers[key].astype(np.float64)
+    made.X = made.X.astype(np.float64)
+    return made
 
 
 @operation

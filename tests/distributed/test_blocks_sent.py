@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 from dask.sizeof import sizeof
 
-from lazyomics.sparse_block.block import CSCBlock, CSRBlock, as_block
+from lazyomics.blocks.block import CSCBlock, CSRBlock, as_block
 
 serialize = pytest.importorskip("distributed.protocol", reason="sends blocks")
 

@@ -136,7 +136,8 @@ def test_other_names_keep_their_values(
     adata.write()
     with h5py.File(path, "r") as file:
         found = ad.io.read_elem(file[alias])
-        assert type(found) is type(expected)
+        if not target.endswith("_index"):  # text, of which anndata 0.13 has two kinds
+            assert type(found) is type(expected)
         assert np.array_equal(found, expected)
         if work is not replace and target != "obs" and not target.endswith("_index"):
             assert target not in file

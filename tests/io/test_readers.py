@@ -10,12 +10,12 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
+from lazyomics.blocks import canonical
+from lazyomics.blocks.canonical import positions_of
 from lazyomics.errors import FileFormatError
 from lazyomics.io.hdf5 import count_reads
 from lazyomics.io.readers import reader_of
 from lazyomics.lazy import from_source, materialize, recipe_of, windows
-from lazyomics.sparse_block import canonical
-from lazyomics.sparse_block.canonical import positions_of
 
 
 @pytest.fixture

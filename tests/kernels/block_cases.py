@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lazyomics.sparse_block.block import CSCBlock, CSRBlock, SparseBlock
+from lazyomics.blocks.block import CSCBlock, CSRBlock, SparseBlock
 
 FORMATS = [CSRBlock, CSCBlock]
 DTYPES = ["f4", "f8", "i4", "i8", "u2", "u1", "?"]

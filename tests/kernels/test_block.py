@@ -12,7 +12,7 @@ from dask.base import tokenize
 from dask.sizeof import sizeof
 from hypothesis import given
 
-from lazyomics.sparse_block.block import CSCBlock, CSRBlock, SparseBlock, as_block
+from lazyomics.blocks.block import CSCBlock, CSRBlock, SparseBlock, as_block
 from tests.kernels.block_cases import (
     DTYPES,
     FORMATS,

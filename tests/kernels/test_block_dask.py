@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lazyomics.sparse_block.block import CSCBlock, CSRBlock, SparseBlock
-from lazyomics.sparse_block.reduce import ElementCount, count_elements
+from lazyomics.blocks.block import CSCBlock, CSRBlock, SparseBlock
+from lazyomics.blocks.reduce import ElementCount, count_elements
 from tests.kernels.block_cases import FORMATS, assert_same, random_dense, untidy
 
 N, M = 23, 11

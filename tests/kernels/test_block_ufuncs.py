@@ -9,7 +9,7 @@ import sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazyomics.sparse_block.block import CSCBlock, CSRBlock, SparseBlock
+from lazyomics.blocks.block import CSCBlock, CSRBlock, SparseBlock
 from tests.kernels.block_cases import (
     DTYPES,
     FORMATS,

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lazyomics.sparse_block.canonical import index_state
+from lazyomics.blocks.canonical import index_state
 
 SIZE = 6
 

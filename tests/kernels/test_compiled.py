@@ -15,7 +15,7 @@ from lazyomics.kernels import sums as totals
 CODE = """
 import sys
 from lazyomics.kernels.qc import gene_totals
-from lazyomics.sparse_block.block import as_block
+from lazyomics.blocks.block import as_block
 import numpy as np, scipy.sparse as sp
 assert "numba" not in sys.modules or "sparse" in sys.modules
 print(gene_totals(as_block(sp.csr_matrix(np.eye(3)))).total.tolist())

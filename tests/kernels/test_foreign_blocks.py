@@ -7,9 +7,9 @@ import pytest
 import scipy.sparse as sp
 import sparse
 
+from lazyomics.blocks.block import CSCBlock, CSRBlock
+from lazyomics.blocks.foreign import checked_block
 from lazyomics.errors import ShapeError
-from lazyomics.sparse_block.block import CSCBlock, CSRBlock
-from lazyomics.sparse_block.foreign import checked_block
 
 pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from lazyomics.blocks.block import as_block
 from lazyomics.kernels.steps import Log1p, NormalizeRows, NormalizeThenSelect, SelectCols, fused
-from lazyomics.sparse_block.block import as_block
 
 COLUMNS = [np.array([1, 2, 7]), slice(2, 8, 1), slice(0, 9, 3), np.array([], dtype=np.int64)]
 

@@ -8,11 +8,11 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lazyomics.blocks.block import CSRBlock, as_block
 from lazyomics.kernels import gram
 from lazyomics.kernels import gram as gram_dense
 from lazyomics.kernels import gram as gram_sparse
 from lazyomics.kernels.gram import scatter, scatter_of_run
-from lazyomics.sparse_block.block import CSRBlock, as_block
 
 
 def csr(x):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from lazyomics.blocks.block import as_block
 from lazyomics.kernels.product import GeneMajorRows, gene_major, gram_product
-from lazyomics.sparse_block.block import as_block
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint16"])

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
+from lazyomics.blocks.block import as_block
 from lazyomics.errors import ShapeError
 from lazyomics.kernels.groups import GroupTotals
-from lazyomics.sparse_block.block import as_block
 
 CUTOFFS = st.sampled_from([-1.5, 0.0, 1.0])
 

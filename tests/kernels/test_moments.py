@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from lazyomics.blocks.block import as_block
 from lazyomics.kernels.moments import moments, moments_by_group
-from lazyomics.sparse_block.block import as_block
 
 DTYPES = ["float32", "float64", "int32", "int64", "uint16"]
 matrices = hnp.arrays(

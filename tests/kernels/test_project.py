@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from lazyomics.blocks.block import as_block
 from lazyomics.kernels.gram import CompactRows, kept_rows
 from lazyomics.kernels.product import project
-from lazyomics.sparse_block.block import as_block
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint16"])

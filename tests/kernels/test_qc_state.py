@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from lazyomics.blocks.block import as_block
 from lazyomics.kernels.qc import BINS, cell_qc, gene_totals, highly_expressed, top_sums
-from lazyomics.sparse_block.block import as_block
 
 values = st.sampled_from([0.0, 0.0, 1.0, 2.0, 30.0, 0.5, -1.0, BINS - 1.0, float(BINS), 1e6])
 matrices = hnp.arrays(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from lazyomics.blocks.block import CSRBlock, as_block
 from lazyomics.kernels.steps import ScaleCols
-from lazyomics.sparse_block.block import CSRBlock, as_block
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint16"])

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from lazyomics.blocks.block import as_block
 from lazyomics.kernels import sums as row_scaling
 from lazyomics.kernels.sums import row_positives, row_totals
-from lazyomics.sparse_block.block import as_block
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint16"])

@@ -12,10 +12,10 @@ import pytest
 import scipy.sparse as sp
 
 from lazyomics import lazy
+from lazyomics.blocks.block import SparseBlock, as_block
 from lazyomics.kernels.steps import Log1p
 from lazyomics.lazy import MemorySource, from_source, recipe_of
 from lazyomics.lazy.matrix import known_blocks
-from lazyomics.sparse_block.block import SparseBlock, as_block
 from tests.lazy.conftest import random_csr
 
 VALUES = random_csr().toarray()

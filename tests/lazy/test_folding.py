@@ -13,11 +13,11 @@ import pytest
 import scipy.sparse as sp
 
 from lazyomics import lazy
+from lazyomics.blocks.block import as_block
 from lazyomics.errors import ShapeError
 from lazyomics.kernels.steps import NormalizeRows
 from lazyomics.lazy.recipe import LONGEST_RUN, RUNS_AT_LEAST, run_bounds
 from lazyomics.lazy.reduction import BLOCK_BYTES
-from lazyomics.sparse_block.block import as_block
 
 MATRIX = sp.random(4000, 30, 0.3, format="csr", random_state=0)
 alive = {"now": 0, "most": 0}

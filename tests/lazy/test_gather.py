@@ -11,11 +11,11 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
+from lazyomics.blocks.block import CSRBlock
 from lazyomics.kernels.steps import AsType, Log1p, NormalizeRows
 from lazyomics.lazy import MemorySource, from_source, map_rows, materialize, materialize_all
 from lazyomics.lazy.gather import gathering
 from lazyomics.lazy.load import CSRBuilder
-from lazyomics.sparse_block.block import CSRBlock
 from tests.lazy.conftest import random_csr
 from tests.peaks import MACHINE_CODE, PEAK
 

@@ -7,9 +7,9 @@ import dask.array as da
 import numpy as np
 import pytest
 
+from lazyomics.blocks.block import CSCBlock, CSRBlock
 from lazyomics.kernels.steps import Log1p, NormalizeRows
 from lazyomics.lazy import as_lazy, map_rows, materialize, recipe_of
-from lazyomics.sparse_block.block import CSCBlock, CSRBlock
 
 
 def as_dense(x) -> np.ndarray:

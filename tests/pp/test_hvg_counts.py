@@ -12,11 +12,11 @@ import scanpy as sc
 import scipy.sparse as sp
 
 import lazyomics as lo
+from lazyomics.blocks.block import as_block
 from lazyomics.errors import MissingDependencyError
 from lazyomics.kernels.moments import clipped_moments
 from lazyomics.pp.hvg import rank_genes
 from lazyomics.pp.hvg_dispersion import mean_and_variance
-from lazyomics.sparse_block.block import as_block
 from tests.pp.test_hvg import scanpy_hvg
 
 FLAVORS = ["seurat_v3", "seurat_v3_paper"]

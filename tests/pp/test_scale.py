@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
+from lazyomics.blocks.block import SparseBlock
 from lazyomics.lazy import LazyMatrix
-from lazyomics.sparse_block.block import SparseBlock
 
 sc = pytest.importorskip("scanpy", reason="compares with scanpy")
 

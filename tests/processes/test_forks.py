@@ -164,7 +164,7 @@ def test_locks_of_readers_end_with_them(tmp_path) -> None:
 
 PROGRAM = """
 import os, sys, threading, warnings, h5py
-from lazyomics.io.transaction import replacing, saving
+from lazyomics.io.transaction import atomic_replace, saving
 from tests.io.transaction.changes import change
 warnings.simplefilter("ignore")
 path, how = sys.argv[1:]
@@ -176,7 +176,7 @@ def save():
             inside.set()
             leave.wait()
     else:
-        with replacing(path) as file:
+        with atomic_replace(path) as file:
             file["a"] = list(range(1000))
             inside.set()
             leave.wait()

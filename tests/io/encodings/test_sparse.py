@@ -89,7 +89,7 @@ def test_other_formats_become_csr(h5: h5py.File, form: str, kind: Any) -> None:
 
 
 def test_blocks(h5: h5py.File) -> None:
-    block = pytest.importorskip("lazyomics.sparse_block.block")
+    block = pytest.importorskip("lazyomics.blocks.block")
     write_element(h5, "m", block.as_block(MATRIX))
     np.testing.assert_array_equal(read_element(h5["m"]).toarray(), MATRIX.toarray())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import stat
 import struct
@@ -327,7 +328,7 @@ class Watch:
         self.goal = attributes(path) if path.exists() else None
         self.seen: set[tuple[str, str, str]] = set()
         self.wrong: list[str] = []
-        for name in disk.__all__:
+        for name in filter(lambda name: inspect.isfunction(getattr(disk, name)), disk.__all__):
             monkeypatch.setattr(disk, name, self.watched(name, getattr(disk, name)))
 
     def watched(self, call: str, real: Callable) -> Callable:
@@ -403,14 +404,14 @@ def shared(request) -> Path:
 
 
 REPLACE = """
-from lazyomics.io.transaction import replacing, saving
+from lazyomics.io.transaction import atomic_replace, saving
 import h5py, lazyomics.errors
 path, how, user, groups = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 drop(user, *map(int, groups.split()))
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     if how == "replace":
-        with replacing(path) as file: file["k"] = 1
+        with atomic_replace(path) as file: file["k"] = 1
     else:
         with h5py.File(path, "r"), saving(path) as file: file["k"] = 1
 for warning in caught:
@@ -552,9 +553,9 @@ def test_a_save_of_another_user_can_be_finished(shared, run_as, groups) -> None:
     os.chown(shared, 0, 2345)
     shared.chmod(0o664 if groups else 0o606)
     run_as(
-        "from lazyomics.io.transaction import commit, saving\n"
+        "from lazyomics.io.transaction import saving, session\n"
         "def fail(*_): raise OSError(5, 'Input/output error')\n"
-        "commit.apply = fail\n"
+        "session.apply = fail\n"
         "drop(65534, *map(int, sys.argv[2].split()))\n"
         "try:\n"
         "    with saving(sys.argv[1]) as file: file['k'] = 1\n"

@@ -26,8 +26,8 @@ from tests.io.transaction.test_locks import HOLD, finish, start
 
 WRITE = """
 import sys
-from lazyomics.io.transaction import replacing
-with replacing(sys.argv[1]) as file:
+from lazyomics.io.transaction import atomic_replace
+with atomic_replace(sys.argv[1]) as file:
     file["theirs"] = 1
     print("writing", flush=True)
     sys.stdin.readline()
@@ -144,8 +144,10 @@ def test_what_a_killed_process_left_is_removed(small_file) -> None:
 
 
 def test_what_a_living_process_writes_stays(small_file) -> None:
-    program = WRITE.replace("replacing(sys.argv[1]", "beside(sys.argv[1], replace=False")
-    other = start(program.replace("import replacing", "import beside"), small_file)
+    program = WRITE.replace(
+        "atomic_replace(sys.argv[1]", "temporary_sibling(sys.argv[1], replace=False"
+    )
+    other = start(program.replace("atomic_replace", "temporary_sibling"), small_file)
     part = next(p for p in small_file.parent.iterdir() if p.name.endswith(".part"))
     os.utime(part, (0, 0))
     with atomic_replace(small_file) as file:

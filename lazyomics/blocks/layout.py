@@ -58,7 +58,7 @@ def _signed(index: Array, largest: int) -> Array:
 
 
 class BlockLayout(sparse.GCXS):
-    """Storage of a two-dimensional block with fill value 0; see `lazyomics.sparse_block.block`."""
+    """Storage of a two-dimensional block with fill value 0; see `lazyomics.blocks.block`."""
 
     major: ClassVar[int]  # the compressed axis: 0 for rows, 1 for columns
     scipy_type: ClassVar[Any]

@@ -8,9 +8,9 @@ import numpy as np
 import scipy.sparse as sp
 import sparse
 
+from lazyomics.blocks.block import CSCBlock, CSRBlock, SparseBlock, as_block
+from lazyomics.blocks.canonical import checked_lines
 from lazyomics.errors import ShapeError
-from lazyomics.sparse_block.block import CSCBlock, CSRBlock, SparseBlock, as_block
-from lazyomics.sparse_block.canonical import checked_lines
 
 __all__ = [
     "BlockKind",

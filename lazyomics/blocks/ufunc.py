@@ -11,12 +11,12 @@ import scipy.sparse as sp
 import sparse
 from numpy.typing import NDArray
 
-from lazyomics.sparse_block import index as block_join
-from lazyomics.sparse_block import product as block_product
-from lazyomics.sparse_block.index import take_axis
-from lazyomics.sparse_block.layout import BlockLayout
-from lazyomics.sparse_block.product import matmul
-from lazyomics.sparse_block.reduce import CenteredBlock, ElementCount
+from lazyomics.blocks import index as block_join
+from lazyomics.blocks import product as block_product
+from lazyomics.blocks.index import take_axis
+from lazyomics.blocks.layout import BlockLayout
+from lazyomics.blocks.product import matmul
+from lazyomics.blocks.reduce import CenteredBlock, ElementCount
 
 __all__ = [
     "apply_function",

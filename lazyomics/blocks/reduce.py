@@ -13,8 +13,8 @@ import scipy.sparse as sp
 from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.typing import DTypeLike, NDArray
 
-from lazyomics.sparse_block.index import take_axis
-from lazyomics.sparse_block.layout import BlockLayout
+from lazyomics.blocks.index import take_axis
+from lazyomics.blocks.layout import BlockLayout
 
 __all__ = [
     "BlockReductions",

@@ -17,11 +17,11 @@ from dask.array.dispatch import (
 from dask.base import normalize_token
 from dask.sizeof import sizeof
 
-from lazyomics.sparse_block.index import concatenate
-from lazyomics.sparse_block.layout import BlockLayout
-from lazyomics.sparse_block.product import tensordot
-from lazyomics.sparse_block.reduce import count_elements
-from lazyomics.sparse_block.ufunc import take
+from lazyomics.blocks.index import concatenate
+from lazyomics.blocks.layout import BlockLayout
+from lazyomics.blocks.product import tensordot
+from lazyomics.blocks.reduce import count_elements
+from lazyomics.blocks.ufunc import take
 
 __all__ = [
     "register_block_type",

@@ -11,12 +11,12 @@ import sparse
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import DTypeLike, NDArray
 
-from lazyomics.sparse_block.canonical import checked_arrays
-from lazyomics.sparse_block.dask import register_block_type
-from lazyomics.sparse_block.index import select
-from lazyomics.sparse_block.layout import BlockLayout
-from lazyomics.sparse_block.reduce import BlockReductions
-from lazyomics.sparse_block.ufunc import apply_function, apply_ufunc, dense
+from lazyomics.blocks.canonical import checked_arrays
+from lazyomics.blocks.dask import register_block_type
+from lazyomics.blocks.index import select
+from lazyomics.blocks.layout import BlockLayout
+from lazyomics.blocks.reduce import BlockReductions
+from lazyomics.blocks.ufunc import apply_function, apply_ufunc, dense
 
 __all__ = [
     "BlockShapes",

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import NDArray
 
-from lazyomics.sparse_block.layout import BlockLayout
+from lazyomics.blocks.layout import BlockLayout
 
 __all__ = [
     "concatenate",

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lazyomics.sparse_block.layout import BlockLayout
+from lazyomics.blocks.layout import BlockLayout
 
 __all__ = [
     "dot",

@@ -1,1 +1,0 @@
-"""Compressed sparse blocks that NumPy and dask compute with: ``sparse.GCXS`` at scipy's speed."""

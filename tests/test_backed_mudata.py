@@ -38,7 +38,8 @@ def exact_search(monkeypatch: pytest.MonkeyPatch) -> None:
 
     ``tests/pp/test_neighbors.py`` is where that search is tested.
     """
-    monkeypatch.setattr("lazyomics.pp.neighbors.EXACT_EUCLIDEAN_BELOW", 20_000)
+    module = importlib.import_module("lazyomics.pp.neighbors")  # the package has a function there
+    monkeypatch.setattr(module, "EXACT_EUCLIDEAN_BELOW", 20_000)
 
 
 def follow(tutorial: ModuleType, source: Path, folder: Path, other: str) -> None:

@@ -85,7 +85,7 @@ import lazyomics as lo
 delay = float(sys.argv[1])
 def first_use():
     adata = lo.AnnData([[1.0, 2.0]])
-    adata.layers["lazy"] = lo.lazy.lazy(adata.X)
+    adata.layers["lazy"] = lo.lazy.as_lazy(adata.X)
     return float(adata.layers["lazy"].sum().compute())
 threading.Timer(delay, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 try:

@@ -19,7 +19,10 @@ ad = pytest.importorskip("anndata", reason="compares with scanpy")
 sc = pytest.importorskip("scanpy", reason="compares with scanpy")
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::UserWarning", "ignore::FutureWarning", "ignore:the matrix subclass"
+    "ignore:The inplace keyword",  # scanpy with pandas 3.1
+    "ignore::UserWarning",
+    "ignore::FutureWarning",
+    "ignore:the matrix subclass",
 )
 
 N, M = 60, 40

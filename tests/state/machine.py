@@ -336,7 +336,9 @@ class OneFile(RuleBasedStateMachine):
             return True
         if path is None:
             return base.leaves != now.leaves
-        top = path[:-1] if path[-3:-1] == ("uns", "d") else path
+        # A table is read with all of its columns.
+        whole = path[-3:-1] == ("uns", "d") or path[-2:-1] in (("obs",), ("var",))
+        top = path[:-1] if whole else path
         size = len(top)
         return {p: v for p, v in base.leaves.items() if p[:size] == top} != {
             p: v for p, v in now.leaves.items() if p[:size] == top

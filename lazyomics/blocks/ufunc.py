@@ -11,8 +11,7 @@ import scipy.sparse as sp
 import sparse
 from numpy.typing import NDArray
 
-from lazyomics.blocks import index as block_join
-from lazyomics.blocks import product as block_product
+from lazyomics.blocks import index, product
 from lazyomics.blocks.index import take_axis
 from lazyomics.blocks.layout import BlockLayout
 from lazyomics.blocks.product import matmul
@@ -294,12 +293,12 @@ def _on_dtypes(func: Callable[..., Any]) -> Callable[..., Any]:
 
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.concatenate: block_join.concatenate,
-    np.vstack: block_join.vstack,
-    np.hstack: block_join.hstack,
-    np.stack: block_join.stack,
-    np.dot: block_product.dot,
-    np.tensordot: block_product.tensordot,
+    np.concatenate: index.concatenate,
+    np.vstack: index.vstack,
+    np.hstack: index.hstack,
+    np.stack: index.stack,
+    np.dot: product.dot,
+    np.tensordot: product.tensordot,
     np.take: take,
     np.nan_to_num: nan_to_num,
     np.swapaxes: swapaxes,

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 import pandas as pd
 
 from lazyomics import lazy
-from lazyomics.container import ports
-from lazyomics.container import summary as sizes
+from lazyomics.container import ports, summary
 from lazyomics.container.anndata_methods import AnnDataMethods
 from lazyomics.container.annotated import (
     AnnotatedObject,
@@ -666,12 +665,12 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
         return describe(self)
 
     def __sizeof__(self) -> int:
-        return sizes.held_bytes(self)
+        return summary.held_bytes(self)
 
     @property
     def nbytes(self) -> int:
         """Bytes that the object takes once it is loaded; known without loading it."""
-        return sizes.loaded_bytes(self)
+        return summary.loaded_bytes(self)
 
     def obs_keys(self) -> list[str]:
         """Names of the columns of obs."""

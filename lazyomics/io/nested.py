@@ -7,16 +7,16 @@ from typing import Any
 import h5py
 
 from lazyomics.container.anndata import AnnData
-from lazyomics.container.mappings import AlignedMapping
+from lazyomics.container.mappings import AlignedMapping, MappingName
 from lazyomics.errors import ShapeError
 from lazyomics.io.encodings import OpaqueElement, named_rows, open_member, read_element, read_frame
 from lazyomics.io.encodings.damage import as_format_errors, damaged
 from lazyomics.io.encodings.mappings import read_mapping, reads_entries, walking
 from lazyomics.io.old_layouts import is_there, raw_place
 
-__all__ = ["read_nested"]
+__all__ = ["MAPPINGS", "read_nested"]
 
-MAPPINGS = ("layers", "obsm", "varm", "obsp", "varp")
+MAPPINGS: tuple[MappingName, ...] = ("layers", "obsm", "varm", "obsp", "varp")
 
 
 @reads_entries("anndata")

@@ -19,12 +19,12 @@ from lazyomics.container.raw import RawParts
 from lazyomics.container.slots import MatrixSlot
 from lazyomics.errors import FileFormatError
 from lazyomics.importing import import_whole
-from lazyomics.io import nested as _nested  # noqa: F401  reads what uns may hold
 from lazyomics.io.backing import FileBacking, backing_name
 from lazyomics.io.encodings import element_kind, has_member, open_member, read_element, sparse_info
 from lazyomics.io.encodings.checks import is_text, member_names
 from lazyomics.io.encodings.damage import damage_named, damaged
 from lazyomics.io.files import checked_path, named_file, open_for_reading
+from lazyomics.io.nested import MAPPINGS  # registers a reader, too
 from lazyomics.io.old_layouts import is_there, old_layout_parts, raw_place
 from lazyomics.io.snapshot import Snapshot
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredEntry, StoredFrame, StoredMatrix
@@ -119,7 +119,6 @@ def _place(name: Any) -> str:
 
 LAZY_KINDS = ("array", "csr_matrix", "csc_matrix")
 LAZY_MAPPINGS = ("layers", "obsp", "varp")
-MAPPINGS: tuple[MappingName, ...] = ("layers", "obsm", "varm", "obsp", "varp")
 
 
 def read_h5ad(

@@ -7,10 +7,9 @@ to writers, and each family of encodings registers its own when it is imported h
 from __future__ import annotations
 
 from lazyomics.container.categories import strings_to_categoricals
-from lazyomics.io.encodings import arrays as _scalars  # noqa: F401
+from lazyomics.io.encodings import arrays as _arrays  # noqa: F401
 from lazyomics.io.encodings import awkward as _awkward  # noqa: F401
-from lazyomics.io.encodings import extension_arrays as _categoricals  # noqa: F401
-from lazyomics.io.encodings import extension_arrays as _nullable  # noqa: F401
+from lazyomics.io.encodings import extension_arrays as _extension_arrays  # noqa: F401
 from lazyomics.io.encodings.checks import check_storage, has_member, open_member
 from lazyomics.io.encodings.damage import location
 from lazyomics.io.encodings.frames import (

@@ -49,7 +49,7 @@ __all__ = [
 #: negative number if the source is damaged. Never reads or writes outside of the two regions.
 Decoder = Callable[[int, int, int, int], int]
 
-_ADDRESS, _SIZE, _INT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+_ADDRESS, _SIZE, _INT, _UINT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_uint
 
 _PLUGIN_LIBRARIES = {"zstd": "zstd", "lz4": "lz4", "blosc": "blosc", "shuffle": "blosc2"}
 
@@ -209,7 +209,6 @@ def _blosc() -> Decoder | None:
 #: where the result does not fit.
 NativeEncoder = Callable[[int, int, int, int], int]
 
-_ADDRESS, _SIZE, _INT, _UINT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_uint
 _BLOSC_COMPRESSORS = (b"blosclz", b"lz4", b"lz4hc", b"snappy", b"zlib", b"zstd")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lazyomics.c_loops import c_loops_are_up
-from lazyomics.io.hdf5 import batch_decode as in_one_call
+from lazyomics.io.hdf5 import batch_decode
 from lazyomics.io.hdf5.codecs import Buffer
 from lazyomics.io.hdf5.fetch import RUN_BYTES, ChunkRequest, Source
 from lazyomics.io.hdf5.layout import ChunkTable, pipeline_of
@@ -158,7 +158,7 @@ def _left_by_one_call(
     if fingerprint.kind != "chunked" or not is_worth_a_loop(source, len(every)):
         return every
     pipeline = pipeline_of(fingerprint)
-    plan = in_one_call.plan_of(pipeline)
+    plan = batch_decode.plan_of(pipeline)
     if plan is None:
         return every
     rows = table.rows(wanted.numbers)
@@ -167,15 +167,15 @@ def _left_by_one_call(
     here = here[np.argsort(table.offset[rows[here]], kind="stable")]
     offset, size = table.offset[rows[here]], table.size[rows[here]]
     source.locate(offset, size)
-    extents = in_one_call.Extents(np.array(runs(offset, size, RUN_BYTES)), offset, size)
+    extents = batch_decode.Extents(np.array(runs(offset, size, RUN_BYTES)), offset, size)
     # what is decoded in place needs no copies, unless other ranges want it, too
     direct = np.where(wanted.shared[here], -1, wanted.targets[here])
     first, last = pieces.first[:-1][here], pieces.first[1:][here]
     places = np.empty((len(pieces.length), 3), np.int64)
     for k, part in enumerate((pieces.target, pieces.source, pieces.length)):
         np.multiply(part, out.itemsize, out=places[:, k])
-    copies = in_one_call.Copies(direct, first, np.where(direct < 0, last, first), places)
-    done = in_one_call.decode_runs(source.file.descriptor, plan, extents, copies, out)
+    copies = batch_decode.Copies(direct, first, np.where(direct < 0, last, first), places)
+    done = batch_decode.decode_runs(source.file.descriptor, plan, extents, copies, out)
     source.file.total += int(size[done].sum())
     every[here[done]] = -1
     return every[every >= 0]
@@ -261,8 +261,8 @@ def _read_in_one_call(
     """Read extents of a local file, which are many; whether that was possible."""
     if not is_worth_a_loop(source, len(position)):
         return False
-    extents = in_one_call.Extents(np.array(bounds), position, length)
-    if not in_one_call.is_possible() or not in_one_call.read_extents(
+    extents = batch_decode.Extents(np.array(bounds), position, length)
+    if not batch_decode.is_possible() or not batch_decode.read_extents(
         source.file.descriptor, extents, target, out
     ):
         return False

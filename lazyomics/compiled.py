@@ -13,6 +13,7 @@ from lazyomics.importing import import_whole
 __all__ = [
     "compiled",
     "compiler_is_up",
+    "jit",
 ]
 
 
@@ -57,7 +58,7 @@ class compiled(Generic[P, R]):
     def _load(self) -> Callable[P, R]:
         with _loading:  # several worker threads usually arrive together
             if self._machine_code is None:
-                self._machine_code = _jit(self.__wrapped__)
+                self._machine_code = jit(self.__wrapped__)
             return self._machine_code
 
 
@@ -95,13 +96,17 @@ def compiler_is_up() -> bool:
     return _up.is_set()
 
 
-def _jit(function: Callable[P, R]) -> Callable[P, R]:
-    jit: Any = import_whole("numba").njit
+def jit(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a loop as `compiled` does, but import numba at once.
+
+    For modules that are imported late. Such loops may call each other.
+    """
+    njit: Any = import_whole("numba").njit
     try:
-        fast = jit(function, nogil=True, cache=True)
+        fast = njit(function, nogil=True, cache=True)
         _check_what_is_loaded(fast)
     except (RuntimeError, OSError):  # numba found no folder that it can write to
-        fast = jit(function, nogil=True)
+        fast = njit(function, nogil=True)
     _up.set()
     return cast("Callable[P, R]", fast)
 

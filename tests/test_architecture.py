@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "lazyomics"
 
-BASE = {"errors", "config", "importing", "compiled", "c_loops"}
+BASE = {"errors", "config", "importing", "compiled"}
 BLOCKS = BASE | {"blocks"}
 MAY_IMPORT = {
     "errors": set(),
@@ -19,7 +19,6 @@ MAY_IMPORT = {
     "forks": set(),
     "importing": set(),
     "compiled": {"importing"},
-    "c_loops": {"importing"},
     "progress": set(),
     "blocks": BASE | {"blocks"},
     "kernels": BLOCKS | {"kernels"},

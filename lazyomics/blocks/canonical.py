@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lazyomics.c_loops import CLoops, c_loops
+from lazyomics.compiled import compiled
 from lazyomics.errors import ShapeError
 
 __all__ = [
@@ -17,8 +17,7 @@ __all__ = [
 ]
 
 
-LOOPED_TYPES = (np.int32, np.int64)
-LOOPED = 1 << 18  # positions: it takes 0.02 s to make the loop for the first of them
+LOOPED = 1 << 18  # positions: fewer are not worth compiling a loop for
 AT_ONCE = 1 << 17  # which stay in the caches of a processor
 NARROW = 8  # columns that span less than this part of all are looked for by their limits first
 
@@ -150,19 +149,27 @@ def positions_of(indices: NDArray[Any], columns: NDArray[np.int64], size: int) -
     if high - low < size // NARROW:  # comparing is several times faster than looking up
         near = np.flatnonzero((indices >= low) & (indices <= high))
         return near if high - low == len(columns) - 1 else near[wanted[indices[near]]]
-    loops = c_loops() if len(indices) >= LOOPED and indices.dtype in LOOPED_TYPES else None
-    if loops is not None:
-        return _find(indices, wanted, loops)
-    return np.flatnonzero(wanted[indices])
-
-
-def _find(indices: NDArray[Any], wanted: NDArray[np.bool_], loops: CLoops) -> NDArray[np.int64]:
-    """Positions of wanted columns, without a branch that would be mispredicted."""
-    indices = np.ascontiguousarray(indices)
-    find = loops.find[8 * indices.itemsize]
-    room, found = np.empty(AT_ONCE, np.int64), []
+    if len(indices) < LOOPED:
+        return np.flatnonzero(wanted[indices])
+    indices, found = np.ascontiguousarray(indices), []
+    room = np.empty(AT_ONCE + 1, np.int64)
     for start in range(0, len(indices), AT_ONCE):
-        part = indices[start : start + AT_ONCE]
-        words = (part.ctypes.data, len(part), wanted.ctypes.data, room.ctypes.data, start)
-        found.append(room[: loops.call(find, *words)].copy())
+        count = _find(indices[start : start + AT_ONCE], wanted.view(np.uint8), start, room)
+        found.append(room[:count].copy())
     return np.concatenate(found)
+
+
+@compiled
+def _find(
+    indices: NDArray[Any], wanted: NDArray[np.uint8], start: int, places: NDArray[np.int64]
+) -> int:
+    """Write ``start + k`` for each k whose index is wanted, and return how many there are.
+
+    Every k is written, the next one over it if its index is not wanted: a branch would be
+    mispredicted. So there must be room for one more than there are indices.
+    """
+    found = np.uint64(0)
+    for k in range(len(indices)):
+        places[found] = start + k
+        found += np.uint64(wanted[np.uint64(indices[k])])
+    return np.int64(found)

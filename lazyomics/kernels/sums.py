@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lazyomics.blocks.block import CSRBlock
-from lazyomics.c_loops import c_loops
-from lazyomics.compiled import compiled, compiler_is_up
+from lazyomics.compiled import compiled
 
 __all__ = [
     "column_log_totals",
@@ -22,46 +21,25 @@ __all__ = [
 ]
 
 
-LOOPED = 1 << 18  # values: it takes 0.02 s to make the loop for the first of them
-
-
 def sums_between(values: NDArray[Any], indptr: NDArray[Any]) -> NDArray[np.float64]:
     """Sum the values between successive pointers, in float64; shape (len(indptr) - 1,)."""
-    out = np.zeros(len(indptr) - 1)
-    # numpy is as fast, but keeps other threads waiting
-    if len(values) >= LOOPED and values.dtype == np.float32 and _summed(values, indptr, out):
-        return out
-    if compiler_is_up():
-        _sum_between(values, indptr, out)
-        return out
-    # reduceat gives values[start] for an empty row, and cannot start behind the last value
-    filled = np.flatnonzero(np.diff(indptr))
-    if len(filled):
-        starts = indptr[:-1][filled]
-        out[filled] = np.add.reduceat(values, starts, dtype=np.float64)
+    out = np.empty(len(indptr) - 1)
+    if values.dtype in (np.float16, np.longdouble):  # which numba does not know
+        values = values.astype(np.float64)
+    _sum_between(values, indptr, out)
     return out
-
-
-def _summed(values: NDArray[Any], indptr: NDArray[Any], out: NDArray[np.float64]) -> bool:
-    """Sum floats by a loop that believes its pointers; False if that is not possible."""
-    loops = c_loops()
-    values, pointers = np.ascontiguousarray(values), indptr.astype(np.int64)
-    if loops is None or pointers[0] < 0 or pointers[-1] > len(values):
-        return False
-    if (pointers[1:] < pointers[:-1]).any():
-        return False
-    loops.call(loops.sum_rows, values.ctypes.data, pointers.ctypes.data, len(out), out.ctypes.data)
-    return True
 
 
 def scaled(block: CSRBlock, factors: NDArray[np.float64], dtype: np.dtype[Any]) -> CSRBlock:
     """Multiply each row by its factor, in the given floating type."""
+    if len(block.data) == 0:  # also what a new step is tried on: not worth compiling for
+        return block.like(block.data.astype(dtype))
     mine = factors.astype(dtype)
-    if compiler_is_up():
-        data = np.empty(len(block.data), dtype=dtype)
-        _scale(block.data, block.indptr, mine, data)
-    else:
-        data = np.multiply(block.data, np.repeat(mine, np.diff(block.indptr)), dtype=dtype)
+    if np.float16 in (block.dtype, dtype):  # which numba does not know
+        values = np.multiply(block.data, np.repeat(mine, np.diff(block.indptr)), dtype=dtype)
+        return block.like(values)
+    data = np.empty(len(block.data), dtype=dtype)
+    _scale(block.data, block.indptr, mine, data)
     return block.like(data)
 
 
@@ -72,9 +50,8 @@ def scaled_columns(
     columns: NDArray[np.int64],
 ) -> CSRBlock:
     """Multiply each row by its factor and keep some columns, ascending and without duplicates."""
-    if len(block.data) == 0:  # also what a new step is tried on: not worth compiling for
-        empty = block.data.astype(dtype), block.indices, block.indptr
-        return CSRBlock.from_arrays(*empty, (block.shape[0], len(columns)))
+    if len(block.data) == 0 or np.float16 in (block.dtype, dtype):
+        return scaled(block, factors, dtype)[:, columns]
     place = np.full(block.shape[1], -1, dtype=block.indices.dtype)
     place[columns] = np.arange(len(columns))
     # one place more than there are values: what is not kept is written, too, then overwritten
@@ -111,7 +88,7 @@ def _scale(
         start, stop = indptr[row], indptr[row + 1]
         factor, mine, to = factors[row], values[start:stop], out[start:stop]
         for k in range(len(mine)):
-            to[k] = mine[k] * factor
+            to[k] = out.dtype.type(mine[k]) * factor  # rounds integers first, as NumPy does
 
 
 @compiled
@@ -131,7 +108,7 @@ def _scale_columns(
         factor, mine, at = factors[row], values[start:stop], columns[start:stop]
         for k in range(len(mine)):
             to = place[np.uint64(at[k])]
-            data[kept] = mine[k] * factor  # without a branch, that would be mispredicted
+            data[kept] = data.dtype.type(mine[k]) * factor  # no branch: it would be mispredicted
             indices[kept] = to
             kept += np.uint64(to >= 0)
         ends[row + 1] = kept

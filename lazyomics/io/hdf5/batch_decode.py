@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -11,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lazyomics.c_loops import WORDS, CLoops, c_loops
+from lazyomics.importing import import_whole
 from lazyomics.io.hdf5.codecs import DEFLATE, LZF, ZSTD, CState, find_function
 from lazyomics.io.hdf5.pipeline import SHUFFLE, Pipeline
 from lazyomics.io.hdf5.selection import Positions
@@ -26,7 +28,6 @@ __all__ = [
     "is_possible",
     "plan_of",
     "read_extents",
-    "system_calls",
 ]
 
 
@@ -34,15 +35,13 @@ _ADDRESS, _SIZE = ctypes.c_void_p, ctypes.c_size_t
 
 
 @cache
-def system_calls() -> tuple[int, int] | None:
-    """Addresses of ``pread`` and ``memcpy``, or None where there are none."""
+def _pread() -> int:
+    """Address of the system's ``pread``; 0 where functions are not called as the loops assume."""
+    if os.name != "posix" or sys.maxsize < 1 << 32 or sys.byteorder != "little":
+        return 0
     library = ctypes.CDLL(None)
-    names = "pread64" if hasattr(library, "pread64") else "pread", "memcpy"
-    try:
-        read, copy = (_function_address(getattr(library, name)) for name in names)
-    except AttributeError:
-        return None
-    return read, copy
+    name = "pread64" if hasattr(library, "pread64") else "pread"
+    return _function_address(getattr(library, name)) if hasattr(library, name) else 0
 
 
 @dataclass(frozen=True)
@@ -90,9 +89,6 @@ def _function_address(function: Any) -> int:
     return int(ctypes.cast(function, _ADDRESS).value or 0)
 
 
-_FEWEST_SHUFFLED = 16  # elements that the loop takes at once
-
-
 class Extents(NamedTuple):
     """Stretches of bytes in the order of the file, int64, in runs that are read at once.
 
@@ -118,22 +114,24 @@ class Extents(NamedTuple):
 
 
 class Copies(NamedTuple):
-    """What of each decoded chunk goes where in the output, int64, in bytes.
+    """What of each decoded chunk goes where in the output, int64, in elements.
 
     Parameters
     ----------
-    direct
+    place
         (n,): where the whole chunk is decoded to, or -1.
     first, last
         (n,): pieces ``first[k]`` to ``last[k]`` are copied from chunk k.
-    pieces
-        (p, 3): where each goes, where it begins in its chunk, and its length.
+    target, source, length
+        (p,): where each piece goes, where it begins in its chunk, and how long it is.
     """
 
-    direct: Positions
+    place: Positions
     first: Positions
     last: Positions
-    pieces: NDArray[np.int64]
+    target: Positions
+    source: Positions
+    length: Positions
 
 
 class Plan(NamedTuple):
@@ -143,43 +141,37 @@ class Plan(NamedTuple):
     ----------
     decoder
         Undoes the compression.
-    unshuffle
-        Address of the loop that undoes the byte shuffle; 0 if there is none.
-    elements
-        That it takes: of a chunk.
+    width
+        Bytes of an element that were shuffled apart; 1 if they were not.
     chunk_bytes
         Of a whole decoded chunk.
     """
 
     decoder: DecoderCall
-    unshuffle: int
-    elements: int
+    width: int
     chunk_bytes: int
 
 
 def is_possible() -> bool:
     """Whether this system has such loops."""
-    return c_loops() is not None and system_calls() is not None
+    return bool(_pread())
 
 
 @lru_cache(maxsize=64)
 def plan_of(pipeline: Pipeline) -> Plan | None:
     """How to decode chunks with these filters here; None if that is not possible."""
-    loops, filters, width = c_loops(), list(pipeline.filters), 1
-    if loops is None or system_calls() is None:
-        return None
+    filters, width = list(pipeline.filters), 1
     if filters and filters[0][0] == SHUFFLE:
         _, values = filters.pop(0)
         width = max(1, values[0]) if values else 1
     size = pipeline.chunk_bytes
-    decoder = decoder_call(filters[0][0]) if len(filters) == 1 else None
-    if decoder is None or size >= 1 << 31:
+    decoder = decoder_call(filters[0][0]) if len(filters) == 1 and is_possible() else None
+    if decoder is None or size >= 1 << 31 or width not in _WIDTHS or size % width:
         return None
-    if width == 1:
-        return Plan(decoder, 0, size, size)
-    if width not in loops.unshuffle or size % width or size < width * _FEWEST_SHUFFLED:
-        return None
-    return Plan(decoder, loops.unshuffle[width], size // width, size)
+    return Plan(decoder, width, size)
+
+
+_WIDTHS = (1, 2, 4, 8)
 
 
 def decode_runs(
@@ -204,45 +196,22 @@ def decode_runs(
 
     Notes
     -----
-    Memory: the longest run, one decoded chunk (two if they are shuffled), and up to 190 bytes for
-    each chunk. What is computed here is computed under Python's lock, for each block of a pass.
+    Memory: the longest run, and one decoded chunk (two if they are shuffled).
     """
-    if len(extents.offset) == 0:
-        return np.zeros(0, bool)
-    loops, (read, memcpy) = _loops()
-    decoder, is_shuffled = plan.decoder, int(plan.unshuffle != 0)
-    state, goal, runs = decoder.make_state(), _address(out), extents.runs
-    buffer, whole = np.empty(runs.max(), np.uint8), np.empty(plan.chunk_bytes, np.uint8)
-    planes = np.empty(plan.chunk_bytes if is_shuffled else 0, np.uint8)
-    pieces = np.ascontiguousarray(copies.pieces)
-
-    heads, copied = extents.bounds[:-1], copies.last > copies.first
-    opening = np.zeros(len(extents.offset), np.int64)
-    opening[heads] = 1
-    run = np.cumsum(opening) - 1  # that each chunk is in
-    begins = extents.offset[heads]
-    inside = extents.offset - begins[run]
-    place = np.where(copies.direct >= 0, copies.direct + goal, _address(whole))
-    into = _address(planes) if is_shuffled else place
-
-    ends = np.cumsum(opening + copied + (1 + is_shuffled))
-    decodes = ends - copied - (1 + is_shuffled)
-    reads = decodes[heads] - 1
-    calls = np.zeros((int(ends[-1]), WORDS), np.int64)
-    _write(calls, reads, read, descriptor, _address(buffer), runs, begins)
-    stored = inside + _address(buffer)
-    words = _decoder_words(decoder.filter_id, state, stored, extents.size, into, len(whole))
-    _write(calls, decodes, decoder.function, *words)
-    if is_shuffled:
-        _write(calls, decodes + 1, plan.unshuffle, _address(planes), plan.elements, place)
-    if copied.any():
-        first, last = copies.first[copied], copies.last[copied]
-        where = (memcpy, _address(pieces), first, last, place[copied], goal)
-        _write(calls, ends[copied] - 1, loops.copy_pieces, *where)
-
-    found = loops.run(calls)
-    is_read = found[reads][run] >= inside + extents.size
-    return is_read & _is_decoded(decoder.filter_id, found[decodes], len(whole))
+    done = np.zeros(len(extents.offset), bool)
+    width = out.itemsize
+    if len(done) == 0 or width not in _WIDTHS or plan.width not in (1, width):
+        return done
+    state = plan.decoder.make_state()
+    decoder = plan.decoder.filter_id, plan.decoder.function, 0 if state is None else state.address
+    values = out.reshape(-1).view(f"u{width}")
+    buffer = np.empty(extents.runs.max(), np.uint8)
+    planes = np.empty(plan.chunk_bytes if plan.width > 1 else 0, np.uint8)
+    chunk = np.empty(plan.chunk_bytes // width, values.dtype)
+    _loops().decode_chunks(
+        _pread(), descriptor, decoder, extents, copies, values, buffer, planes, chunk, done
+    )
+    return done
 
 
 def read_extents(
@@ -263,55 +232,10 @@ def read_extents(
     """
     if len(extents.offset) == 0:
         return True
-    loops, (read, memcpy) = _loops()
-    goal, runs, counts = _address(out), extents.runs, np.diff(extents.bounds)
-    buffer = np.empty(runs.max(), np.uint8)
-    heads, copied = extents.bounds[:-1], counts > 1  # others go straight there
-    begins = extents.offset[heads]
-    pieces = np.stack((target, extents.offset - np.repeat(begins, counts), extents.size), axis=1)
-
-    ends = np.cumsum(1 + copied)
-    reads = ends - copied - 1
-    into = np.where(copied, _address(buffer), target[heads] + goal)
-    calls = np.zeros((int(ends[-1]), WORDS), np.int64)
-    _write(calls, reads, read, descriptor, into, runs, begins)
-    first, last = heads[copied], extents.bounds[1:][copied]
-    where = (memcpy, _address(pieces), first, last, _address(buffer), goal)
-    _write(calls, ends[copied] - 1, loops.copy_pieces, *where)
-    return bool((loops.run(calls)[reads] == runs).all())
+    buffer = np.empty(extents.runs.max(), np.uint8)
+    place = out.reshape(-1).view(np.uint8)
+    return bool(_loops().read_extents(_pread(), descriptor, extents, target, place, buffer))
 
 
-def _loops() -> tuple[CLoops, tuple[int, int]]:
-    loops, system = c_loops(), system_calls()
-    if loops is None or system is None:
-        raise ValueError("a system without such loops")
-    return loops, system
-
-
-def _address(array: np.ndarray[Any, Any]) -> int:
-    return int(array.__array_interface__["data"][0])
-
-
-def _write(calls: NDArray[np.int64], rows: Positions, *words: int | Positions) -> None:
-    """Write calls into rows of the table; words are the same for all, or one for each."""
-    for k, word in enumerate(words):
-        calls[rows, k] = word
-
-
-def _decoder_words(
-    filter_id: int, state: Any, stored: Positions, size: Positions, into: Any, room: int
-) -> tuple[Any, ...]:
-    """What a decoder is called with, in its own order."""
-    if filter_id == LZF:
-        return stored, size, into, room
-    if filter_id == DEFLATE:
-        return state.address, stored, size, into, room
-    return state.address, into, room, stored, size
-
-
-def _is_decoded(filter_id: int, found: Positions, room: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    if filter_id == DEFLATE:  # an int that is 0 if all is well
-        return found.astype(np.int32) == 0
-    if filter_id == LZF:  # an unsigned int
-        return found.astype(np.uint32) == room
-    return found == room
+def _loops() -> Any:
+    return import_whole("lazyomics.io.hdf5.batch_loops")

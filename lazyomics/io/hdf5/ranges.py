@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lazyomics.c_loops import c_loops_are_up
+from lazyomics.compiled import compiler_is_up
 from lazyomics.io.hdf5 import batch_decode
 from lazyomics.io.hdf5.codecs import Buffer
 from lazyomics.io.hdf5.fetch import RUN_BYTES, ChunkRequest, Source
@@ -26,8 +26,8 @@ __all__ = [
 ]
 
 
-# A call saves some 40 µs for each part. The first one of a process takes 0.04 s more: for a dataset
-# of which some hundred parts may be read.
+# A call saves some 40 µs for each part. The first one of a process imports numba, which takes 0.3 s:
+# only for a dataset of which thousands of parts may be read.
 WORTH_A_LOOP, LARGE_DATASET = 16, 64 << 20
 
 
@@ -37,7 +37,7 @@ def is_worth_a_loop(source: Source, parts: int) -> bool:
         return False
     known = source.known.fingerprint
     size = math.prod(known.shape) * np.dtype(known.dtype).itemsize
-    return c_loops_are_up() or size >= LARGE_DATASET
+    return compiler_is_up() or size >= LARGE_DATASET
 
 
 # Small pieces of unfiltered data closer than this are read together.
@@ -168,13 +168,17 @@ def _left_by_one_call(
     offset, size = table.offset[rows[here]], table.size[rows[here]]
     source.locate(offset, size)
     extents = batch_decode.Extents(np.array(runs(offset, size, RUN_BYTES)), offset, size)
-    # what is decoded in place needs no copies, unless other ranges want it, too
-    direct = np.where(wanted.shared[here], -1, wanted.targets[here])
+    # What is decoded in place needs no copies, unless other ranges want it, too.
+    place = np.where(wanted.shared[here], -1, wanted.targets[here] // out.itemsize)
     first, last = pieces.first[:-1][here], pieces.first[1:][here]
-    places = np.empty((len(pieces.length), 3), np.int64)
-    for k, part in enumerate((pieces.target, pieces.source, pieces.length)):
-        np.multiply(part, out.itemsize, out=places[:, k])
-    copies = batch_decode.Copies(direct, first, np.where(direct < 0, last, first), places)
+    copies = batch_decode.Copies(
+        place,
+        first,
+        np.where(place < 0, last, first),
+        pieces.target,
+        pieces.source,
+        pieces.length,
+    )
     done = batch_decode.decode_runs(source.file.descriptor, plan, extents, copies, out)
     source.file.total += int(size[done].sum())
     every[here[done]] = -1

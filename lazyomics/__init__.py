@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lazyomics import config, errors, forks  # noqa: F401 (forks: lets forked processes compute)
+import dask
+
+from lazyomics import config, errors
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.ports import Storage, use_storage
 from lazyomics.importing import import_whole
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from lazyomics.io.transpose_storage import transpose_storage
     from lazyomics.io.writing_objects import write, write_h5ad, write_h5mu
     from lazyomics.progress import ProgressBar
+
+config.check_array_engine(dask.config.get("array.query-planning", None))
 
 __version__ = "0.1.0.dev0"
 

@@ -64,25 +64,16 @@ class compiled(Generic[P, R]):
 
 # One for all, held while numba is imported; numba itself compiles one loop at a time.
 _loading = threading.RLock()
-_SECONDS_TO_LOAD = 60.0
-_waited_for: list[Any] = []
-
-
-def _before_fork() -> None:
-    """Wait for a thread that imports numba: the child could neither go on nor begin anew."""
-    if _loading.acquire(timeout=_SECONDS_TO_LOAD):
-        _waited_for.append(_loading)
 
 
 def _after_fork() -> None:
-    if _waited_for:
-        _waited_for.pop().release()
+    """Make the lock anew: the thread that held it is not in this process."""
+    global _loading
+    _loading = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
-    )
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 _up = threading.Event()
@@ -105,7 +96,8 @@ def jit(function: Callable[P, R]) -> Callable[P, R]:
     try:
         fast = njit(function, nogil=True, cache=True)
         _check_what_is_loaded(fast)
-    except (RuntimeError, OSError):  # numba found no folder that it can write to
+    except (RuntimeError, OSError, AttributeError):
+        # numba found no folder that it can write to, or has no cache of this kind.
         fast = njit(function, nogil=True)
     _up.set()
     return cast("Callable[P, R]", fast)

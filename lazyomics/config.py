@@ -32,7 +32,9 @@ from typing import Any
 import dask.config
 from dask.utils import parse_bytes
 
-__all__ = ["chunk_bytes", "lock_timeout", "memory", "progress"]
+from lazyomics.errors import UnsupportedError
+
+__all__ = ["check_array_engine", "chunk_bytes", "lock_timeout", "memory", "progress"]
 
 DEFAULTS: dict[str, Any] = {
     "chunk-bytes": "32 MiB",
@@ -47,6 +49,29 @@ DEFAULTS: dict[str, Any] = {
 }
 
 dask.config.update_defaults({"lazyomics": DEFAULTS})
+
+
+def check_array_engine(chosen: bool | None) -> None:
+    """Refuse dask's array expressions.
+
+    Parameters
+    ----------
+    chosen
+        What ``array.query-planning`` says, or True if this engine was found at work.
+
+    Raises
+    ------
+    UnsupportedError
+        If it is true. This engine is experimental in dask, takes no types of blocks but its own
+        (``register_chunk_type``), and knows no graphs that others build.
+    """
+    if chosen:
+        raise UnsupportedError(
+            "lazyomics works with dask's arrays, but dask is set to use array expressions, an "
+            "experiment of dask's that takes no other types of blocks. Set "
+            "dask.config.set({'array.query-planning': False}), or DASK_ARRAY__QUERY_PLANNING=False "
+            "in the environment, before dask.array is imported."
+        )
 
 
 def get(key: str) -> Any:

@@ -21,7 +21,7 @@ Wrong arguments raise Python's own ``KeyError``, ``ValueError`` and ``TypeError`
 from __future__ import annotations
 
 import importlib
-import sys
+import inspect
 import warnings
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,7 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the line of the caller's code that led into lazyomics, however deep it is now."""
     package = str(Path(__file__).parent)
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and frame.f_code.co_filename.startswith(package):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import importlib
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from types import FrameType, ModuleType
 
 __all__ = ["import_whole"]
 
@@ -36,11 +35,11 @@ def _ctrl_c_afterwards() -> Iterator[None]:
     if not callable(previous) or threading.current_thread() is not threading.main_thread():
         yield  # Python raises KeyboardInterrupt in the main thread, if at all
         return
-    kept: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: kept.append(number))
+    kept: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda *signal_and_frame: kept.append(signal_and_frame))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
         if kept:
-            previous(kept[0], sys._getframe())
+            previous(*kept[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,7 @@ BASE = {"errors", "config", "importing", "compiled"}
 BLOCKS = BASE | {"blocks"}
 MAY_IMPORT = {
     "errors": set(),
-    "config": set(),
-    "forks": set(),
+    "config": {"errors"},
     "importing": set(),
     "compiled": {"importing"},
     "progress": set(),
@@ -190,3 +190,39 @@ def test_functions_are_not_hidden_by_modules_of_their_names() -> None:
             [*run, *names], capture_output=True, text=True, check=False, cwd=PACKAGE.parent
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_private_names_of_others_are_listed() -> None:
+    """What no module of the package defines and has an underscore in front is somebody else's."""
+    trees = [ast.parse(path.read_text()) for path in FILES]
+    defined = set().union(*map(_defined_names, trees)) - {"_meta", "_cache", "_start", "_finish"}
+    used, imported = set(), set()
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Attribute):
+            used.add(node.attr)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("getattr", "hasattr"):
+            used |= {a.value for a in node.args[1:2] if isinstance(a, ast.Constant)}
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            whole = [f"{getattr(node, 'module', '')}.{alias.name}" for alias in node.names]
+            imported |= {name for name in whole if not name.startswith("lazyomics.")}
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    rows = text.split("## Names that other libraries do not publish")[1].splitlines()
+    listed = {n for row in rows if row.startswith("| `") for n in re.findall(r"`(_\w+)`", row)}
+    assert {name for name in used - defined if _is_private(name)} == listed
+    assert not [name for name in imported if any(map(_is_private, name.split(".")))]
+
+
+def _is_private(name: object) -> bool:
+    return isinstance(name, str) and name.startswith("_") and not name.startswith("__")
+
+
+def _defined_names(tree: ast.Module) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.attr if isinstance(node, ast.Attribute) else node.id)
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__slots__":
+            names |= {c.value for c in ast.walk(node.value) if isinstance(c, ast.Constant)}
+    return names

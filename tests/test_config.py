@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import dask
 import pytest
 
@@ -31,3 +34,15 @@ def test_nonsense_is_refused() -> None:
 def test_defaults_are_in_dask() -> None:
     assert dask.config.get("lazyomics.chunk-bytes") == "32 MiB"
     assert config.progress() is False
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_array_expressions_of_dask_are_refused(when) -> None:
+    """Set before or after lazyomics is imported, they are told about before a file is opened."""
+    lines = ["import dask", "dask.config.set({'array.query-planning': True})"]
+    lines.insert(0 if when == "after" else 2, "import lazyomics as lo")
+    code = "\n".join([*lines, "import lazyomics.lazy", "lo.lazy.as_lazy"])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    message = done.stderr.splitlines()[-1]
+    assert message.startswith("lazyomics.errors.UnsupportedError")
+    assert "dask.config.set({'array.query-planning': False})" in message

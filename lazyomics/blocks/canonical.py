@@ -162,7 +162,7 @@ def positions_of(indices: NDArray[Any], columns: NDArray[np.int64], size: int) -
 @compiled
 def _find(
     indices: NDArray[Any], wanted: NDArray[np.uint8], start: int, places: NDArray[np.int64]
-) -> int:
+) -> np.int64:
     """Write ``start + k`` for each k whose index is wanted, and return how many there are.
 
     Every k is written, the next one over it if its index is not wanted: a branch would be

@@ -17,6 +17,7 @@ from dask.array.dispatch import (
 from dask.base import normalize_token
 from dask.sizeof import sizeof
 
+from lazyomics import config
 from lazyomics.blocks.index import concatenate
 from lazyomics.blocks.layout import BlockLayout
 from lazyomics.blocks.product import tensordot
@@ -33,7 +34,11 @@ OBJECT_BYTES = 512  # the Python objects around the three arrays
 
 def register_block_type() -> None:
     """Register `BlockLayout` and its subclasses; doing so again changes nothing."""
-    register_chunk_type(BlockLayout)
+    try:
+        register_chunk_type(BlockLayout)
+    except NotImplementedError:
+        config.check_array_engine(True)
+        raise
     concatenate_lookup.register(BlockLayout, concatenate)
     take_lookup.register(BlockLayout, take)
     tensordot_lookup.register(BlockLayout, tensordot)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import dask
 import dask.array as da
-from dask._task_spec import convert_legacy_graph, cull
 from dask.core import flatten
+from dask.optimization import cull
 from dask.system import CPU_COUNT
 from dask.utils import ensure_dict
 
@@ -107,8 +107,7 @@ def _submitted(client: Any, tasks: dict[Any, Any], keys: list[Any]) -> list[Any]
 
 def _optimized(graph: dict[Any, Any], keys: list[Any]) -> dict[Any, Any]:
     """As single tasks: as layers, dask would take a result that another needs for an inner one."""
-    optimized = da.Array.__dask_optimize__(graph, keys)
-    return dict(convert_legacy_graph(ensure_dict(optimized)))
+    return dict(ensure_dict(da.Array.__dask_optimize__(graph, keys)))
 
 
 def stream(client: Any, graph: Any, keys: list[Any], *, most: int) -> Iterator[list[Any]]:
@@ -137,7 +136,7 @@ def stream(client: Any, graph: Any, keys: list[Any], *, most: int) -> Iterator[l
                 step = max(most, slots(client))  # workers come and go
                 while start < len(keys) and len(waiting) <= step:
                     part = keys[start : start + step]
-                    waiting.extend(_submitted(client, cull(tasks, part), part))
+                    waiting.extend(_submitted(client, cull(tasks, part)[0], part))
                     start += step
                 now = [waiting.popleft() for _ in range(min(most, len(waiting)))]
                 fetched = _fetched(client, now)

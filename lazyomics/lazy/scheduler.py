@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -69,3 +71,14 @@ def threads() -> int:
 def runs_here() -> bool:
     """Whether tasks run in this process, so that what they return is in its memory already."""
     return active_client() is None
+
+
+def _after_fork() -> None:
+    """Let dask make new pools: this process has none of their threads, and would wait for them."""
+    dask.threaded.default_pool = None
+    dask.threaded.pools.clear()
+    dask.threaded.pools_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

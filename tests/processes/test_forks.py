@@ -8,18 +8,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import dask.array.core
-import dask.config
-import dask.tokenize
+import dask.threaded
+import numpy as np
 import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics.compiled import compiled
+from lazyomics import compiled
 from lazyomics.io.files import open_for_reading
 from lazyomics.io.transaction import saving
 from lazyomics.io.transaction.disk import open_file
@@ -86,26 +84,14 @@ def forked(work: Callable[[], object]) -> Iterator[None]:
     assert os.waitstatus_to_exitcode(status) == 0
 
 
-def locks_of_dask() -> list[Any]:
-    names = ["dask.array.core", "dask._expr"]
-    kinds = [kind for name in names for kind in vars(sys.modules[name]).values()]
-    values = [v for kind in kinds if isinstance(kind, type) for v in vars(kind).values()]
-    # until Python 3.12, one for all objects of a class
-    of_properties = [v.lock for v in values if hasattr(v, "lock")]
-    assert bool(of_properties) == (sys.version_info < (3, 12))
-    assert any(isinstance(v, cached_property) for v in values)
-    return [dask.config.config_lock, dask.tokenize.tokenize_lock, *of_properties]
+def test_a_loop_is_compiled_in_the_child_of_one_who_compiles(tmp_path) -> None:
+    """The lock around numba's import is made anew."""
+    doubled = compiled.compiled(lambda values: values * 2)
+    with thread_inside(compiled._loading), forked(lambda: doubled(np.ones(3))):
+        pass
 
 
-@contextmanager
-def all_of(locks: list[Any]) -> Iterator[None]:
-    with ExitStack() as held:
-        for lock in locks:
-            held.enter_context(lock)
-        yield
-
-
-def test_locks_of_dask_that_other_threads_hold(tmp_path) -> None:
+def test_threads_of_dask_are_made_anew(tmp_path) -> None:
     path = tmp_path / "a.h5ad"
     lo.AnnData(sp.random(200, 30, 0.1, format="csr", random_state=0)).write_h5ad(path)
     adata = lo.read_h5ad(path)
@@ -115,30 +101,8 @@ def test_locks_of_dask_that_other_threads_hold(tmp_path) -> None:
         assert adata.X.sum().compute() == expected
         assert lo.read_h5ad(path).X.sum().compute() == expected
 
-    with thread_inside(all_of(locks_of_dask())), forked(compute):
+    with thread_inside(dask.threaded.pools_lock), forked(compute):
         pass
-
-
-def test_a_fork_waits_for_loops_that_are_compiled() -> None:
-    """The child compiles another one: it can neither hang nor find a compiler half at work."""
-
-    @compiled
-    def doubled(values):
-        return values * 2
-
-    @compiled
-    def tripled(values):
-        return values * 3
-
-    values = sp.random(3, 3, 1.0).data
-    for _ in range(3):
-        thread = threading.Thread(target=doubled, args=(values,))
-        thread.start()
-        with forked(lambda: tripled(values)):
-            pass
-        thread.join()
-        assert (tripled(values) == 3 * values).all()
-        assert (doubled(values) == 2 * values).all()
 
 
 def test_locks_of_readers_end_with_them(tmp_path) -> None:

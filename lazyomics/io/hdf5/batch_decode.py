@@ -11,7 +11,6 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lazyomics.importing import import_whole
 from lazyomics.io.hdf5.codecs import DEFLATE, LZF, ZSTD, CState, find_function

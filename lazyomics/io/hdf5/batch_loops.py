@@ -1,6 +1,6 @@
 """Compiled loops that read, decode and place many chunks without the interpreter lock.
 
-Importing this module imports numba, so `batch_decode` does it when it first has many chunks to read.
+Importing this module imports numba: `batch_decode` does it when it first has many chunks to read.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from lazyomics.io.hdf5.codecs import DEFLATE, LZF, ZSTD
 __all__ = ["decode_chunks", "read_extents", "unshuffle"]
 
 
-@intrinsic
-def _call(
+def _call_address(
     typing: Any, address: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any
 ) -> tuple[Any, Any]:
     """Call the C function at an address with up to six integers or pointers.
@@ -37,6 +36,9 @@ def _call(
         return builder.call(address, arguments[1:])
 
     return word(*[word] * 7), generate
+
+
+_call: Any = intrinsic(_call_address)
 
 
 @jit

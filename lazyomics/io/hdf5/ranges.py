@@ -26,8 +26,8 @@ __all__ = [
 ]
 
 
-# A call saves some 40 µs for each part. The first one of a process imports numba, which takes 0.3 s:
-# only for a dataset of which thousands of parts may be read.
+# A call saves some 40 µs for each part. The first one of a process imports numba, which takes
+# 0.3 s: only for a dataset of which thousands of parts may be read.
 WORTH_A_LOOP, LARGE_DATASET = 16, 64 << 20
 
 

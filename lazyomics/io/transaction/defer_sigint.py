@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _weakrefset
 import contextlib
 import os
 import signal
@@ -18,7 +17,8 @@ __all__ = [
 ]
 
 
-_FINALISING = {weakref.__file__, _weakrefset.__file__}
+# The files of weak references and weak sets.
+_FINALISING = {weakref.__file__, weakref.WeakSet.__init__.__code__.co_filename}
 _THIS_PACKAGE = os.path.dirname(__file__) + os.sep
 
 

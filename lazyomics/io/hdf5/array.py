@@ -21,8 +21,9 @@ from lazyomics.io.hdf5.fetch import Source
 from lazyomics.io.hdf5.layout import ChunkTable, Fingerprint, Grid, fingerprint_of
 from lazyomics.io.hdf5.ranges import Axis, Pieces, read_boxes, read_pieces
 from lazyomics.io.hdf5.raw_files import absolute_path, open_raw
-from lazyomics.io.hdf5.selection import Positions, RowRanges, Selection, Selector, selector
+from lazyomics.io.hdf5.row_ranges import RowRanges
 from lazyomics.io.remote.address import RemotePath
+from lazyomics.lazy.indexer import Positions, Selector, positions
 
 __all__ = [
     "ReadCount",
@@ -269,7 +270,9 @@ class StoredArray:
         """Rows ``start`` to ``stop`` of an array with one axis or more."""
         return self.read_2d(slice(start, stop))
 
-    def read_2d(self, rows: Selection, cols: Selection | None = None) -> Array:
+    def read_2d(
+        self, rows: npt.ArrayLike | slice, cols: npt.ArrayLike | slice | None = None
+    ) -> Array:
         """Rows and columns of an array; the outer product of both selections.
 
         Parameters
@@ -292,8 +295,8 @@ class StoredArray:
             raise ValueError(f"{self.name}: a scalar has no rows")
         if cols is not None and self.ndim < 2:
             raise ValueError(f"{self.name}: an array of shape {self.shape} has no columns")
-        first = selector(rows, self.shape[0])
-        second = None if cols is None else selector(cols, self.shape[1])
+        first = positions(rows, self.shape[0], "rows")
+        second = None if cols is None else positions(cols, self.shape[1], "columns")
         if self.fingerprint.kind == "contiguous":
             return self._read_unchunked(RowRanges.of(self.shape, first, second))
         if self.ndim == 1 and isinstance(first, slice):
@@ -400,12 +403,12 @@ def cost_of_ranges(
 
 
 def cost_of_box(
-    array: StoredArray, rows: Selection, cols: Selection | None = None
+    array: StoredArray, rows: npt.ArrayLike | slice, cols: npt.ArrayLike | slice | None = None
 ) -> tuple[int, int]:
     """Chunks that ``array.read_2d`` would decode, and stored bytes."""
-    picks = [selector(rows, array.shape[0]), *(slice(0, n) for n in array.shape[1:])]
+    picks = [positions(rows, array.shape[0], "rows"), *(slice(0, n) for n in array.shape[1:])]
     if cols is not None:
-        picks[1] = selector(cols, array.shape[1])
+        picks[1] = positions(cols, array.shape[1], "columns")
     grid = Grid.of(array.fingerprint)
     if array.fingerprint.kind == "contiguous":
         plan = RowRanges.of(array.shape, picks[0], None if cols is None else picks[1])

@@ -15,7 +15,7 @@ import numpy as np
 from lazyomics.importing import import_whole
 from lazyomics.io.hdf5.codecs import DEFLATE, LZF, ZSTD, CState, find_function
 from lazyomics.io.hdf5.pipeline import SHUFFLE, Pipeline
-from lazyomics.io.hdf5.selection import Positions
+from lazyomics.lazy.indexer import Positions
 
 __all__ = [
     "Copies",

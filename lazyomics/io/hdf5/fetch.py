@@ -15,7 +15,7 @@ from lazyomics.io.hdf5.dataset import DatasetInfo, open_readonly, read_box, requ
 from lazyomics.io.hdf5.layout import Grid, pipeline_of
 from lazyomics.io.hdf5.pipeline import Decoding, Place, longest, runs
 from lazyomics.io.hdf5.raw_files import RawFile
-from lazyomics.io.hdf5.selection import Positions
+from lazyomics.lazy.indexer import Positions
 
 __all__ = [
     "RUN_BYTES",

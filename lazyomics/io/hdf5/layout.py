@@ -16,7 +16,7 @@ import numpy as np
 from lazyomics.errors import FileFormatError
 from lazyomics.io.hdf5.pipeline import FilterSpec, Pipeline
 from lazyomics.io.hdf5.raw_files import RawFile
-from lazyomics.io.hdf5.selection import Positions
+from lazyomics.lazy.indexer import Positions
 
 __all__ = [
     "PAGE_BYTES",

@@ -19,7 +19,7 @@ from lazyomics.io.hdf5.codecs import (
     fletcher32_matches,
     unshuffle,
 )
-from lazyomics.io.hdf5.selection import Positions
+from lazyomics.lazy.indexer import Positions
 
 __all__ = [
     "FILTER_NAMES",

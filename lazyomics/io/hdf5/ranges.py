@@ -15,7 +15,7 @@ from lazyomics.io.hdf5.codecs import Buffer
 from lazyomics.io.hdf5.fetch import RUN_BYTES, ChunkRequest, Source
 from lazyomics.io.hdf5.layout import ChunkTable, pipeline_of
 from lazyomics.io.hdf5.pipeline import runs
-from lazyomics.io.hdf5.selection import Positions, Selector
+from lazyomics.lazy.indexer import Positions, Selector
 
 __all__ = [
     "Axis",

@@ -12,7 +12,7 @@ from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.transaction.disk import original_inode
 
 if TYPE_CHECKING:
-    from lazyomics.io.hdf5.selection import Positions
+    from lazyomics.lazy.indexer import Positions
 
 __all__ = [
     "FileState",

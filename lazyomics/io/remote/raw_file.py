@@ -12,10 +12,10 @@ import numpy as np
 
 from lazyomics import config
 from lazyomics.io.hdf5.raw_files import FileState, RawFile
-from lazyomics.io.hdf5.selection import Positions
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.remote.connection import connect
 from lazyomics.io.remote.ranges import Range, merged
+from lazyomics.lazy.indexer import Positions
 
 __all__ = [
     "MOST_BYTES",

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
         MemorySource,
         before_last_step,
         from_source,
-        recipe_of,
     )
-    from lazyomics.lazy.recipe import Source
+    from lazyomics.lazy.recipe import Source, recipe_of
     from lazyomics.lazy.reduction import (
         as_lazy,
         collect_row_totals,
@@ -69,8 +68,8 @@ _NAMES = {
     "execute": ("compute", "materialize", "materialize_all", "windows"),
     "joined": ("JoinedPart", "JoinedSource", "join_matrices"),
     "kinds": ("is_in_memory", "to_memory_format"),
-    "matrix": ("LazyMatrix", "MemorySource", "before_last_step", "from_source", "recipe_of"),
-    "recipe": ("Source",),
+    "matrix": ("LazyMatrix", "MemorySource", "before_last_step", "from_source"),
+    "recipe": ("Source", "recipe_of"),
     "reduction": (
         "collect_row_totals",
         "collect_rows",

@@ -11,8 +11,7 @@ import numpy as np
 
 from lazyomics.kernels.steps import SelectCols, Step
 from lazyomics.lazy.indexer import Selector, compose, is_whole, length
-from lazyomics.lazy.matrix import recipe_of
-from lazyomics.lazy.recipe import Recipe
+from lazyomics.lazy.recipe import Recipe, recipe_of
 from lazyomics.lazy.scheduler import workers
 
 __all__ = [

@@ -21,7 +21,7 @@ from dask.utils import ensure_dict
 
 from lazyomics.blocks.block import CSCBlock, CSRBlock, SparseBlock
 from lazyomics.lazy.load import CSRBuilder, PreallocatedCSR, joined_lines
-from lazyomics.lazy.matrix import recipe_of
+from lazyomics.lazy.recipe import recipe_of
 
 __all__ = [
     "ComputeTogether",

@@ -14,8 +14,8 @@ from numpy.typing import DTypeLike, NDArray
 from lazyomics.blocks.block import CSRBlock, SparseBlock, as_block
 from lazyomics.lazy.indexer import Positions, Selector, is_whole, length, tighten
 from lazyomics.lazy.kinds import is_in_memory, to_memory_format
-from lazyomics.lazy.matrix import MemorySource, from_source, recipe_of
-from lazyomics.lazy.recipe import Recipe, StorageFormat
+from lazyomics.lazy.matrix import MemorySource, from_source
+from lazyomics.lazy.recipe import Recipe, StorageFormat, recipe_of
 from lazyomics.lazy.reduction import as_lazy
 
 __all__ = [

@@ -21,7 +21,7 @@ from lazyomics.blocks.foreign import BlockKind, checked_block
 from lazyomics.errors import ShapeError
 from lazyomics.kernels.steps import Step
 from lazyomics.lazy.indexer import CompactArray, Selector, compose, is_whole, positions
-from lazyomics.lazy.recipe import Recipe, Source, StorageFormat, holds_values
+from lazyomics.lazy.recipe import Recipe, Source, StorageFormat, holds_values, recipe_of
 
 __all__ = [
     "BlockArray",
@@ -33,7 +33,6 @@ __all__ = [
     "from_source",
     "known_blocks",
     "pieces",
-    "recipe_of",
 ]
 
 
@@ -149,11 +148,6 @@ class LazyMatrix(BlockArray):
 
     def __dask_tokenize__(self) -> Any:
         return self.name
-
-
-def recipe_of(x: Any) -> Recipe | None:
-    """Return the recipe of a lazy matrix; None for other arrays and for changed ones."""
-    return x.__dict__.get("recipe") if isinstance(x, LazyMatrix) else None
 
 
 def before_last_step(x: Any, kind: type[AnyStep]) -> tuple[LazyMatrix, AnyStep] | None:

@@ -24,6 +24,7 @@ __all__ = [
     "bounds_by_bytes",
     "holds_values",
     "is_scanned_for_rows",
+    "recipe_of",
     "run_bounds",
     "uniform_bounds",
 ]
@@ -289,3 +290,9 @@ class Recipe:
         for step in self.steps:
             block = step.take_rows(slice(0, 0, 1))(block)
         return block[:, :0]
+
+
+def recipe_of(x: Any) -> Recipe | None:
+    """Return the recipe of a lazy matrix; None for other arrays and for changed ones."""
+    found = getattr(x, "__dict__", {}).get("recipe")
+    return found if isinstance(found, Recipe) else None

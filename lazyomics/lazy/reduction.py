@@ -32,13 +32,13 @@ from lazyomics.lazy.matrix import (
     from_source,
     known_blocks,
     pieces,
-    recipe_of,
 )
 from lazyomics.lazy.recipe import (
     RUNS_AT_LEAST,
     Recipe,
     holds_values,
     is_scanned_for_rows,
+    recipe_of,
     run_bounds,
 )
 from lazyomics.lazy.scheduler import active_client, slots

@@ -12,8 +12,8 @@ import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 
 from lazyomics.lazy.indexer import Selector, is_whole
-from lazyomics.lazy.matrix import BlockArray, LazyMatrix, known_blocks, recipe_of
-from lazyomics.lazy.recipe import Recipe, Source
+from lazyomics.lazy.matrix import BlockArray, LazyMatrix, known_blocks
+from lazyomics.lazy.recipe import Recipe, Source, recipe_of
 from lazyomics.lazy.reduction import row_bounds
 
 __all__ = [

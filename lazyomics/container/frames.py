@@ -58,17 +58,20 @@ class FrameSlot:
         self._name = name
         self._length = len(value) if isinstance(value, pd.DataFrame) else value.length
         self._index: pd.Index | None = None
+        self._index_name: Any = None  # as it is stored
         self._baseline: Baseline | None = None
         self._names_before = value.index if isinstance(value, pd.DataFrame) else None
 
     @property
     def is_loaded(self) -> bool:
         """Whether the table is in memory."""
+        self._load_if_renamed()
         return isinstance(self._value, pd.DataFrame)
 
     @property
     def stored(self) -> DeferredFrame | None:
         """The table in the file; None once it was loaded or replaced."""
+        self._load_if_renamed()
         return None if isinstance(self._value, pd.DataFrame) else self._value
 
     @property
@@ -101,10 +104,19 @@ class FrameSlot:
         """Hold what was read for a table that is still in the file."""
         if not isinstance(self._value, pd.DataFrame):
             if self._index is not None:  # the same names, which need not be held twice
-                loaded.index = self._index
+                loaded.index = self._index.rename(self._index_name)
             self._baseline = Baseline(self._value, content_of(loaded))
+            if self._index is not None:  # whose name may have been changed since
+                loaded.index = self._index
             self._value = loaded
             self._names_before = loaded.index
+
+    def _load_if_renamed(self) -> None:
+        """Load a table whose row names were given another name while only they were read."""
+        if isinstance(self._value, pd.DataFrame) or self._index is None:
+            return
+        if self._index.name != self._index_name:
+            self.load_with(self._value.load())
 
     def hold(self, value: pd.DataFrame | DeferredFrame, baseline: Baseline | None = None) -> None:
         """Hold another table of the same length, with what is known of its file."""
@@ -131,6 +143,7 @@ class FrameSlot:
             return self.frame.index
         if self._index is None:
             self._index = string_index(self._value.index())
+            self._index_name = self._index.name
         return self._index
 
     @index.setter
@@ -158,6 +171,7 @@ class FrameSlot:
 
     def take(self, rows: Selector, *, keep_categories: bool = False) -> FrameSlot:
         """Return the slot of some rows, with all categories or with those that they use."""
+        self._load_if_renamed()
         value = self._value
         if isinstance(value, pd.DataFrame):
             cut = cut_frame(self.frame, rows, keep_categories=keep_categories)
@@ -169,11 +183,14 @@ class FrameSlot:
 
     def copy(self) -> FrameSlot:
         """Return an independent slot."""
+        self._load_if_renamed()
         value = self._value
         if isinstance(value, pd.DataFrame):
             value = self._checked(value).copy()
         twin = FrameSlot(value, self._name)
-        twin._index, twin._baseline = self._index, self._baseline
+        # An index of its own, which shares the names: its name can be changed.
+        twin._index = None if self._index is None else self._index.view()
+        twin._index_name, twin._baseline = self._index_name, self._baseline
         twin._names_before = self._names_before
         return twin
 

@@ -220,3 +220,31 @@ def test_columns_that_were_not_opened_stay_when_x_is_written(tmp_path: Path, tab
     copy = adata.copy(filename=tmp_path / "copy.h5ad")  # a copy of what was opened
     assert list(getattr(copy, table)) == []
     assert list(getattr(lo.read_h5ad(path), table)["other"]) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("axis", ["obs", "var"])
+@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize("route", ["in place", "new", "selection", "copy"])
+@pytest.mark.parametrize("kind", ["h5ad", "h5mu"])
+def test_a_name_given_to_the_names(tmp_path, axis, loaded, route, kind) -> None:
+    """``adata.obs_names.name = …`` while only the names were read."""
+    path, target = tmp_path / f"a.{kind}", tmp_path / f"b.{kind}"
+    made = lo.AnnData(np.eye(4, dtype="f4"), obs={"n": np.arange(4)}, var={"n": np.arange(4)})
+    (made if kind == "h5ad" else lo.MuData({"m": made})).write(path)
+    opened = lo.read(path)
+    adata = opened if kind == "h5ad" else opened["m"]
+    if loaded:
+        assert len(getattr(adata, axis).columns) == 1
+    before = adata.copy()
+    getattr(adata, f"{axis}_names").name = "cell"
+    assert getattr(before, f"{axis}_names").name is None
+    assert getattr(before, axis).index.name is None
+    if route == "in place":
+        opened.write()
+    else:
+        changed = {"new": opened, "selection": opened[1:, :], "copy": opened.copy()}[route]
+        changed.write(target)
+    again = lo.read(path if route == "in place" else target)
+    found = getattr(again if kind == "h5ad" else again["m"], axis)
+    assert found.index.name == "cell"
+    assert found["n"].tolist() == list(range(1 if route == "selection" and axis == "obs" else 0, 4))

@@ -3,8 +3,8 @@
     python tests/bench/bench_lock.py [--chunks 4000] [--runs 5]
 
 A one-dimensional dataset of float32 in gzip chunks of 95 kB is read by one thread, in parts of 300
-chunks, as a pass over a matrix reads. The compiled loop holds no lock: what the thread works outside
-of it is what other threads may have to wait for. Both are times of the processor.
+chunks, as a pass over a matrix reads. The compiled loop holds no lock: the work of the thread
+outside of it is what other threads may have to wait for. Both are times of the processor.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import lazyomics as lo
 from lazyomics.errors import LazyomicsError
 from lazyomics.io.stream import stream_matrix
 from lazyomics.lazy import LazyMatrix
-from lazyomics.lazy import load as loading
+from lazyomics.lazy import load as load_module
 from lazyomics.lazy.recipe import Recipe
 
 N_OBS, N_VARS = 60, 17
@@ -86,7 +86,7 @@ def assert_same(found: lo.AnnData, expected: lo.AnnData) -> None:
 def seen(monkeypatch) -> list[int]:
     """How many matrices were loaded at a time, without lazy ones."""
     seen: list[int] = []
-    load = loading.load_stored
+    load = load_module.load_stored
     where = "lazyomics.container.annotated.load_stored"
     monkeypatch.setattr(where, lambda r, **kw: seen.append(len(r)) or load(r, **kw))
     return seen

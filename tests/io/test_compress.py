@@ -15,7 +15,7 @@ from lazyomics.io.compress import (
     filter_options,
     kwargs_for,
 )
-from lazyomics.io.hdf5 import codecs as native
+from lazyomics.io.hdf5 import codecs as codecs_module
 
 NAMES = [None, "gzip", "lzf", "zstd", "lz4", "blosc"]
 
@@ -85,8 +85,8 @@ def test_filters_that_only_hdf5_knows(tmp_path, kwargs) -> None:
 @pytest.mark.parametrize("name", ["gzip", "zstd"])
 def test_without_native_functions(tmp_path, name, monkeypatch) -> None:
     kwargs = options(name, shuffle=True)
-    native.find_function.cache_clear()
-    monkeypatch.setattr(native, "_library_path", lambda library: None)
+    codecs_module.find_function.cache_clear()
+    monkeypatch.setattr(codecs_module, "_library_path", lambda library: None)
     try:
         with written(tmp_path / "a.h5", values_of("f4"), 3, (64,), **kwargs) as file:
             np.testing.assert_array_equal(file["x"][:], values_of("f4"))
@@ -94,7 +94,7 @@ def test_without_native_functions(tmp_path, name, monkeypatch) -> None:
         with written(tmp_path / "b.h5", values_of("f4"), 3, (64,), **kwargs) as file:
             np.testing.assert_array_equal(file["x"][:], values_of("f4"))
     finally:
-        native.find_function.cache_clear()
+        codecs_module.find_function.cache_clear()
 
 
 @pytest.mark.parametrize("chunks", [(4, 7), (4, 3), (1, 2), (30, 7)])

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 import lazyomics as lo
 from lazyomics.errors import FileFormatError, MissingDependencyError, UnsupportedError
 from lazyomics.io import repack, stream
-from lazyomics.io import repack as recoding
+from lazyomics.io import repack as repack_module
 from tests.comparing import assert_same_anndata
 from tests.container.mudata_cases import assert_same_mudata, modalities, read_with_mudata
 from tests.io.transaction.crashes import elements
@@ -32,9 +32,9 @@ NUMBERS = {"none": None, "gzip": 1, "lzf": 32000, "zstd": 32015, "lz4": 32004, "
 @pytest.fixture
 def tiny(monkeypatch) -> None:
     """Chunks of 16 float32 values and runs of three of them, and nothing is too small."""
-    monkeypatch.setattr(recoding, "CHUNK_BYTES", 64)
+    monkeypatch.setattr(repack_module, "CHUNK_BYTES", 64)
     monkeypatch.setattr(stream, "CHUNK_BYTES", 64)
-    monkeypatch.setattr(recoding, "RUN_BYTES", 192)
+    monkeypatch.setattr(repack_module, "RUN_BYTES", 192)
     monkeypatch.setattr(repack, "SMALL", 0)
 
 

@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics.io import transpose as scratch
+from lazyomics.io import transpose
 from lazyomics.io.transpose import ScratchFile
 
 
@@ -36,7 +36,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch) -> None:
     def refuse(**arguments: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(scratch.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(transpose.tempfile, "TemporaryFile", refuse)
     with pytest.raises(PermissionError, match=f"scratch in {tmp_path}.*scratch_dir="):
         ScratchFile(tmp_path)
 

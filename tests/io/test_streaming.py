@@ -10,8 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics.io import compress as chunk_writer
-from lazyomics.io import stream as streaming
+from lazyomics.io import compress, stream
 from lazyomics.io.stream import stream_matrix
 from lazyomics.lazy import MemorySource, from_source
 from tests.lazy.conftest import random_csr
@@ -22,7 +21,7 @@ ad = pytest.importorskip("anndata", reason="anndata is the reference of these te
 @pytest.fixture
 def tiny_chunks(monkeypatch):
     """Chunks of 16 float32 values, so that small matrices have many and a partial last one."""
-    monkeypatch.setattr(streaming, "CHUNK_BYTES", 64)
+    monkeypatch.setattr(stream, "CHUNK_BYTES", 64)
 
 
 def layouts(dense):
@@ -65,7 +64,7 @@ def test_matrices_without_values(tmp_path, shape, layout) -> None:
 def test_more_values_than_int32_counts(tmp_path) -> None:
     counts = [np.array([2**31 - 1, 0]), np.array([7], np.int32)]
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        streaming._write_pointers(file, counts, 2**31 + 6, {"compression": "gzip"})
+        stream._write_pointers(file, counts, 2**31 + 6, {"compression": "gzip"})
         assert file["indptr"].dtype == np.int64
         np.testing.assert_array_equal(file["indptr"][:], [0, 2**31 - 1, 2**31 - 1, 2**31 + 6])
 
@@ -84,13 +83,13 @@ def test_whole_objects_with_every_codec(one_file, tmp_path, compression) -> None
 @pytest.mark.parametrize("layout", ["csr", "csc", "dense"])
 def test_matrices_in_memory_are_compressed_in_threads(tmp_path, layout, monkeypatch) -> None:
     threads = set()
-    real = chunk_writer.encoded
+    real = compress.encoded
 
     def noted(*args):
         threads.add(threading.current_thread())
         return real(*args)
 
-    monkeypatch.setattr(chunk_writer, "encoded", noted)
+    monkeypatch.setattr(compress, "encoded", noted)
     x = layouts(random_csr().toarray())[layout]
     lo.AnnData(x).write_h5ad(tmp_path / "a.h5ad", compression="gzip")
     assert threads
@@ -108,7 +107,7 @@ def test_an_error_while_compressing_leaves_no_file(one_file, tmp_path, monkeypat
     def fail(*args):
         raise error
 
-    monkeypatch.setattr(chunk_writer, "encoded", fail)
+    monkeypatch.setattr(compress, "encoded", fail)
     before = threading.active_count()
     with pytest.raises(error):
         lo.read_h5ad(one_file)[:9].write_h5ad(tmp_path / "new.h5ad", compression="gzip")

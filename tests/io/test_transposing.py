@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 import lazyomics as lo
 from lazyomics.errors import FileFormatError
-from lazyomics.io import transpose as transposing
+from lazyomics.io import transpose
 from lazyomics.io.hdf5 import count_reads
 from tests.comparing import assert_same_anndata, assert_same_value
 from tests.container.reference import reference
@@ -252,7 +252,7 @@ def test_nothing_is_left_after_an_error(wide, tmp_path, monkeypatch) -> None:
     def broken(self, k, pieces):
         raise OSError("no space left")
 
-    monkeypatch.setattr(transposing.TransposePlan, "_window", broken)
+    monkeypatch.setattr(transpose.TransposePlan, "_window", broken)
     before = set(tmp_path.iterdir())
     with in_pieces(), pytest.raises(OSError, match="no space left"):
         lo.transpose_storage(lo.read_h5ad(path), target, memory="100 KiB", scratch_dir=folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lazyomics.compiled import compiled
-from lazyomics.kernels import sums as totals
+from lazyomics.kernels import sums
 
 CODE = """
 import sys
@@ -30,7 +30,7 @@ def test_works_without_a_place_for_the_cache():
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(totals.__file__).parents[2],
+        cwd=Path(sums.__file__).parents[2],
     )
     assert done.stdout.strip() == "[1.0, 1.0, 1.0]", done.stderr
 

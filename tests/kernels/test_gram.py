@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from lazyomics.blocks.block import CSRBlock, as_block
 from lazyomics.kernels import gram
-from lazyomics.kernels import gram as gram_dense
-from lazyomics.kernels import gram as gram_sparse
 from lazyomics.kernels.gram import scatter, scatter_of_run
 
 
@@ -27,7 +25,7 @@ def expected(x):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint16"])
 @pytest.mark.parametrize("as_kind", [np.asarray, csr])
 def test_scatter_equals_numpy(dtype, as_kind, monkeypatch):
-    monkeypatch.setattr(gram_dense, "BUFFER_BYTES", 1)  # several groups of rows
+    monkeypatch.setattr(gram, "BUFFER_BYTES", 1)  # several groups of rows
     x = np.random.default_rng(0).poisson(1, (300, 11)).astype(dtype)
     state = scatter(as_kind(x))
     tolerance = 1e-6 if dtype == "float32" else 1e-12
@@ -57,11 +55,11 @@ def test_either_way_of_multiplying(dtype, unsorted, monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_more_rows_and_columns_than_a_tile_has(dtype):
-    shape = 2300, 2 * gram_sparse.TILE_COLUMNS + 30
+    shape = 2300, 2 * gram.TILE_COLUMNS + 30
     rng = np.random.default_rng(0)
     filled = rng.random(shape[1]) ** 4  # some columns are filled much more than others
     x = (rng.poisson(3, shape) * (rng.random(shape) < filled)).astype(dtype)
-    assert gram_sparse.multiplications(csr(x)) < gram.SPARSE_BELOW
+    assert gram.multiplications(csr(x)) < gram.SPARSE_BELOW
     parts = [(csr(part),) for part in np.array_split(x[600:], 7)]  # some wait for others
     state = scatter(csr(x[:600])) + scatter_of_run(iter(parts))
     np.testing.assert_allclose(state.matrix(), expected(x), rtol=1e-12, atol=1e-9)
@@ -75,7 +73,7 @@ def mostly_zeros(shape):
 
 def test_float32_products_round_to_either_side():
     x = mostly_zeros((20_000, 60)).astype(np.float32)
-    assert gram_sparse.multiplications(csr(x)) < gram.SPARSE_BELOW
+    assert gram.multiplications(csr(x)) < gram.SPARSE_BELOW
     found, exact = scatter(csr(x)).matrix(), expected(x)
     assert np.abs(found - exact).max() < 5e-8 * np.abs(exact).max()
 
@@ -105,10 +103,10 @@ def test_what_is_not_finite_stays_so(bad):
 
 def test_share_of_multiplications():
     full = np.ones((4, 3))
-    assert gram_sparse.multiplications(csr(full)) == 1
+    assert gram.multiplications(csr(full)) == 1
     full[:, 0] = 0  # of six pairs, three have the empty column, which comes last
-    assert gram_sparse.multiplications(csr(full)) == 0.5
-    assert gram_sparse.multiplications(csr(full[:0])) == 0
+    assert gram.multiplications(csr(full)) == 0.5
+    assert gram.multiplications(csr(full[:0])) == 0
 
 
 def test_values_stored_twice_add_up(monkeypatch):

@@ -7,7 +7,7 @@ from cycler import cycler
 from matplotlib.colors import to_hex
 
 import lazyomics as lo
-from lazyomics.pl import figure as palettes
+from lazyomics.pl import figure
 from lazyomics.pl.coloring import category_colors, default_colors, palette_colors
 
 
@@ -26,9 +26,9 @@ def test_defaults_equal_scanpy(count, sc):
 
 def test_tables_equal_scanpy(sc):
     theirs = sc.pl.module.palettes
-    assert list(palettes.DEFAULT_20) == theirs.default_20
-    assert list(palettes.DEFAULT_28) == theirs.default_28
-    assert list(palettes.DEFAULT_102) == theirs.default_102
+    assert list(figure.DEFAULT_20) == theirs.default_20
+    assert list(figure.DEFAULT_28) == theirs.default_28
+    assert list(figure.DEFAULT_102) == theirs.default_102
 
 
 def kinds(small):

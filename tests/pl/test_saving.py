@@ -7,7 +7,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 import lazyomics as lo
-from lazyomics.pl import figure as saving
+from lazyomics.pl import figure as figure_module
 from lazyomics.pl.figure import figure_path
 
 
@@ -41,7 +41,7 @@ def test_a_path_is_taken_as_it_is(kind, small, tmp_path):
 
 
 def test_names():
-    folder = saving.settings.figdir
+    folder = figure_module.settings.figdir
     assert figure_path("umap", "_a") == folder / "umap_a.pdf"
     assert figure_path("umap", Path("a.png")) == Path("a.png")
     assert figure_path("umap", "./a.png") == Path("a.png")
@@ -75,7 +75,7 @@ def test_saved_figures_are_closed_but_not_those_of_the_caller(small, tmp_path):
     ],
 )
 def test_show(show, backend, expected, small, shown, monkeypatch):
-    monkeypatch.setattr(saving.mpl, "get_backend", lambda: backend)
+    monkeypatch.setattr(figure_module.mpl, "get_backend", lambda: backend)
     result = lo.pl.umap(small, color="cell_type", show=show)
     assert bool(shown) == expected
     assert (result is None) == expected

@@ -13,8 +13,8 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics import lazy as graph
-from lazyomics.pp import krylov as pca_krylov
+from lazyomics import lazy as lazy_module
+from lazyomics.pp import krylov
 from lazyomics.pp.components import coordinates
 from lazyomics.pp.krylov import GramOperator
 from lazyomics.pp.pca import GENES_FOR_EXACT
@@ -118,13 +118,13 @@ def test_rows_that_fit_are_read_once(stored, count_passes):
     """With memory for about half of the rows, only the others are read again."""
     x = simulated(1200, 2000)
     adata = lo.read_h5ad(stored(x), chunks=50)
-    operator = GramOperator(graph.as_lazy(adata.X), 5, zero_center=True, max_passes=8)
+    operator = GramOperator(lazy_module.as_lazy(adata.X), 5, zero_center=True, max_passes=8)
     needed = operator.allowances.sum()
     other = lo.config.memory() - operator._left()
     budget = int(other + needed)
     while True:  # what is left beside basis and states depends on the budget itself
         with dask.config.set({"lazyomics.memory": budget}):
-            operator = GramOperator(graph.as_lazy(adata.X), 5, zero_center=True, max_passes=8)
+            operator = GramOperator(lazy_module.as_lazy(adata.X), 5, zero_center=True, max_passes=8)
         kept = operator.allowances > 0
         if kept.mean() < 0.6:
             break
@@ -156,7 +156,7 @@ def test_many_genes_equal_scikit_learn(data_file):
     lo.pp.normalize_total(adata, target_sum=1e4)
     lo.pp.log1p(adata)
     lo.pp.pca(adata, n_comps=10)
-    x = graph.materialize(adata.X).astype(np.float64)
+    x = lazy_module.materialize(adata.X).astype(np.float64)
     model = decomposition.PCA(10, svd_solver="arpack", random_state=0).fit(x)
     ours = adata.uns["pca"]
     np.testing.assert_allclose(ours["variance"], model.explained_variance_, rtol=1e-6)
@@ -224,8 +224,8 @@ def test_same_seed_same_result(stored):
 @pytest.mark.parametrize(("n", "p", "k"), [(40, 300, 39), (300, 40, 39), (3, 200, 2), (60, 60, 55)])
 def test_nearly_all_components(n, p, k):
     x = np.random.default_rng(0).normal(size=(n, p))
-    lazy = graph.as_lazy(x)
-    found = pca_krylov.krylov_components(lazy, k, zero_center=True, seed=0)
+    lazy = lazy_module.as_lazy(x)
+    found = krylov.krylov_components(lazy, k, zero_center=True, seed=0)
     np.testing.assert_allclose(found.variance, exact(x)[0][:k] / (n - 1), rtol=1e-5)
     assert coordinates(lazy, found, "float32").shape == (n, k)
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from lazyomics.errors import MissingDependencyError
-from lazyomics.io.encodings import dataset_values as filters
-from lazyomics.io.encodings import read_element
+from lazyomics.io.encodings import dataset_values, read_element
 
 
 def test_plugins_are_loaded_when_needed(data_file: object) -> None:
@@ -24,7 +23,7 @@ def test_missing_plugin_says_what_to_install(
     h5.create_dataset("x", data=np.arange(10), compression="gzip")
     monkeypatch.setattr(h5py.h5z, "filter_avail", lambda code: False)
     monkeypatch.setitem(sys.modules, "hdf5plugin", None)
-    assert filters.missing_filters(h5["x"]) == ["gzip"]
+    assert dataset_values.missing_filters(h5["x"]) == ["gzip"]
     with pytest.raises(MissingDependencyError, match=r"'/x' is compressed with gzip.*codecs"):
         read_element(h5["x"])
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lazyomics as lo
-from lazyomics import lazy as graph
+from lazyomics import lazy as lazy_module
 from lazyomics.errors import FileFormatError, RemoteFileError, UnsupportedError
 from lazyomics.io.hdf5 import StoredArray
 from lazyomics.io.remote.connection import find
@@ -28,8 +28,12 @@ METADATA = 600_000
 
 def loaded(adata: lo.AnnData) -> dict[str, object]:
     """Every element, in memory."""
-    found: dict[str, object] = {"X": graph.materialize(adata.X), "obs": adata.obs, "var": adata.var}
-    found |= {f"layers/{k}": graph.materialize(adata.layers[k]) for k in adata.layers}
+    found: dict[str, object] = {
+        "X": lazy_module.materialize(adata.X),
+        "obs": adata.obs,
+        "var": adata.var,
+    }
+    found |= {f"layers/{k}": lazy_module.materialize(adata.layers[k]) for k in adata.layers}
     found |= {f"obsm/{k}": adata.obsm[k] for k in adata.obsm}
     return found | {f"uns/{k}": adata.uns[k] for k in adata.uns}
 
@@ -67,7 +71,7 @@ def test_rows_take_the_chunks_that_hold_them(server: Behaviour, layouts: Path, w
     server.forget()
     found = lazy[rows].compute()
     expected = matrix(lo.read_h5ad(layouts))[rows].compute()
-    assert_same_value(graph.materialize(found), graph.materialize(expected), where)
+    assert_same_value(lazy_module.materialize(found), lazy_module.materialize(expected), where)
     with h5py.File(layouts, "r") as file:
         stored = file["X" if where == "X" else f"layers/{where}"]
         parts = stored.values() if isinstance(stored, h5py.Group) else [stored]
@@ -150,7 +154,7 @@ def test_pipeline_is_the_same(server: Behaviour, layouts: Path) -> None:
     assert_same_value(there.var, here.var, "var")
     subset = (slice(7, 5_000, 3), here.var["highly_variable"].to_numpy())
     assert_same_value(
-        graph.materialize(there[subset].X), graph.materialize(here[subset].X), "subset"
+        lazy_module.materialize(there[subset].X), lazy_module.materialize(here[subset].X), "subset"
     )
 
 
@@ -255,5 +259,5 @@ def test_10x_files(data_file, tmp_path: Path) -> None:
     with serving(path.parent) as server:
         there = lo.read_10x_h5(server.url(path.name))
         here = lo.read_10x_h5(path)
-        assert_same_value(graph.materialize(there.X), graph.materialize(here.X), "X")
+        assert_same_value(lazy_module.materialize(there.X), lazy_module.materialize(here.X), "X")
     assert_same_value(there.var, here.var, "var")

@@ -19,8 +19,8 @@ import lazyomics as lo
 from lazyomics.errors import AttributesLostWarning
 from lazyomics.io.files import open_for_reading
 from lazyomics.io.transaction import atomic_replace, disk, saving
-from lazyomics.io.transaction import attributes as giving
-from lazyomics.io.transaction import session as commit
+from lazyomics.io.transaction import attributes as attributes_module
+from lazyomics.io.transaction import session as session_module
 from lazyomics.io.transaction.locks import held
 from lazyomics.io.transaction.names import Names
 from lazyomics.io.transaction.recovery import recover
@@ -95,7 +95,9 @@ def _add_gene_major_beside_a_reader(path: Path) -> None:
 
 def _finish_in_a_copy(path: Path) -> None:
     """A save that was decided, and is finished while another program reads."""
-    failing = mock.patch.object(commit, "apply", side_effect=OSError(5, "Input/output error"))
+    failing = mock.patch.object(
+        session_module, "apply", side_effect=OSError(5, "Input/output error")
+    )
     with failing, pytest.raises(OSError, match="is saved, but"):
         _save(path)
     inode, names = path.stat().st_ino, Names.of(path)
@@ -510,7 +512,7 @@ def test_nothing_is_said_where_all_is_kept(shared, run_as, how) -> None:
 @pytest.mark.parametrize("how", ["replace", "copy"])
 def test_the_file_is_complete_where_the_warning_is_an_error(small_file, monkeypatch, how) -> None:
     lost = ["its owner"], False, True
-    monkeypatch.setattr(giving, "_give_owner", lambda old, descriptor: lost)
+    monkeypatch.setattr(attributes_module, "_give_owner", lambda old, descriptor: lost)
 
     def write() -> None:
         if how == "replace":

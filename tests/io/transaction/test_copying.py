@@ -16,8 +16,7 @@ import pytest
 import lazyomics as lo
 from lazyomics.errors import StaleFileError
 from lazyomics.io.files import open_for_reading
-from lazyomics.io.transaction import disk, saving
-from lazyomics.io.transaction import recovery as copying
+from lazyomics.io.transaction import disk, recovery, saving
 from tests.io.transaction.changes import change
 from tests.io.transaction.crashes import elements
 from tests.io.transaction.test_crashes import pending_save
@@ -142,7 +141,7 @@ def test_without_room_for_a_copy_the_holder_is_named(small_file, monkeypatch) ->
 def test_a_copy_that_cannot_be_written(small_file, monkeypatch, name) -> None:
     """Whatever fails: old or new, and nothing is left beside the file."""
     before, seen = elements(small_file), set()
-    monkeypatch.setattr(copying, "_LEAST_SECONDS", 0.02)
+    monkeypatch.setattr(recovery, "_LEAST_SECONDS", 0.02)
     for k in range(8):
         with monkeypatch.context() as patch:
             real, left = getattr(disk, name), [k]
@@ -183,14 +182,14 @@ def test_an_interrupted_save_is_finished_in_a_copy(small_file, tmp_path) -> None
 
 def test_ctrl_c_while_the_copy_is_made(small_file, monkeypatch) -> None:
     before = elements(small_file)
-    monkeypatch.setattr(copying, "_PIECE", 4096)
-    real = copying._copy_piece
+    monkeypatch.setattr(recovery, "_PIECE", 4096)
+    real = recovery._copy_piece
 
     def interrupted(*args):
         signal.raise_signal(signal.SIGINT)
         return real(*args)
 
-    monkeypatch.setattr(copying, "_copy_piece", interrupted)
+    monkeypatch.setattr(recovery, "_copy_piece", interrupted)
 
     def save() -> None:
         with h5py.File(small_file, "r"), saving(small_file) as file:

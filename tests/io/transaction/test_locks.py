@@ -20,8 +20,7 @@ import pytest
 import lazyomics
 from lazyomics.errors import StaleFileError
 from lazyomics.io.files import open_for_reading
-from lazyomics.io.transaction import recovery as copying
-from lazyomics.io.transaction import saving, share
+from lazyomics.io.transaction import recovery, saving, share
 from tests.io.transaction.changes import change
 from tests.io.transaction.crashes import elements
 
@@ -106,7 +105,7 @@ def test_the_lock_of_a_killed_process_is_gone(small_file) -> None:
 
 
 def test_a_save_waits_for_short_readers(small_file, monkeypatch) -> None:
-    monkeypatch.setattr(copying, "_LEAST_SECONDS", 30)
+    monkeypatch.setattr(recovery, "_LEAST_SECONDS", 30)
     other = start(OPEN, small_file, "r")
     inode = small_file.stat().st_ino
     threading.Timer(0.1, finish, [other]).start()

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from lazyomics.io.transaction import disk
-from lazyomics.io.transaction import overlay as pages
-from lazyomics.io.transaction import overlay as tail
+from lazyomics.io.transaction import overlay as overlay_module
 from lazyomics.io.transaction.disk import find_superblock
 from lazyomics.io.transaction.overlay import Overlay
 from tests.io.transaction.changes import change
@@ -38,9 +37,9 @@ def opened(tmp_path):
 @pytest.mark.parametrize("small", [False, True])
 def test_any_reads_and_writes(opened, monkeypatch, small) -> None:
     if small:  # little memory: pages are spilled, the tail is written early
-        monkeypatch.setattr(pages, "_MOST_IN_MEMORY", 2 * pages.PAGE)
-        monkeypatch.setattr(tail, "_MOST_BLOCKS", 2)
-        monkeypatch.setattr(tail, "BLOCK", 3000)
+        monkeypatch.setattr(overlay_module, "_MOST_IN_MEMORY", 2 * overlay_module.PAGE)
+        monkeypatch.setattr(overlay_module, "_MOST_BLOCKS", 2)
+        monkeypatch.setattr(overlay_module, "BLOCK", 3000)
     chance = random.Random(0)
     old = chance.randbytes(50_123)
     overlay, expected = opened(old), bytearray(old)
@@ -63,15 +62,15 @@ def test_any_reads_and_writes(opened, monkeypatch, small) -> None:
     overlay.tail.write_out(overlay.size)
     assert disk.read(overlay.descriptor, 100_000, len(old)) == bytes(expected[len(old) :])
     for number in overlay.pages.numbers():
-        start = number * pages.PAGE
-        page = expected[start : min(start + pages.PAGE, len(old))]
+        start = number * overlay_module.PAGE
+        page = expected[start : min(start + overlay_module.PAGE, len(old))]
         assert overlay.pages.new(number) == bytes(page)
 
 
 def test_hdf5_works_on_it_with_little_memory(any_file, tmp_path, opened, monkeypatch) -> None:
-    monkeypatch.setattr(pages, "_MOST_IN_MEMORY", 3 * pages.PAGE)
-    monkeypatch.setattr(tail, "_MOST_BLOCKS", 2)
-    monkeypatch.setattr(tail, "BLOCK", 3000)
+    monkeypatch.setattr(overlay_module, "_MOST_IN_MEMORY", 3 * overlay_module.PAGE)
+    monkeypatch.setattr(overlay_module, "_MOST_BLOCKS", 2)
+    monkeypatch.setattr(overlay_module, "BLOCK", 3000)
     before = elements(any_file)
     overlay = opened(any_file.read_bytes())
     with h5py.File(overlay, "r+") as file:
@@ -83,7 +82,7 @@ def test_hdf5_works_on_it_with_little_memory(any_file, tmp_path, opened, monkeyp
     expected = elements(any_file)
     copy = bytearray(disk.read(overlay.descriptor, overlay.old_end, 0))
     for number in overlay.pages.numbers():
-        start = number * pages.PAGE
+        start = number * overlay_module.PAGE
         copy[start : start + overlay.pages.length(number)] = overlay.pages.new(number)
     overlay.tail.write_out(overlay.size)
     appended = disk.read(overlay.descriptor, overlay.size, overlay.old_end)
@@ -97,7 +96,7 @@ def test_failures_are_kept_and_nothing_is_raised_into_hdf5(opened, monkeypatch, 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tail, "_MOST_BLOCKS", 1)
+    monkeypatch.setattr(overlay_module, "_MOST_BLOCKS", 1)
     monkeypatch.setattr(disk, "write", fail)
     with h5py.File(overlay, "r+") as file:
         file["large"] = np.zeros(1_000_000)

@@ -9,7 +9,7 @@ import pytest
 
 import lazyomics as lo
 from lazyomics.io import files
-from lazyomics.io import files as unused
+from lazyomics.io import files as files_module
 
 
 def test_a_hundred_saves_of_changed_columns(tmp_path) -> None:
@@ -47,7 +47,7 @@ def test_texts_cost_a_little(tmp_path) -> None:
 
 def test_replaced_matrices_are_told_about_once(tmp_path, monkeypatch) -> None:
     """Their space is lost: the old one stays until the new one is complete."""
-    monkeypatch.setattr(unused, "LEAST_UNUSED", 1 << 20)
+    monkeypatch.setattr(files_module, "LEAST_UNUSED", 1 << 20)
     monkeypatch.setattr(files, "LEAST_GROWTH", 1 << 18)
     path = tmp_path / "a.h5ad"
     chance = np.random.default_rng(0)
@@ -75,7 +75,7 @@ def test_replaced_matrices_are_told_about_once(tmp_path, monkeypatch) -> None:
 
 
 def test_what_is_in_use_is_not_told_about(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(unused, "LEAST_UNUSED", 1 << 18)
+    monkeypatch.setattr(files_module, "LEAST_UNUSED", 1 << 18)
     monkeypatch.setattr(files, "LEAST_GROWTH", 1 << 18)
     path = tmp_path / "a.h5ad"
     lo.AnnData(np.ones((1000, 100))).write_h5ad(path)
@@ -84,4 +84,4 @@ def test_what_is_in_use_is_not_told_about(tmp_path, monkeypatch) -> None:
         adata.layers[f"{k}"] = adata.X + k
         adata.write()
     with h5py.File(path) as file:
-        assert unused.unused_bytes(file) < 100_000
+        assert files_module.unused_bytes(file) < 100_000

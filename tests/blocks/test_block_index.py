@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lazyomics.blocks.block import CSCBlock, CSRBlock, SparseBlock
-from tests.kernels.block_cases import (
+from tests.blocks.block_cases import (
     DTYPES,
     FORMATS,
     assert_like_numpy,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lazyomics.blocks.block import CSCBlock, CSRBlock, SparseBlock
 from lazyomics.blocks.reduce import ElementCount, count_elements
-from tests.kernels.block_cases import FORMATS, assert_same, random_dense, untidy
+from tests.blocks.block_cases import FORMATS, assert_same, random_dense, untidy
 
 N, M = 23, 11
 ROWS = [5, 0, 0, 22, -1, 7]

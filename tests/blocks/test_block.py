@@ -13,7 +13,7 @@ from dask.sizeof import sizeof
 from hypothesis import given
 
 from lazyomics.blocks.block import CSCBlock, CSRBlock, SparseBlock, as_block
-from tests.kernels.block_cases import (
+from tests.blocks.block_cases import (
     DTYPES,
     FORMATS,
     SHAPES,

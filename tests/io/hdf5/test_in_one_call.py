@@ -10,8 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from lazyomics.io.hdf5 import StoredArray
-from lazyomics.io.hdf5 import batch_decode as in_one_call
+from lazyomics.io.hdf5 import StoredArray, batch_decode
 from lazyomics.io.hdf5.pipeline import SHUFFLE, Pipeline
 
 DEFLATE = (1, (4,))
@@ -21,11 +20,11 @@ DEFLATE = (1, (4,))
 def test_filters_that_are_supported(width: int | None) -> None:
     shuffle = () if width is None else ((SHUFFLE, (width,)),)
     expected = width in (None, 1, 2, 4, 8)
-    plan = in_one_call.plan_of(Pipeline((*shuffle, DEFLATE), 480))
+    plan = batch_decode.plan_of(Pipeline((*shuffle, DEFLATE), 480))
     assert (plan is not None) == expected
     if width in (2, 4, 8):
-        assert in_one_call.plan_of(Pipeline((*shuffle, DEFLATE), width * 15 + 1)) is None
-    assert in_one_call.plan_of(Pipeline((DEFLATE, (3, ())), 480)) is None
+        assert batch_decode.plan_of(Pipeline((*shuffle, DEFLATE), width * 15 + 1)) is None
+    assert batch_decode.plan_of(Pipeline((DEFLATE, (3, ())), 480)) is None
 
 
 def test_what_does_not_decode_is_left(tmp_path: Path) -> None:
@@ -41,15 +40,15 @@ def test_what_does_not_decode_is_left(tmp_path: Path) -> None:
     with open(path, "r+b") as file:
         file.seek(offset[1] + size[1] // 2)
         file.write(bytes(8))
-    extents = in_one_call.Extents(np.arange(5), offset, size)
+    extents = batch_decode.Extents(np.arange(5), offset, size)
     none = np.zeros(4, np.int64)
-    copies = in_one_call.Copies(np.arange(4) * 1000, none, none, none[:0], none[:0], none[:0])
+    copies = batch_decode.Copies(np.arange(4) * 1000, none, none, none[:0], none[:0], none[:0])
     out = np.zeros(4000, "f4")
-    plan = in_one_call.plan_of(Pipeline((DEFLATE,), 4000))
+    plan = batch_decode.plan_of(Pipeline((DEFLATE,), 4000))
     if plan is None:
         pytest.skip("functions are called otherwise here")
     with open(path, "rb") as file:
-        done = in_one_call.decode_runs(file.fileno(), plan, extents, copies, out)
+        done = batch_decode.decode_runs(file.fileno(), plan, extents, copies, out)
     assert done.tolist() == [True, False, True, False]
     np.testing.assert_array_equal(out[:1000], values[:1000])
     np.testing.assert_array_equal(out[2000:3000], values[2000:3000])
@@ -69,9 +68,9 @@ def test_numba_is_started_for_many_chunks(tmp_path: Path, many: bool) -> None:
         "with h5py.File(sys.argv[1]) as file: array = StoredArray.of(file['X'], sys.argv[1])\n"
         "print(float(array.read(0, int(sys.argv[2])).sum()), 'numba' in sys.modules)\n"
     )
-    root, stop = Path(in_one_call.__file__).parents[3], 20_000_000 if many else 200_000
+    root, stop = Path(batch_decode.__file__).parents[3], 20_000_000 if many else 200_000
     ran = subprocess.run(
         [sys.executable, "-c", code, path, str(stop)], capture_output=True, text=True, cwd=root
     )
-    expected = [str(stop / 1000), str(many and in_one_call.is_possible())]
+    expected = [str(stop / 1000), str(many and batch_decode.is_possible())]
     assert ran.stdout.split() == expected, ran

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lazyomics.io.hdf5 import ranges as loop_choice
+from lazyomics.io.hdf5 import ranges
 from lazyomics.io.hdf5.ranges import is_worth_a_loop
 
 
@@ -19,7 +19,7 @@ def source(megabytes: int = 1024, is_local: bool = True) -> Any:
 
 @pytest.mark.parametrize("are_up", [False, True])
 def test_loops_are_made_for_large_datasets(are_up: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_choice, "compiler_is_up", lambda: are_up)
+    monkeypatch.setattr(ranges, "compiler_is_up", lambda: are_up)
     assert is_worth_a_loop(source(), 200)
     assert is_worth_a_loop(source(50), 200) == are_up
     assert not is_worth_a_loop(source(), 10)

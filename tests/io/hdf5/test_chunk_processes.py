@@ -14,8 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from lazyomics.io.hdf5 import StoredArray, count_reads
-from lazyomics.io.hdf5 import dataset as cache_module
+from lazyomics.io.hdf5 import StoredArray, count_reads, dataset
 from lazyomics.io.hdf5.array import cost_of_ranges
 from tests.open_files import OPEN, open_files
 
@@ -40,7 +39,7 @@ def child(array: StoredArray, channel: multiprocessing.SimpleQueue) -> None:
 
 
 def test_eight_threads(array: StoredArray) -> None:
-    cache_module.forget_all()
+    dataset.forget_all()
 
     def check(seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -69,7 +68,7 @@ def test_fork_while_threads_read(array: StoredArray) -> None:
 
     def read_on() -> None:
         while not stop.is_set():
-            cache_module.forget_all()
+            dataset.forget_all()
             total(array, 0, 50_000)
 
     threads = [threading.Thread(target=read_on) for _ in range(3)]
@@ -100,24 +99,24 @@ def test_spawned_processes(array: StoredArray) -> None:
 
 @pytest.mark.skipif(not OPEN.exists(), reason="needs /proc to see open files")
 def test_no_descriptor_leaks(array: StoredArray, tmp_path: Path) -> None:
-    cache_module.forget_all()
+    dataset.forget_all()
     before = open_files(tmp_path)
     for k in range(1000):
         array.read(k, k + 5)
         if k % 50 == 0:
-            cache_module.forget_all()
+            dataset.forget_all()
         if k % 100 == 0:
             with pytest.raises(FileNotFoundError):
                 StoredArray(
                     str(tmp_path / "none.h5"), "X/data", array.shape, array.dtype, array.fingerprint
                 ).read(0, 1)
-    cache_module.forget_all()
+    dataset.forget_all()
     assert open_files(tmp_path) == before == set()
 
 
 def test_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache_module.forget_all()
-    monkeypatch.setattr(cache_module, "_MOST_ENTRIES", 3)
+    dataset.forget_all()
+    monkeypatch.setattr(dataset, "_MOST_ENTRIES", 3)
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         arrays = [
@@ -126,23 +125,23 @@ def test_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ]
     for array in arrays * 2:
         np.testing.assert_array_equal(array.read(0, 10), DATA[:10])
-        assert len(cache_module._cache) <= 3
-    monkeypatch.setattr(cache_module, "_MOST_BYTES", 1)
+        assert len(dataset._cache) <= 3
+    monkeypatch.setattr(dataset, "_MOST_BYTES", 1)
     np.testing.assert_array_equal(arrays[0].read(0, 10), DATA[:10])
-    assert len(cache_module._cache) == 1
+    assert len(dataset._cache) == 1
 
 
 def test_table_is_read_once(array: StoredArray, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache_module.forget_all()
+    dataset.forget_all()
     os.utime(array.path, (1e9, 1e9))
     looks: list[str] = []
-    original = cache_module._look_once
+    original = dataset._look_once
 
     def counted(*arguments: object) -> object:
         looks.append("look")
         return original(*arguments)
 
-    monkeypatch.setattr(cache_module, "_look_once", counted)
+    monkeypatch.setattr(dataset, "_look_once", counted)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda k: array.read(k, k + 9), range(100)))
     assert len(looks) == 1

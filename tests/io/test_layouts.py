@@ -359,7 +359,7 @@ def test_unknown_encodings_are_carried(file_with: Any, tmp_path: Path, place: st
 
 
 def test_frames_of_many_columns(tmp_path: Path) -> None:
-    n = 6000
+    n = 4200
     made = ad.AnnData(np.eye(3, dtype="f4"))
     path = tmp_path / "wide.h5ad"
     ours = lo.AnnData(made.X)

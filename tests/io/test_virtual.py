@@ -184,15 +184,16 @@ REFUSED = {
 READ = """
 import sys, dask, lazyomics as lo
 from lazyomics.errors import FileFormatError
-dask.config.set({"lazyomics.external-files": sys.argv[2] == "True"})
-for read in (lambda: lo.read_h5ad(sys.argv[1]).to_memory(),
-             lambda: lo.read_h5ad(sys.argv[1]).write_h5ad(sys.argv[1] + ".copy"),
-             lambda: lo.read_h5ad(sys.argv[1])[:2].to_memory()):
-    try:
-        read()
-        print("read")
-    except FileFormatError as error:
-        print(error)
+dask.config.set({"lazyomics.external-files": sys.argv[1] == "True"})
+for path in sys.argv[2:]:
+    for read in (lambda: lo.read_h5ad(path).to_memory(),
+                 lambda: lo.read_h5ad(path).write_h5ad(path + ".copy"),
+                 lambda: lo.read_h5ad(path)[:2].to_memory()):
+        try:
+            read()
+            print("read")
+        except FileFormatError as error:
+            print(error, flush=True)
 """
 
 
@@ -203,24 +204,25 @@ def test_circles_are_refused(
 ) -> None:
     """In a process of its own: HDF5 would end it."""
     names = [name for name, x in DATASETS.items() if x == "csr" and not name.endswith("_index")]
-    for name in ["X", *names] if change is itself else ["X", "obsm/e", "obs/n"]:
-        path = tmp_path / "a.h5ad"
+    names = ["X", *names] if change is itself else ["X", "obsm/e", "obs/n"]
+    paths = [tmp_path / f"{k}.h5ad" for k in range(len(names))]
+    for name, path in zip(names, paths, strict=True):
         write(path, DATASETS[name])
         with h5py.File(path, "r+") as file:
             change(file, name)
-        done = subprocess.run(
-            [sys.executable, "-c", READ, str(path), str(outside)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
-        lines = done.stdout.splitlines()
-        assert len(lines) == 3, done.stderr
-        expected = pytest.raises(FileFormatError, match=REFUSED[change])
-        for line in lines:
-            with expected:
-                raise FileFormatError(line)
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(outside), *map(str, paths)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3 * len(names), done.stderr
+    expected = pytest.raises(FileFormatError, match=REFUSED[change])
+    for line in lines:
+        with expected:
+            raise FileFormatError(line)
 
 
 def test_circles_through_other_files_are_refused(tmp_path: Path) -> None:

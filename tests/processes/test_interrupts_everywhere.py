@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.parametrize("work", [save, write])
 def test_ctrl_c_at_any_place_leaves_nothing(tmp_path, work) -> None:
-    count, wrong = interrupt_everywhere(tmp_path, work, first=1, every=313)
+    count, wrong = interrupt_everywhere(tmp_path, work, first=1, every=521)
     assert wrong == []
     assert count > 15
 

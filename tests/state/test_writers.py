@@ -14,7 +14,7 @@ import lazyomics as lo
 
 ad = pytest.importorskip("anndata", reason="reads the result")
 
-COLUMNS = 40
+COLUMNS = 24
 
 
 def add_columns(path: str, tag: str, layers: bool) -> None:

@@ -324,19 +324,6 @@ class StoredAnnData(FileObject):
 
     write = write_h5ad
 
-    def to_anndata(self: Any) -> Any:
-        """Return an ``anndata.AnnData`` with everything loaded. Needs the package anndata."""
-        from lazyomics.container.interop import to_anndata
-
-        return to_anndata(self)
-
-    @classmethod
-    def from_anndata(cls, other: Any) -> Self:
-        """Return a lazyomics object of an ``anndata.AnnData``, sharing its matrices."""
-        from lazyomics.container.interop import parts_of_anndata
-
-        return cls(**parts_of_anndata(other))
-
 
 Place = tuple[str, str]  # mapping name and key; ("X", "") and ("raw", "") for the matrices
 

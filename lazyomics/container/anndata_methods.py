@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -73,6 +73,75 @@ ROWS_OF_A_CHUNK = 6000
 
 class AnnDataMethods:
     """Methods of anndata's AnnData that read or change several parts."""
+
+    def to_anndata(self: Any, *, lazy: bool = False) -> Any:
+        """Return an ``anndata.AnnData``. Needs the package anndata.
+
+        Parameters
+        ----------
+        lazy
+            By default everything is loaded and the result shares nothing with this object. If
+            True, lazy matrices become dask arrays whose blocks are ``scipy.sparse.csr_matrix`` (or
+            ndarray of dense ones), which is what scanpy's functions for dask take. What is in
+            memory is shared: arrays of obsm and varm, matrices that were assigned, and with
+            pandas 3, which copies columns when they change, obs and var.
+
+        Returns
+        -------
+        ``anndata.AnnData``. Passes over X: one; with ``lazy`` none, obs, var, obsm, varm, obsp,
+        varp and uns are read. Peak memory: the result.
+        """
+        from lazyomics.container.interop import to_anndata
+
+        return to_anndata(self, lazy=lazy)
+
+    def apply(self: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function of scanpy, or another package of scverse, on this object.
+
+        The function gets what ``to_anndata(lazy=True)`` returns. What it changes there of obs,
+        var, obsm, varm, obsp, varp, uns and layers is taken over; X and raw if it replaced them.
+
+        Parameters
+        ----------
+        function
+            Called as ``function(anndata_object, *args, **kwargs)``.
+        args, kwargs
+            Handed on.
+
+        Returns
+        -------
+        What the function returns; an ``anndata.AnnData`` as an object of this class.
+
+        Raises
+        ------
+        ShapeError
+            If the function removed or added cells or genes. Nothing is taken over then.
+
+        Notes
+        -----
+        Passes over X: those of the function. Peak memory: what it needs, and what of this object
+        is not a lazy matrix. Values in memory are compared by checksums before and after
+        (8 GB/s), so that arrays that were changed where they are count, too.
+
+        Examples
+        --------
+        >>> import scanpy as sc  # doctest: +SKIP
+        >>> adata.apply(sc.tl.paga, groups="leiden")  # doctest: +SKIP
+        """
+        from lazyomics.container.applying import apply_to_anndata
+
+        return apply_to_anndata(self, function, args, kwargs)
+
+    @classmethod
+    def from_anndata(cls, other: Any) -> Self:
+        """Return a lazyomics object of an ``anndata.AnnData``, sharing its matrices.
+
+        X and raw.X of an object that anndata opened with ``backed=`` are lazy matrices of its
+        file; tables of ``anndata.experimental.read_lazy`` are loaded, its matrices stay lazy.
+        """
+        from lazyomics.container.interop import parts_of_anndata
+
+        return cls(**parts_of_anndata(other))
 
     def transpose(self: Any) -> Any:
         """Return an object of genes × cells; what is lazy or stored stays so.

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from lazyomics.container.anndata import AnnData
+from lazyomics.container.ports import storage
 from lazyomics.errors import UnsupportedError, require
+from lazyomics.lazy import as_scipy_blocks, materialize
+from lazyomics.lazy.kinds import is_dask_array
 
 if TYPE_CHECKING:
     from lazyomics.container.mudata.mudata import MuData
@@ -15,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "nested_from_anndata",
     "nested_to_anndata",
+    "own_columns",
     "parts_of_anndata",
     "parts_of_mudata",
     "to_anndata",
@@ -22,43 +31,115 @@ __all__ = [
 ]
 
 
-def to_anndata(adata: AnnData) -> Any:
-    """Return an ``anndata.AnnData`` with everything loaded."""
+def to_anndata(adata: AnnData, *, lazy: bool = False) -> Any:
+    """Return an ``anndata.AnnData``, with everything loaded or with lazy matrices.
+
+    Parameters
+    ----------
+    adata
+        What is converted.
+    lazy
+        Leave lazy matrices lazy: as dask arrays with blocks of ``scipy.sparse.csr_matrix`` or
+        ndarray.
+    """
     anndata = require("anndata", extra="scverse", purpose="to_anndata")
-    loaded = adata.to_memory(copy=True)
-    raw = loaded.raw
+    whole = adata if lazy else adata.to_memory(copy=True)
+    frame, matrix = (_shared_frame, _foreign_matrix) if lazy else (_as_it_is, _as_it_is)
+    raw, x = whole.raw, whole.X
     return anndata.AnnData(
-        X=loaded.X,
-        obs=loaded.obs,
-        var=loaded.var,
-        uns=nested_to_anndata(loaded.uns),
-        obsm=dict(loaded.obsm),
-        varm=dict(loaded.varm),
-        layers=dict(loaded.layers),
-        obsp=dict(loaded.obsp),
-        varp=dict(loaded.varp),
-        raw=None if raw is None else {"X": raw.X, "var": raw.var, "varm": dict(raw.varm)},
-        shape=None if loaded.X is not None else loaded.shape,
+        X=matrix(x),
+        obs=frame(whole.obs),
+        var=frame(whole.var),
+        uns=nested_to_anndata(whole.uns),
+        obsm={key: frame(value) for key, value in whole.obsm.items()},
+        varm={key: frame(value) for key, value in whole.varm.items()},
+        layers={key: matrix(value) for key, value in whole.layers.items()},
+        obsp=_in_memory(whole.obsp),
+        varp=_in_memory(whole.varp),
+        raw=None
+        if raw is None
+        else {"X": matrix(raw.X), "var": frame(raw.var), "varm": dict(raw.varm)},
+        shape=None if x is not None else whole.shape,
     )
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _shared_frame(value: Any) -> Any:
+    """A table of its own, which shares its columns where pandas copies them when they change."""
+    if not isinstance(value, pd.DataFrame):
+        return value
+    return value.copy(deep=int(pd.__version__.partition(".")[0]) < 3)
+
+
+def _foreign_matrix(value: Any) -> Any:
+    """A matrix as anndata and scanpy take it."""
+    return as_scipy_blocks(value) if is_dask_array(value) else value
+
+
+def _in_memory(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of obsp or varp: what scanpy does with graphs needs them in memory."""
+    return {key: materialize(value) for key, value in mapping.items()}
+
+
 def parts_of_anndata(other: Any) -> dict[str, Any]:
-    """Arguments of our constructor, taken from an ``anndata.AnnData``."""
+    """Arguments of our constructor, taken from an ``anndata.AnnData``.
+
+    Matrices that anndata left in an HDF5 file are read lazily from there; tables that it left on
+    disk (``read_lazy``) are loaded.
+    """
+    opened = _opened_file(other)
     raw = other.raw
     return {
-        "X": other.X,
-        "obs": other.obs,
-        "var": other.var,
+        "X": other.X if opened is None else opened.X,
+        "obs": _loaded_frame(other.obs),
+        "var": _loaded_frame(other.var),
         "uns": nested_from_anndata(other.uns),
-        "obsm": dict(other.obsm),
-        "varm": dict(other.varm),
+        "obsm": {key: _loaded_frame(value) for key, value in other.obsm.items()},
+        "varm": {key: _loaded_frame(value) for key, value in other.varm.items()},
         # anndata 0.13 lists X among the layers, under None
         "layers": {k: v for k, v in other.layers.items() if k is not None},
         "obsp": dict(other.obsp),
         "varp": dict(other.varp),
-        "raw": None if raw is None else {"X": raw.X, "var": raw.var, "varm": dict(raw.varm)},
+        "raw": None
+        if raw is None
+        else {
+            "X": raw.X if opened is None or opened.raw is None else opened.raw.X,
+            "var": _loaded_frame(raw.var),
+            "varm": dict(raw.varm),
+        },
         "shape": other.shape,
     }
+
+
+def _opened_file(other: Any) -> AnnData | None:
+    """The file of an object that anndata opened with ``backed=``, with the same cells and genes."""
+    if not getattr(other, "isbacked", False):
+        return None
+    path = other.filename
+    if path is None or not os.path.exists(path):
+        raise UnsupportedError(
+            "from_anndata: a backed object whose file is gone; call its to_memory() first"
+        )
+    opened = storage().open(Path(path))
+    if opened.shape == other.shape:
+        return opened
+    if not (opened.obs_names.is_unique and opened.var_names.is_unique):
+        raise UnsupportedError(
+            f"from_anndata: a selection of the backed object {path}, whose names repeat: what was "
+            "selected cannot be told. Call its to_memory() first, or open the file with lazyomics "
+            "and select there"
+        )
+    return opened[np.asarray(other.obs_names), np.asarray(other.var_names)]
+
+
+def _loaded_frame(value: Any) -> Any:
+    """A table of ``anndata.experimental.read_lazy`` as one of pandas, anything else as it is."""
+    if type(value).__name__ == "Dataset2D":
+        return value.to_memory()
+    return value
 
 
 def nested_to_anndata(uns: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,22 +170,24 @@ def _converted(
     return made
 
 
-def to_mudata(mdata: MuData) -> Any:
-    """Return a ``mudata.MuData`` with everything loaded."""
+def to_mudata(mdata: MuData, *, lazy: bool = False) -> Any:
+    """Return a ``mudata.MuData``, with everything loaded or with lazy matrices."""
     mudata = require("mudata", extra="scverse", purpose="to_mudata")
-    loaded = mdata.to_memory(copy=True)
-    kept = {name: dict(getattr(loaded, name)) for name in ("obsm", "varm", "obsp", "varp")}
+    whole = mdata if lazy else mdata.to_memory(copy=True)
+    kept = {name: dict(getattr(whole, name)) for name in ("obsm", "varm")}
     with warnings.catch_warnings():
         # mudata 0.3 announces with every update that 0.4 updates differently
         warnings.simplefilter("ignore", FutureWarning)
         return mudata.MuData(
-            {name: adata.to_anndata() for name, adata in loaded.mod.items()},
-            obs=loaded.obs.copy(),
-            var=loaded.var.copy(),
-            uns=nested_to_anndata(loaded.uns),
-            obsmap=dict(loaded.obsmap),
-            varmap=dict(loaded.varmap),
-            axis=loaded.axis,
+            {name: adata.to_anndata(lazy=lazy) for name, adata in whole.mod.items()},
+            obs=whole.obs.copy(),
+            var=whole.var.copy(),
+            uns=nested_to_anndata(whole.uns),
+            obsp=_in_memory(whole.obsp),
+            varp=_in_memory(whole.varp),
+            obsmap=dict(whole.obsmap),
+            varmap=dict(whole.varmap),
+            axis=whole.axis,
             **kept,
         )
 
@@ -120,11 +203,10 @@ def parts_of_mudata(other: Any) -> dict[str, Any]:
             )
         data[name] = AnnData.from_anndata(adata)
     names = set(other.mod)
-    pulled = {"obs": other.obs, "var": other.var}
     return {
         "data": data,
         "axis": int(other.axis),
-        **{axis: _own_columns(frame, other, axis) for axis, frame in pulled.items()},
+        **{axis: own_columns(other, axis) for axis in ("obs", "var")},
         "uns": nested_from_anndata(other.uns),
         "obsm": {k: v for k, v in other.obsm.items() if k not in names},
         "varm": {k: v for k, v in other.varm.items() if k not in names},
@@ -135,8 +217,12 @@ def parts_of_mudata(other: Any) -> dict[str, Any]:
     }
 
 
-def _own_columns(frame: Any, other: Any, axis: str) -> Any:
-    """Columns that are no copy of a modality's: mudata 0.3 pulls all of them by itself."""
+def own_columns(other: Any, axis: str) -> Any:
+    """Columns of obs or var of a MuData that are no copy of a modality's.
+
+    mudata 0.3 pulls all of them by itself.
+    """
+    frame = getattr(other, axis)
     if not hasattr(other, "_shrink_attr"):  # mudata 0.4 copies only when asked to
         return frame
     copies = [

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lazyomics.lazy.recipe import Source, recipe_of
     from lazyomics.lazy.reduction import (
         as_lazy,
+        as_scipy_blocks,
         collect_row_totals,
         collect_rows,
         fold_rows,
@@ -40,6 +41,7 @@ __all__ = [
     "MemorySource",
     "Source",
     "as_lazy",
+    "as_scipy_blocks",
     "before_last_step",
     "collect_row_totals",
     "collect_rows",
@@ -76,6 +78,7 @@ _NAMES = {
         "fold_rows",
         "fold_runs",
         "as_lazy",
+        "as_scipy_blocks",
         "map_rows",
         "row_bounds",
     ),

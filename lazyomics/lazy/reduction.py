@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import dask.array as da
 import numpy as np
+import scipy.sparse as sp
 from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import DTypeLike, NDArray
@@ -22,7 +23,7 @@ from lazyomics.errors import ShapeError
 from lazyomics.kernels.steps import Step
 from lazyomics.kernels.sums import row_totals, sums_between
 from lazyomics.lazy.indexer import CompactArray, is_whole
-from lazyomics.lazy.kinds import is_in_memory
+from lazyomics.lazy.kinds import is_in_memory, to_memory_format
 from lazyomics.lazy.matrix import (
     BlockArray,
     LazyMatrix,
@@ -46,6 +47,7 @@ from lazyomics.lazy.scheduler import active_client, slots
 __all__ = [
     "Boxed",
     "as_lazy",
+    "as_scipy_blocks",
     "block_tasks",
     "collect_row_totals",
     "collect_rows",
@@ -93,6 +95,25 @@ def _single_column_chunk(x: da.Array) -> da.Array:
     if isinstance(x._meta, CSCBlock):
         x = x.map_blocks(_tocsr, dtype=x.dtype, meta=x._meta.tocsr())
     return BlockArray.of(x)
+
+
+def as_scipy_blocks(matrix: Any) -> da.Array:
+    """Return any matrix as a dask array of row blocks as scanpy takes them.
+
+    Returns
+    -------
+    Plain dask array with one chunk along the columns; blocks are ``scipy.sparse.csr_matrix`` or
+    ndarray. Nothing is read.
+    """
+    x = as_lazy(matrix)
+    if not isinstance(x._meta, SparseBlock):
+        return da.Array(x.dask, x.name, x.chunks, meta=x._meta)
+    meta = sp.csr_matrix((0, 0), dtype=x.dtype)
+    return x.map_blocks(_to_scipy, dtype=x.dtype, meta=meta)
+
+
+def _to_scipy(block: Any) -> Any:
+    return to_memory_format(_tocsr(block))
 
 
 def _tocsr(block: Any) -> Any:

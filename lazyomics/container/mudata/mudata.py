@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, overload
 
@@ -165,11 +165,41 @@ class StoredModalities(FileObject):
 
     write = write_h5mu
 
-    def to_mudata(self: Any) -> Any:
-        """Return a ``mudata.MuData`` with everything loaded. Needs the package mudata."""
+    def to_mudata(self: Any, *, lazy: bool = False) -> Any:
+        """Return a ``mudata.MuData``. Needs the package mudata.
+
+        Parameters
+        ----------
+        lazy
+            By default everything is loaded. If True, lazy matrices of the modalities become dask
+            arrays of scipy's matrices, see :meth:`AnnData.to_anndata`.
+        """
         from lazyomics.container.interop import to_mudata
 
-        return to_mudata(self)
+        return to_mudata(self, lazy=lazy)
+
+    def apply(self: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function of muon, or another package of scverse, on this object.
+
+        The function gets what ``to_mudata(lazy=True)`` returns. What it changes in the modalities
+        and in the joint parts is taken over, see :meth:`AnnData.apply`.
+
+        Parameters
+        ----------
+        function
+            Called as ``function(mudata_object, *args, **kwargs)``.
+        args, kwargs
+            Handed on.
+
+        Raises
+        ------
+        ShapeError
+            If the function removed or added cells, variables or modalities. Nothing is taken over
+            then.
+        """
+        from lazyomics.container.applying import apply_to_mudata
+
+        return apply_to_mudata(self, function, args, kwargs)
 
     @classmethod
     def from_mudata(cls, other: Any) -> Self:

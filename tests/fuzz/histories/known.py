@@ -6,7 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["KNOWN", "Known", "reason_for"]
+__all__ = ["KNOWN", "RENAMING", "Known", "reason_for"]
+
+RENAMING = re.compile(r"one\.mod\[[^]]*\]\.(obs|var)(_names|\.index| =).*update")
+"""A line that gives other names to the entries of one modality. Of what follows mudata and
+lazyomics have different ideas, so that they are compared at once."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,22 @@ class Known:
         Pattern of what is said of the difference.
     reason
         Why it is meant.
+    earlier
+        Pattern of a line that must have been played, if the reason needs one.
     """
 
     line: str
     failure: str
     reason: str
+    earlier: str = ""
+
+    def explains(self, lines: Sequence[str], failure: str) -> bool:
+        """Tell whether a difference after some lines is this one."""
+        return (
+            re.search(self.line, lines[-1]) is not None
+            and re.search(self.failure, failure, re.DOTALL) is not None
+            and any(re.search(self.earlier, line) for line in lines)
+        )
 
 
 KNOWN: tuple[Known, ...] = (
@@ -40,9 +55,25 @@ KNOWN: tuple[Known, ...] = (
         "mudata does not follow names of one modality that change",
     ),
     Known(
-        r"update|_names",
-        r"^(obs|var) row names",
+        RENAMING.pattern,
+        r"^(obs|var) row names, in another order",
         "entries that are renamed in one modality keep their place, in mudata they come last",
+    ),
+    Known(
+        RENAMING.pattern,
+        r"^(obs|var)[mp]?\[.* values, some missing in the oracle",
+        "entries that are renamed in one modality keep their values, in mudata they are new",
+    ),
+    Known(
+        r"update|_names",
+        r"^(obs|var) columns: lazyomics has \[(.*)\], the oracle "
+        r"\['level_\d'(, 'level_\d')*(, )?\2\]",
+        "mudata leaves a column of its own behind where names are repeated",
+    ),
+    Known(
+        r"update",
+        r"^(obs|var)[mp]\['\w+'\] shape: lazyomics has .*, the oracle \(0, ",
+        "mudata brings arrays of a MuData without entries to no new entries",
     ),
     Known(
         r"",
@@ -100,6 +131,6 @@ KNOWN: tuple[Known, ...] = (
 def reason_for(lines: Sequence[str], failure: str) -> str | None:
     """Return why a difference after some lines is meant; None if it is not."""
     for known in KNOWN:
-        if re.search(known.line, lines[-1]) and re.search(known.failure, failure, re.DOTALL):
+        if known.explains(lines, failure):
             return known.reason
     return None

@@ -310,7 +310,7 @@ def test_a_filtered_modality_needs_permission(stored: Path) -> None:
 def test_a_reordered_modality_needs_permission(stored: Path) -> None:
     mdata = lo.read_h5mu(stored)
     mdata.mod["rna"] = mdata["rna"][::-1]
-    with pytest.raises(lo.errors.ShapeError, match="'rna' is a selection.*in another order"):
+    with pytest.raises(lo.errors.ShapeError, match=r"'rna' is a selection.*in another order"):
         mdata.write()
     mdata.write(overwrite_x=True)
     assert_same_mudata(mdata, read_with_mudata(stored))

@@ -110,8 +110,10 @@ def _with_new_entries(a: Any, b: Any, where: str, *, pairs: bool) -> tuple[Any, 
     Of such entries lazyomics stores NaN in dense matrices, whose integers and booleans become
     float64 for that, and nothing in sparse ones. mudata stores NaN in rows of obsm, also of sparse
     matrices, and −1 in rows and columns of obsp (0.4: in those of integers), which is True in
-    booleans. No value of a history is −1.
+    booleans. mudata 0.4 masks rows of integers and booleans. No value of a history is −1.
     """
+    if isinstance(b, np.ma.MaskedArray):
+        b = b.astype(_with_gaps(b.dtype, sparse=False)).filled(np.nan)
     if sp.issparse(a) != sp.issparse(b) or a.shape != b.shape or a.ndim != 2:
         return a, b
     mine, other = (x.toarray() if sp.issparse(x) else np.asarray(x) for x in (a, b))
@@ -153,7 +155,7 @@ def _same(a: Any, b: Any, where: str, *, loose: bool = False) -> None:
         _same_frame(a, b, where, loose=loose)
     elif sp.issparse(b):
         _expect(where, "is sparse", sp.issparse(a), True)
-        for what in ("format", "dtype", "shape"):
+        for what in ("format", "shape"):
             _expect(where, what, getattr(a, what), getattr(b, what))
         _same_array(a.toarray(), b.toarray(), where)
         # Zeros may be stored or not: anndata stores those of dense matrices that it joins.
@@ -214,7 +216,8 @@ def _same_column(a: Any, b: Any, where: str) -> None:
     if isinstance(b.dtype, pd.api.extensions.ExtensionDtype):
         _same_extension(a.array, b.array, where)
     else:
-        _expect(where, "dtype", str(a.dtype), str(b.dtype))
+        alike = ", of equal values" if _plain(a) == _plain(b) else ""
+        _expect(where, f"dtype{alike}", str(a.dtype), str(b.dtype))
         _same_array(a.to_numpy(), b.to_numpy(), where)
 
 
@@ -240,7 +243,9 @@ def _same_array(a: Any, b: Any, where: str) -> None:
         return
     text = {a.dtype.kind, b.dtype.kind} <= {"U", "O", "T"}
     if not text:
-        _expect(where, "dtype", a.dtype, b.dtype)
+        if a.dtype != b.dtype:
+            alike = ", of equal values" if _equal_numbers(a, b) else ""
+            _expect(where, f"dtype{alike}", a.dtype, b.dtype)
         same = np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
     else:
         a, b = a.astype(object), b.astype(object)
@@ -248,6 +253,14 @@ def _same_array(a: Any, b: Any, where: str) -> None:
         same = np.array_equal(gaps, other_gaps) and a[~gaps].tolist() == b[~gaps].tolist()
     if not same:
         raise _values_differ(where, a.tolist(), b.tolist())
+
+
+def _equal_numbers(a: Any, b: Any) -> bool:
+    """Tell whether arrays hold the same numbers, whatever their types."""
+    try:
+        return np.array_equal(a.astype(np.float64), b.astype(np.float64), equal_nan=True)
+    except (TypeError, ValueError):
+        return False
 
 
 def _same_scalar(a: Any, b: Any, where: str) -> None:

@@ -177,7 +177,7 @@ def _judge(
         failure = found
     if failure is None:
         return
-    outcome.known = reason_for(outcome.lines, failure)
+    outcome.known = reason_for(outcome.lines, found or failure)
     if outcome.known is None:
         outcome.failure = failure
 

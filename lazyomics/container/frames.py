@@ -123,6 +123,10 @@ class FrameSlot:
         self._value, self._index, self._baseline = value, None, baseline
         self.note_names()
 
+    def wrap(self, frame: pd.DataFrame) -> None:
+        """Hold the same table as another type; the names that were noted stay those before."""
+        self._value = frame
+
     def replace(self, frame: pd.DataFrame) -> None:
         """Take over a table that a user gives; what was read of the stored one is remembered."""
         if not isinstance(self._value, pd.DataFrame):
@@ -409,7 +413,8 @@ def align_tables(
         if not slot.is_loaded:
             continue
         names, before = slot.index, slot.names_before
-        renamed = before is not None and names is not before and not names.equals(before)
+        others = before is not None and names is not before and not names.equals(before)
+        renamed = others or (before is not None and names.name != before.name)
         for key, value in mapping.held().items():
             if is_stored_table(value) and renamed:
                 value = mapping[key]
@@ -417,7 +422,7 @@ def align_tables(
                 continue
             where = f"{mapping.name}[{key!r}]"
             if renamed and before is not None and value.index.equals(before):
-                if set(names) == set(before):
+                if others and set(names) == set(before):
                     raise ShapeError(
                         f"{mapping.name[:3]} has its rows in another order than before, all other "
                         f"parts do not: {where} cannot follow. Select with adata[order] instead"

@@ -368,3 +368,27 @@ def test_objects_beside_each_other(kind: str, dtype: str, stored: str, join: str
             np.testing.assert_array_equal(
                 *(m.toarray() if sp.issparse(m) else m for m in (mine, their))
             )
+
+
+@pytest.mark.parametrize("merge", ["same", "unique", "first", "only"])
+@pytest.mark.parametrize("axis", ["obs", "var"])
+def test_merged_booleans_with_gaps_can_be_written(axis: str, merge: str, tmp_path) -> None:
+    """They are nullable, as in anndata 0.13; in 0.12 they become objects."""
+    other = "var" if axis == "obs" else "obs"
+    parts = []
+    for names, column in ((list("abc"), "one"), (list("bcd"), "two")):
+        table = pd.DataFrame({column: [True, False, True], "n": [1, 2, 3]}, index=names)
+        parts.append(lo.AnnData(np.ones((3, 3), dtype=np.float32), **{other: table}))
+    for join, dtype in (("outer", pd.BooleanDtype()), ("inner", np.dtype(bool))):
+        joined = lo.concat(parts, axis=axis, join=join, merge=merge, index_unique="-")
+        found = getattr(joined, other)
+        kept = [c for c in ("one", "two") if c in found]
+        assert bool(kept) == (merge != "same")
+        assert all(found[c].dtype == dtype for c in kept)
+        joined.write(tmp_path / f"{join}.h5ad")
+        again = getattr(ad.read_h5ad(tmp_path / f"{join}.h5ad"), other)
+        pd.testing.assert_frame_equal(again, found, check_column_type=False)
+        if AT_LEAST_0_13:
+            theirs = [p.to_anndata() for p in parts]
+            expected = ad.concat(theirs, axis=axis, join=join, merge=merge, index_unique="-")
+            pd.testing.assert_frame_equal(found, getattr(expected, other), check_column_type=False)

@@ -158,6 +158,48 @@ def test_renaming_reaches_the_modalities() -> None:
         ours.var_names = ["too", "few"]
 
 
+@pytest.mark.parametrize("looked", [False, True])
+@pytest.mark.parametrize("name", ["obs", "var"])
+def test_tables_of_the_whole_follow_new_names(name: str, looked: bool) -> None:
+    """Also when the table of the axis is looked at between the two."""
+    ours = lo.MuData(modalities("partial"))
+    ours.mod["more"] = modality("more", [3, 40], 2)
+    ours.update()
+    arrays = getattr(ours, f"{name}m")
+    index = getattr(ours, f"{name}_names")
+    arrays["table"] = pd.DataFrame({"n": np.arange(len(index))}, index=index)
+    names = [f"x{k}" for k in range(len(index))]
+    setattr(ours, f"{name}_names", names)
+    if looked:
+        assert list(getattr(ours, name).index) == names
+    assert list(getattr(ours, f"{name}m")["table"].index) == names
+
+
+@pytest.mark.parametrize("name", ["obs", "var"])
+def test_a_modality_is_renamed_after_its_entries(name: str) -> None:
+    ours = lo.MuData(modalities("partial"))
+    before = getattr(ours, name)
+    before["n"] = np.arange(len(before))
+    names = [f"x{k}" for k in range(len(before))]
+    setattr(ours, f"{name}_names", names)
+    ours.mod["gex"] = ours.mod.pop("rna")
+    ours.update()
+    assert list(getattr(ours, name).index) == names
+    assert getattr(ours, name)["n"].tolist() == list(range(len(names)))
+
+
+def test_a_modality_is_renamed_after_its_names_were_made_unique() -> None:
+    ours = lo.MuData(modalities("same", "in common"))
+    ours.var["n"] = np.arange(ours.n_vars)
+    with pytest.warns(UserWarning, match="in common"):
+        ours.var_names_make_unique()
+    names = list(ours.var_names)
+    ours.mod["gex"] = ours.mod.pop("rna")
+    ours.update()
+    assert list(ours.var_names) == names
+    assert ours.var["n"].tolist() == list(range(ours.n_vars))
+
+
 def test_unique_names_over_modalities() -> None:
     mods = modalities("same", "in common")
     ours, theirs = lo.MuData(mods), scverse_mudata(mods)

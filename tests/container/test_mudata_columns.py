@@ -129,6 +129,29 @@ def test_pull(axis: int, cells: str, options: dict[str, Any]) -> None:
             assert_same_frame(getattr(ours[mod], name), getattr(theirs[mod], name))
 
 
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("name", ["obs", "var"])
+def test_order_of_pulled_and_pushed_columns(name: str, axis: int, own: bool) -> None:
+    """By name beside others; a table without columns gets those of one modality as they are."""
+    mods = modalities("partial")
+    for mod in mods.values():
+        frame = getattr(mod, name)
+        columns = {key: np.arange(len(frame)) for key in ("z", "b", "y", "a")}
+        setattr(mod, name, pd.DataFrame(columns, index=frame.index))
+    ours, theirs = lo.MuData(mods, axis=axis).copy(), scverse_mudata(mods, axis)
+    for mdata in (ours, theirs):
+        if own:
+            getattr(mdata, name)["own"] = 1
+        with no_pulling(), quiet():
+            getattr(mdata, f"pull_{name}")(drop=True)
+            getattr(mdata, f"push_{name}")()
+    assert list(getattr(ours, name).columns) == list(getattr(theirs, name).columns)
+    for mod in mods:
+        held, expected = (list(getattr(mdata[mod], name).columns) for mdata in (ours, theirs))
+        assert held == expected
+
+
 def test_pulling_again_overwrites() -> None:
     mods = modalities("partial")
     ours = lo.MuData(mods)

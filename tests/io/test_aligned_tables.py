@@ -142,6 +142,26 @@ def test_tables_follow_the_names(
             assert list(held["n"]) == list(range(N))
 
 
+@pytest.mark.parametrize("how", ["new file", "in place"])
+@pytest.mark.parametrize("mapping", AXES)
+@pytest.mark.parametrize("suffix", ["h5ad", "h5mu"])
+def test_tables_follow_the_name_of_the_names(
+    tmp_path: Path, suffix: str, mapping: str, how: str
+) -> None:
+    """anndata gives the names themselves to the tables, so that they say what these are of."""
+    path, axis = write(tmp_path, suffix), AXES[mapping]
+    data = lo.read(path)
+    holder = data if suffix == "h5ad" else data["rna"]
+    setattr(holder, axis, getattr(holder, axis).rename_axis("given"))
+    assert getattr(holder, mapping)["table"].index.name == "given"
+    setattr(holder, f"{axis}_names", getattr(holder, f"{axis}_names").rename("assigned"))
+    assert getattr(holder, mapping)["table"].index.name == "assigned"
+    place = "" if suffix == "h5ad" else "mod/rna/"
+    for found in read_by_all(saved(data, path, how)):
+        assert table_of(found, f"{place}{axis}").index.name == "assigned"
+        assert table_of(found, f"{place}{mapping}/table").index.name == "assigned"
+
+
 def dropna(frame: pd.DataFrame) -> None:
     frame["gap"] = [1.0, np.nan, *range(len(frame) - 2)]
     frame.dropna(inplace=True)

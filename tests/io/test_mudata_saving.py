@@ -307,6 +307,15 @@ def test_a_filtered_modality_needs_permission(stored: Path) -> None:
     assert_same_mudata(lo.read_h5mu(stored), read_with_mudata(stored))
 
 
+def test_a_reordered_modality_needs_permission(stored: Path) -> None:
+    mdata = lo.read_h5mu(stored)
+    mdata.mod["rna"] = mdata["rna"][::-1]
+    with pytest.raises(lo.errors.ShapeError, match=r"'rna' is a selection.*in another order"):
+        mdata.write()
+    mdata.write(overwrite_x=True)
+    assert_same_mudata(mdata, read_with_mudata(stored))
+
+
 def test_a_filtered_modality_still_lazy(stored: Path) -> None:
     mdata = lo.read_h5mu(stored)
     mdata.mod["rna"] = mdata["rna"][[4, 2, 0]]

@@ -266,9 +266,16 @@ def merged_frame(
 
 
 def on_rows(frame: pd.DataFrame, here: Positions | None, index: pd.Index) -> pd.DataFrame:
-    """Take rows by position, missing where that is −1; the result has the given row names."""
+    """Take rows by position, missing where that is −1; the result has the given row names.
+
+    Booleans become nullable for that, as in anndata 0.13: no file can hold what pandas makes of
+    them, objects.
+    """
     if here is None:
         return frame
+    if bool((here < 0).any()):
+        booleans = frame.columns[frame.dtypes == np.dtype(bool)]
+        frame = frame.astype(dict.fromkeys(booleans, "boolean"))
     return frame.set_axis(pd.RangeIndex(len(frame))).reindex(here).set_axis(index)
 
 

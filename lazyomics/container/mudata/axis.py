@@ -381,7 +381,7 @@ class Axis:
         held = self.table.frame
         if not isinstance(held, JoinedFrame):
             held = JoinedFrame.over(held, find)
-            self.table.hold(held, self.table.baseline)
+            self.table.wrap(held)
         held._find = find
         return held
 
@@ -535,6 +535,7 @@ def set_names(mdata: MuData, name: AxisName, names: Any) -> None:
         given[rows[present]] = np.asarray(index, dtype=object)[present]
         modality_slot(adata, name).index = list(given)
     axis.table.index = index
+    axis.note(mdata.mod)
 
 
 def make_names_unique(mdata: MuData, name: AxisName) -> None:
@@ -567,3 +568,4 @@ def make_names_unique(mdata: MuData, name: AxisName) -> None:
         present = rows >= 0
         named[present] = np.asarray(slot.index, dtype=object)[rows[present]]
     axis.table.index = list(named)
+    axis.note(mdata.mod)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,8 @@ __all__ = [
     "update_column",
 ]
 
+
+T = TypeVar("T")
 
 Kind = Literal["common", "unique", "nonunique"]
 
@@ -193,7 +195,7 @@ def pull(mdata: MuData, axis: Axis, options: PullOptions) -> None:
         frame = mdata._frame_of(axis.name)
         columns: dict[str, pd.Series[Any]] = {str(c): frame[c] for c in frame.columns}
         for mod, found in _names(mdata, axis, chosen, options).items():
-            for target, column in sorted(found.items()):
+            for target, column in _in_order(found, columns):
                 part = column_of(mdata, axis, mod, column.name)
                 old = columns.get(target)
                 columns[target] = part if old is None else update_column(old, part)
@@ -204,6 +206,11 @@ def pull(mdata: MuData, axis: Axis, options: PullOptions) -> None:
             adata = mdata.mod[mod]
             left = modality_slot(adata, axis.name).frame.drop(columns=[c.name for c in held])
             setattr(adata, axis.name, left)
+
+
+def _in_order(new: Mapping[str, T], held: Mapping[str, Any]) -> list[tuple[str, T]]:
+    """Order columns as mudata does: by name beside others, as they are in an empty table."""
+    return sorted(new.items(), key=lambda item: item[0]) if held else list(new.items())
 
 
 def _check_joins(mdata: MuData, axis: Axis, options: PullOptions) -> None:
@@ -349,7 +356,8 @@ def _push_to(
     adata = mdata.mod[mod]
     held = modality_slot(adata, axis.name).frame
     made: dict[str, pd.Series[Any]] = {str(c): held[c] for c in held.columns}
-    for name, column in sorted(columns.items(), key=lambda item: item[1]):
+    sources = {column: name for name, column in columns.items()}
+    for column, name in _in_order(sources, made):
         part = pd.Series(frame[name].array.take(rows), index=held.index)
         old = made.get(column)
         made[column] = part if old is None else update_column(old, part)

@@ -159,10 +159,12 @@ class Planner:
         selected = isinstance(backing, FileBacking) and backing.is_selection
         fits = adata.shape == home.shape and not selected
         if not fits and not self.overwrite_x:
+            differs = f"has shape {adata.shape} now and {home.shape} in {home.path}"
+            if adata.shape == home.shape:
+                differs = f"is a selection of {home.path}, with rows or columns in another order"
             raise ShapeError(
-                f"modality {mod!r} has shape {adata.shape} now and {home.shape} in {home.path}: "
-                "saving it would need to replace its matrices. Write to a new file, or replace the "
-                "modality with write(overwrite_x=True)."
+                f"modality {mod!r} {differs}: saving it would need to replace its matrices. Write "
+                "to a new file, or replace the modality with write(overwrite_x=True)."
             )
         return fits
 

@@ -90,31 +90,58 @@ def _same_mudata(ours: Any, theirs: Any) -> None:
         if part in ("obsm", "varm"):
             for mod in set(ours.mod) & set(other):  # vectors in mudata 0.3, columns in 0.4
                 other[mod] = np.ravel(np.asarray(other[mod])).reshape(-1, 1).astype(bool)
-        if part in ("obsp", "varp"):
+        if part != "uns":
             _expect(part, "keys", sorted(mine), sorted(other))
             for key in other:
-                _same(*_with_new_entries(mine[key], other[key]), f"{part}[{key!r}]")
+                where = f"{part}[{key!r}]"
+                given = mine[key], other[key]
+                if not isinstance(other[key], pd.DataFrame):
+                    given = _with_new_entries(*given, where, pairs=part.endswith("p"))
+                _same(*given, where, loose=True)
         else:
             _same(mine, other, part, loose=True)
     for mod in theirs.mod:
         _same_anndata(ours.mod[mod], theirs.mod[mod], f"mod[{mod!r}].", loose=True)
 
 
-def _with_new_entries(a: Any, b: Any) -> tuple[Any, Any]:
-    """Bring square matrices to one way of saying that an entry came with an update.
+def _with_new_entries(a: Any, b: Any, where: str, *, pairs: bool) -> tuple[Any, Any]:
+    """Bring arrays of the whole to one way of saying that an entry came with an update.
 
-    No value of a history is −1, which mudata 0.3 stores for pairs of new entries, and 0.4 for
-    integers. lazyomics stores NaN in dense matrices, nothing in sparse ones.
+    Of such entries lazyomics stores NaN in dense matrices, whose integers and booleans become
+    float64 for that, and nothing in sparse ones. mudata stores NaN in rows of obsm, also of sparse
+    matrices, and −1 in rows and columns of obsp (0.4: in those of integers), which is True in
+    booleans. mudata 0.4 masks rows of integers and booleans. No value of a history is −1.
     """
-    dense = np.asarray(b.toarray() if sp.issparse(b) else b)
-    if dense.dtype.kind == "b" or sp.issparse(a) != sp.issparse(b):
+    if isinstance(b, np.ma.MaskedArray):
+        b = b.astype(_with_gaps(b.dtype, sparse=False)).filled(np.nan)
+    if sp.issparse(a) != sp.issparse(b) or a.shape != b.shape or a.ndim != 2:
         return a, b
-    new = (dense == -1) | (np.isnan(dense) if sp.issparse(b) else False)
+    mine, other = (x.toarray() if sp.issparse(x) else np.asarray(x) for x in (a, b))
+    if other.dtype.kind == "b":  # True says nothing
+        gaps = np.isnan(mine) if mine.dtype.kind == "f" else np.zeros(mine.shape, bool)
+    else:
+        gaps = np.isnan(other) if other.dtype.kind == "f" else np.zeros(other.shape, bool)
+        if pairs:
+            gaps |= other == -1
+    new = gaps.all(axis=1)
+    if pairs:
+        new &= gaps.all(axis=0)
     if not new.any():
         return a, b
+    entries = new[:, None] | new[None, :] if pairs else np.broadcast_to(new[:, None], gaps.shape)
+    _expect(where, "dtype", mine.dtype, _with_gaps(other.dtype, sparse=sp.issparse(a)))
     if sp.issparse(a):
-        return a.toarray().astype(float), np.where(new, 0, dense).astype(float)
-    return a.astype(float), np.where(new, np.nan, dense).astype(float)
+        _expect(where, "format", a.format, b.format)
+    mine, other = (x.astype(np.result_type(mine.dtype, np.nan)) for x in (mine, other))
+    if sp.issparse(a):
+        mine[entries & (mine == 0)] = np.nan
+    other[entries] = np.nan
+    return mine, other
+
+
+def _with_gaps(dtype: np.dtype[Any], *, sparse: bool) -> np.dtype[Any]:
+    """Return the type that lazyomics gives to an array of some type that gets new entries."""
+    return dtype if sparse else np.result_type(dtype, np.nan)
 
 
 def _same(a: Any, b: Any, where: str, *, loose: bool = False) -> None:
@@ -128,7 +155,7 @@ def _same(a: Any, b: Any, where: str, *, loose: bool = False) -> None:
         _same_frame(a, b, where, loose=loose)
     elif sp.issparse(b):
         _expect(where, "is sparse", sp.issparse(a), True)
-        for what in ("format", "dtype", "shape"):
+        for what in ("format", "shape"):
             _expect(where, what, getattr(a, what), getattr(b, what))
         _same_array(a.toarray(), b.toarray(), where)
         # Zeros may be stored or not: anndata stores those of dense matrices that it joins.
@@ -150,21 +177,34 @@ def _same_frame(a: pd.DataFrame, b: pd.DataFrame, where: str, *, loose: bool = F
     mudata converts columns with each update, copy, pull and push to the types that pandas thinks
     best (``convert_dtypes``): floats that are whole become integers. lazyomics keeps types.
     """
-    _expect(where, "row names", list(a.index), list(b.index))
+    names, others = list(a.index), list(b.index)
+    reordered = names != others and sorted(names) == sorted(others)
+    _expect(where, f"row names{', in another order' if reordered else ''}", names, others)
     _expect(where, "name of the index", a.index.name, b.index.name)
     _expect(where, "kind of row names", _kind(a.index.dtype), _kind(b.index.dtype))
     _expect(where, "columns", list(a.columns), list(b.columns))
-    for k, name in enumerate(b.columns):
+    for (name, mine), (_, other) in zip(a.items(), b.items(), strict=True):
         if loose:
-            values = [_plain(frame.iloc[:, k]) for frame in (a, b)]
-            _expect(f"{where}[{name!r}]", "values", *values)
+            values, expected = _plain(mine), _plain(other)
+            if values != expected:
+                raise _values_differ(f"{where}[{name!r}]", values, expected)
         else:
-            _same_column(a.iloc[:, k], b.iloc[:, k], f"{where}[{name!r}]")
+            _same_column(mine, other, f"{where}[{name!r}]")
+
+
+def _values_differ(where: str, mine: Any, other: Any) -> Difference:
+    """Return what to raise; it says if only values differ that the oracle lacks."""
+    a, b = (np.asarray(values, dtype=object) for values in (mine, other))
+    pairs = zip(a.ravel().tolist(), b.ravel().tolist(), strict=False)
+    lacking = a.shape == b.shape and all(y is None or y != y or x == y for x, y in pairs)
+    text = ", some missing in the oracle" if lacking else ""
+    return Difference(f"{where} values{text}: lazyomics has {mine}, the oracle {other}")
 
 
 def _plain(column: Any) -> list[Any]:
     """Return values without their types, None where they are missing."""
-    return [None if pd.isna(value) else value for value in column.astype(object)]
+    values: list[Any] = column.to_numpy(dtype=object, na_value=None).tolist()
+    return values
 
 
 def _kind(dtype: Any) -> str:
@@ -176,7 +216,8 @@ def _same_column(a: Any, b: Any, where: str) -> None:
     if isinstance(b.dtype, pd.api.extensions.ExtensionDtype):
         _same_extension(a.array, b.array, where)
     else:
-        _expect(where, "dtype", str(a.dtype), str(b.dtype))
+        alike = ", of equal values" if _plain(a) == _plain(b) else ""
+        _expect(where, f"dtype{alike}", str(a.dtype), str(b.dtype))
         _same_array(a.to_numpy(), b.to_numpy(), where)
 
 
@@ -202,14 +243,24 @@ def _same_array(a: Any, b: Any, where: str) -> None:
         return
     text = {a.dtype.kind, b.dtype.kind} <= {"U", "O", "T"}
     if not text:
-        _expect(where, "dtype", a.dtype, b.dtype)
+        if a.dtype != b.dtype:
+            alike = ", of equal values" if _equal_numbers(a, b) else ""
+            _expect(where, f"dtype{alike}", a.dtype, b.dtype)
         same = np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
     else:
         a, b = a.astype(object), b.astype(object)
         gaps, other_gaps = np.asarray(pd.isna(a)), np.asarray(pd.isna(b))
         same = np.array_equal(gaps, other_gaps) and a[~gaps].tolist() == b[~gaps].tolist()
     if not same:
-        raise Difference(f"{where} values: lazyomics has {a.tolist()}, the oracle {b.tolist()}")
+        raise _values_differ(where, a.tolist(), b.tolist())
+
+
+def _equal_numbers(a: Any, b: Any) -> bool:
+    """Tell whether arrays hold the same numbers, whatever their types."""
+    try:
+        return np.array_equal(a.astype(np.float64), b.astype(np.float64), equal_nan=True)
+    except (TypeError, ValueError):
+        return False
 
 
 def _same_scalar(a: Any, b: Any, where: str) -> None:

@@ -37,11 +37,13 @@ def axis_key(
 ) -> str:
     """Return an index of one axis, now and then one that must be refused.
 
-    ``steps``: slices may have a step. ``last``: −1 may be the last entry, mudata has none there.
+    ``steps``: slices may have a step. ``last``: −1 may be the last entry, and a position after it
+    refused; mudata takes none then.
     """
     n = len(names)
     if rng.random() < 0.03:
-        wrong = [f"[True] * {n + 1}", "['no such name']", f"[0, {n}]", str(n), "[1.5]"]
+        wrong = [f"[True] * {n + 1}", "['no such name']", f"[0, {n}]", "[1.5]"]
+        wrong += [str(n)] if last else []
         return rng.choice(wrong)
     if n == 0:
         return rng.choice(("slice(None)", "[]", "np.array([], dtype=int)"))

@@ -5,8 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 
-__all__ = ["KNOWN", "Known", "reason_for"]
+__all__ = ["KNOWN", "RENAMING", "Known", "reason_for"]
+
+OLD_MUDATA = version("mudata").startswith("0.3.")
+OLD_ANNDATA = version("anndata").startswith("0.12.")
+
+RENAMING = re.compile(r"one\.mod\[[^]]*\]\.(obs|var)(_names|\.index| =).*update")
+"""A line that gives other names to the entries of one modality. Of what follows mudata and
+lazyomics have different ideas, so that they are compared at once."""
+
+WITHOUT_X = r"w\.AnnData\(obs=|del one\.X|del one\.mod\[[^]]*\]\.X|\.X = None"
+WHOLE_ARRAYS = r"one\.(obs|var)m\['\w+'\] = w\.(matrix\('\w+ int|table\()"
+MATRIX = r"^(in the files: )?(raw\.)?(X|(layers|obsm|varm|obsp|varp)\['\w+'\])"
 
 
 @dataclass(frozen=True)
@@ -21,78 +33,134 @@ class Known:
         Pattern of what is said of the difference.
     reason
         Why it is meant.
+    earlier
+        Patterns, each of a line that must have been played for the reason to hold.
+    applies
+        Whether the installed anndata or mudata is one that it is known of.
     """
 
     line: str
     failure: str
     reason: str
+    earlier: tuple[str, ...] = ()
+    applies: bool = True
+
+    def explains(self, lines: Sequence[str], failure: str) -> bool:
+        """Tell whether a difference after some lines is this one."""
+        return (
+            self.applies
+            and re.search(self.line, lines[-1]) is not None
+            and re.search(self.failure, failure, re.DOTALL) is not None
+            and all(any(re.search(each, line) for line in lines) for each in self.earlier)
+        )
 
 
 KNOWN: tuple[Known, ...] = (
     Known(
         r"pull_",
-        r"only the oracle refuses",
-        "mudata 0.3 joins columns of several types by writing values into the first one",
+        r"only the oracle refuses: (ValueError|TypeError): (invalid literal for int"
+        r"|could not convert string to float|dtype of categories must be the same"
+        r"|Cannot setitem on a Categorical with a new category|Invalid value .* for dtype)",
+        "mudata joins columns of several types by writing values into the first one",
     ),
     Known(
         r"update|_names",
-        r"only the oracle refuses: NotImplementedError: .*renamed and filtered",
+        r"only the oracle refuses: NotImplementedError: .*renamed and filtered at the same time",
         "mudata does not follow names of one modality that change",
     ),
     Known(
-        r"update|_names",
-        r"^(obs|var) row names",
+        RENAMING.pattern,
+        r"^(obs|var) row names, in another order",
         "entries that are renamed in one modality keep their place, in mudata they come last",
     ),
     Known(
+        RENAMING.pattern,
+        r"^(obs|var)[mp]?\[.* values, some missing in the oracle",
+        "entries that are renamed in one modality keep their values, in mudata they are new",
+    ),
+    Known(
+        r"update|_names",
+        r"^(obs|var) columns: lazyomics has \[(.*)\], the oracle "
+        r"\['level_\d'(, 'level_\d')*(, )?\2\]",
+        "mudata leaves a column of its own behind where names are repeated",
+    ),
+    Known(
+        r"update",
+        r"^(obs|var)[mp]\['\w+'\] shape: lazyomics has .*, the oracle \(0, ",
+        "mudata brings arrays of a MuData without entries to no new entries",
+    ),
+    Known(
+        r"update|take|copy|write|save",
+        r"only the oracle refuses: ValueError: cannot convert float NaN to integer",
+        "whole numbers in obsm of a MuData: mudata 0.3 fails when it updates or copies",
+        earlier=(WHOLE_ARRAYS,),
+        applies=OLD_MUDATA,
+    ),
+    Known(
         r"",
-        r"lazyomics has dtype\('float32'\), the oracle dtype\('float64'\)",
+        MATRIX + r" dtype, of equal values: lazyomics has dtype\('float32'\), "
+        r"the oracle dtype\('float64'\)",
         "anndata 0.13 fills float32 with NaN as float64, as pandas does not",
+        earlier=(r"w\.concat",),
+        applies=not OLD_ANNDATA,
     ),
     Known(
         r"",
-        r"(lazyomics has .*oracle dtype\('O'\))",
+        MATRIX + r" dtype, of equal values: lazyomics has dtype\('(float|int)64'\), "
+        r"the oracle dtype\('O'\)",
         "booleans with gaps become objects in anndata, which no file can hold",
+        earlier=(r"w\.concat", r"'dense bool'"),
     ),
     Known(
         r"",
+        r"^(in the files: )?(raw\.)?(obs|var)m?\[.* dtype, of equal values: "
+        r"lazyomics has 'boolean', the oracle 'object'",
+        "anndata 0.13 makes booleans with gaps nullable, before they became objects",
+        earlier=(r"w\.concat",),
+        applies=OLD_ANNDATA,
+    ),
+    Known(
+        r"w\.take",
         r"only the oracle refuses: TypeError: 'NoneType' object is not subscriptable",
         "raw of an object without X: anndata cannot select from it",
-    ),
-    Known(
-        r"concat",
-        r"only the oracle refuses: ValueError: cannot reindex on an axis with duplicate",
-        "repeated names that are the same in all objects are matched by position",
+        earlier=(WITHOUT_X, r"\.raw = "),
     ),
     Known(
         r"\.raw = ",
         r"only the oracle refuses: AttributeError: 'NoneType' object has no attribute 'copy'",
         "raw of an object without X: anndata fails by accident",
+        earlier=(WITHOUT_X,),
+    ),
+    Known(
+        r"take|copy|write|save|concat|to_memory|raw_as_object",
+        r"only the oracle refuses: AttributeError: 'NoneType' object has no attribute 'copy'",
+        "raw of an object without X: anndata 0.13 makes it, and cannot copy it",
+        earlier=(WITHOUT_X, r"\.raw = "),
+        applies=not OLD_ANNDATA,
     ),
     Known(
         r"backed=True",
         r"only the oracle refuses: KeyError: .*object 'X' doesn't exist",
         "anndata cannot open a file without X as backed",
+        earlier=(WITHOUT_X,),
     ),
     Known(
         r"concat",
-        r"oracle dtype\('O'\)",
-        "booleans with a fill value become objects in anndata, which no file can hold",
-    ),
-    Known(
-        r"",
-        r"only the oracle refuses: (ValueError|IntCastingNaNError): cannot convert (float )?NaN",
-        "whole numbers in obsm of a MuData: mudata 0.3 fails when it updates or copies",
-    ),
-    Known(
-        r"concat",
-        r"only the oracle refuses: InvalidIndexError: Reindexing only valid with uniquely",
+        r"only the oracle refuses: (ValueError: cannot reindex on an axis with duplicate labels"
+        r"|InvalidIndexError: Reindexing only valid with uniquely valued Index objects)",
         "repeated names that are the same in all objects are matched by position",
     ),
     Known(
-        r"concat",
+        r"concat.*join='outer'",
         r"only the oracle refuses: NotImplementedError: Some \(but not all\)",
         "an outer join fills X of objects that have none, as it does with layers",
+        earlier=(WITHOUT_X,),
+    ),
+    Known(
+        r"concat.*join='inner'",
+        r"only the oracle refuses: NotImplementedError: Some \(but not all\)",
+        "an inner join has an X if all objects have one, as it does with layers",
+        earlier=(WITHOUT_X,),
     ),
 )
 
@@ -100,6 +168,6 @@ KNOWN: tuple[Known, ...] = (
 def reason_for(lines: Sequence[str], failure: str) -> str | None:
     """Return why a difference after some lines is meant; None if it is not."""
     for known in KNOWN:
-        if re.search(known.line, lines[-1]) and re.search(known.failure, failure, re.DOTALL):
+        if known.explains(lines, failure):
             return known.reason
     return None

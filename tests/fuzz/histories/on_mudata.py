@@ -64,6 +64,8 @@ def _remove(rng: random.Random, one: Any) -> str:
 
 def _rename(rng: random.Random, one: Any) -> str:
     free = [mod for mod in NAMES if mod not in one.mod]
+    if not free:
+        return "pass"
     return f"one.mod[{rng.choice(free)!r}] = one.mod.pop({_mod(rng, one)!r}); w.update(one)"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.fuzz.histories import on_anndata, on_mudata
 from tests.fuzz.histories.comparing import difference
-from tests.fuzz.histories.known import reason_for
+from tests.fuzz.histories.known import RENAMING, reason_for
 from tests.fuzz.histories.worlds import Ours, Theirs, as_latest, namespace, oracle_reads
 
 __all__ = ["History", "Outcome", "history", "play", "play_lines", "script", "shrunk"]
@@ -157,7 +157,8 @@ def _step(player: Player, line: str, outcome: Outcome, look: bool) -> bool:
     found = None
     if (theirs is None) == (ours is None):
         found = player.look_at_files()
-        if found is None and (look or theirs is not None) and "one" in player.there:
+        look = look or theirs is not None or bool(RENAMING.search(line))
+        if found is None and look and "one" in player.there:
             found = player.look()
     _judge(outcome, line, theirs, ours, found)
     return theirs is None and not (outcome.failure or outcome.known)
@@ -176,7 +177,7 @@ def _judge(
         failure = found
     if failure is None:
         return
-    outcome.known = reason_for(outcome.lines, failure)
+    outcome.known = reason_for(outcome.lines, found or failure)
     if outcome.known is None:
         outcome.failure = failure
 

@@ -66,9 +66,9 @@ class World:
         self.saved = 0
 
     def write(self, one: Any, name: str) -> None:
-        """Write a copy to a new file: anndata changes text in what it writes."""
+        """Write to a new file."""
         path = str(self.folder / name)
-        one.copy().write(path)
+        one.write(path)
         self.written.append(path)
 
     def copy(self, one: Any) -> Any:
@@ -86,6 +86,10 @@ class Theirs(World):
 
     AnnData = anndata.AnnData
     MuData = mudata.MuData
+
+    def write(self, one: Any, name: str) -> None:
+        """Write a copy to a new file: anndata changes text in what it writes."""
+        super().write(one.copy(), name)
 
     def concat(self, objects: list[Any], **options: Any) -> Any:
         join = mudata.concat if hasattr(objects[0], "mod") else anndata.concat
@@ -155,7 +159,7 @@ class Ours(World):
         """Save in place what belongs to a file of this world, else write it to one first.
 
         Matrices that a save leaves out with a warning are saved by a second one. A part of what
-        is in the file takes the place of the whole.
+        is in the file, or the same in another order, takes the place of the whole.
         """
         self.saved += 1
         if not one.isbacked or Path(one.filename).parent != self.folder:
@@ -167,9 +171,10 @@ class Ours(World):
                 try:
                     one.write()
                 except ValueError as refused:
-                    if "selection" not in str(refused):
+                    if "overwrite_x=True" not in str(refused):
                         raise
-                    one.write(overwrite_x=True)
+                    gone = {"remove_modalities": True} if hasattr(one, "mod") else {}
+                    one.write(overwrite_x=True, **gone)
             if any(issubclass(w.category, XNotWrittenWarning) for w in said):
                 one.write(overwrite_x=True)
             self.written.append(str(one.filename))

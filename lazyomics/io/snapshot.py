@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import h5py
@@ -31,6 +33,8 @@ class State(NamedTuple):
 
 
 _known: dict[tuple[str, State, State], tuple[SaveRecord, ...]] = {}
+# Files of the sessions of this thread, by their paths.
+_opened: ContextVar[Mapping[str, h5py.File]] = ContextVar("_opened", default=MappingProxyType({}))
 
 
 def state_of(path: str) -> State | None:
@@ -66,8 +70,24 @@ class Snapshot:
         return cls(absolute, state_of(absolute) if file is None else _settled_state(absolute, file))
 
     @contextmanager
+    def session(self) -> Iterator[None]:
+        """Open the file once for all that this thread reads in the block through `open`.
+
+        Saves in place wait for it, so that it should not last longer than reading some elements.
+        """
+        if self.path in _opened.get():
+            yield
+            return
+        with open_for_reading(self.path) as file:
+            token = _opened.set({**_opened.get(), self.path: file})
+            try:
+                yield
+            finally:
+                _opened.reset(token)
+
+    @contextmanager
     def open(self, *elements: str) -> Iterator[h5py.File]:
-        """Open the file to read some elements.
+        """Open the file to read some elements; in a session of this thread it is open already.
 
         Raises
         ------
@@ -76,7 +96,8 @@ class Snapshot:
         FileNotFoundError
             If the file is gone.
         """
-        with open_for_reading(self.path) as file:
+        held = _opened.get().get(self.path)
+        with open_for_reading(self.path) if held is None else nullcontext(held) as file:
             seen = self.check(file, *elements)
             yield file
             if _state_of_open(self.path, file) != seen:  # by a program that ignores the lock

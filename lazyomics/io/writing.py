@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ from lazyomics.io.encodings.registry import (
 )
 from lazyomics.io.opening import dense
 from lazyomics.io.save.verify import verify
+from lazyomics.io.snapshot import Snapshot
 from lazyomics.io.stored import StoredElement, StoredFrame, StoredMatrix
 from lazyomics.io.stream import stream_matrix
 from lazyomics.io.transaction import Stamp, atomic_replace, raise_failures
@@ -86,18 +88,40 @@ def write_anndata(
     options: Mapping[str, Any],
     order: StorageOrder | None = None,
 ) -> None:
-    """Write all parts of an object into an empty group, sparse matrices in an order."""
+    """Write all parts of an object into an empty group, sparse matrices in an order.
+
+    Matrices come last: the file that the others are read from is opened once, and closed before
+    the long work, so that others can save it meanwhile.
+    """
     group.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-    _write_frame(group, "obs", adata._obs, options)
-    _write_frame(group, "var", adata._var, options)
-    if not adata._x.is_absent:
-        write_value(group, "X", adata._x.held, options, order)
-    for mapping in adata._mappings():
-        _write_dict(group, mapping.name, mapping.stored(), options, order)
-    _write_dict(group, "uns", adata._uns.stored(), options)
-    if adata._raw is not None:
-        write_raw(group, adata._raw, options, order)
+    matrices: Matrices = []
+    with _session(adata):
+        _write_frame(group, "obs", adata._obs, options)
+        _write_frame(group, "var", adata._var, options)
+        if not adata._x.is_absent:
+            write_value(group, "X", adata._x.held, options, order, matrices)
+        for mapping in adata._mappings():
+            _write_dict(group, mapping.name, mapping.stored(), options, order, matrices)
+        _write_dict(group, "uns", adata._uns.stored(), options)
+        if adata._raw is not None:
+            write_raw(group, adata._raw, options, order, matrices)
+    for write in matrices:
+        write()
     verify(group)
+
+
+#: Writes matrices whose blocks are read and computed one after the other.
+Matrices = list[Callable[[], None]]
+
+
+def _session(adata: AnnData) -> AbstractContextManager[None]:
+    """A session of the file that an object is read from; none for one in memory."""
+    parts = [adata._obs.stored, adata._var.stored, adata._x.held]
+    for value in (*parts, *(v for m in adata._mappings() for v in m.stored().values())):
+        snapshot = getattr(getattr(value, "base", value), "snapshot", None)
+        if isinstance(snapshot, Snapshot):
+            return snapshot.session()
+    return nullcontext()
 
 
 def write_raw(
@@ -105,6 +129,7 @@ def write_raw(
     raw: RawParts,
     options: Mapping[str, Any],
     order: StorageOrder | None = None,
+    matrices: Matrices | None = None,
 ) -> None:
     """Write raw into a group that has none; nulls and empty groups in its place are removed."""
     for name in ("raw", "raw.X", "raw.var", "raw.varm"):
@@ -113,7 +138,7 @@ def write_raw(
     made = group.create_group("raw")
     made.attrs.update({"encoding-type": "raw", "encoding-version": "0.1.0"})
     if not raw.x.is_absent:
-        write_value(made, "X", raw.x.held, options, order)
+        write_value(made, "X", raw.x.held, options, order, matrices)
     _write_frame(made, "var", raw.var, options)
     _write_dict(made, raw.varm.name, raw.varm.stored(), options)
 
@@ -134,11 +159,12 @@ def _write_dict(
     values: Mapping[str, Any],
     options: Mapping[str, Any],
     order: StorageOrder | None = None,
+    matrices: Matrices | None = None,
 ) -> None:
     made = group.create_group(name)
     made.attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
     for key, value in values.items():
-        write_value(made, key, value, options, order)
+        write_value(made, key, value, options, order, matrices)
 
 
 def write_value(
@@ -147,33 +173,55 @@ def write_value(
     value: Any,
     options: Mapping[str, Any],
     order: StorageOrder | None = None,
+    matrices: Matrices | None = None,
 ) -> None:
-    """Write one value, held in memory, lazy, or still in another file."""
+    """Write one value, held in memory, lazy, or still in another file.
+
+    With ``matrices``, what writes a lazy matrix is put there and is called later.
+    """
     raise_failures()  # so that nothing is computed for a disk that is full
     place = f"{group.name}/{name}".removeprefix("/").lstrip("/")
     if place in getattr(options, "dense", ()):
         value = dense(value)
-    if order is not None and order.covers(place) and order.write(group, name, value, options):
-        return
+    if order is not None and order.covers(place):
+        if matrices is not None:
+            matrices.append(partial(write_value, group, name, value, options, order))
+            return
+        if order.write(group, name, value, options):
+            return
     stored = isinstance(value, StoredElement | StoredMatrix)
     if stored and not options and _copied(group, name, value):
         return
     if is_deferred(value):
         recipe = deferred_recipe(value)
         if recipe is not None and loads_stored([recipe]):
-            stream_matrix(group, name, recipe, dataset_kwargs=options)
+            _stream(group, name, recipe, options, matrices)
             return
         value = value.load()
     value = computed(value) if isinstance(value, Mapping) else value
     if is_dask_array(value):
         if value.ndim == 2:
-            stream_matrix(group, name, value, dataset_kwargs=options)
+            _stream(group, name, value, options, matrices)
             return
         value = value.compute()
     if options and _is_matrix(value):
         stream_matrix(group, name, value, dataset_kwargs=options)  # compresses in threads
         return
     write_element(group, name, value, dataset_kwargs=options)
+
+
+def _stream(
+    group: h5py.Group,
+    name: str,
+    value: Any,
+    options: Mapping[str, Any],
+    matrices: Matrices | None,
+) -> None:
+    write = partial(stream_matrix, group, name, value, dataset_kwargs=options)
+    if matrices is None:
+        write()
+    else:
+        matrices.append(write)
 
 
 def _is_matrix(value: Any) -> bool:

@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
+from lazyomics.io import snapshot, writing
 from tests.comparing import assert_same_anndata
 
 ad = pytest.importorskip("anndata", reason="anndata is the reference of these tests")
@@ -34,6 +35,33 @@ def test_selections_are_streamed(stored, tmp_path, compression) -> None:
     expected = ad.read_h5ad(stored)[rows, cols].copy()
     assert_same_anndata(ad.read_h5ad(target), expected)
     assert_same_anndata(part.to_anndata(), expected)
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_the_source_is_opened_once(stored, tmp_path, monkeypatch, changed) -> None:
+    """And closed again before matrices are streamed, so that others can save it meanwhile."""
+    opened, open_for_reading = [], snapshot.open_for_reading
+    monkeypatch.setattr(
+        snapshot,
+        "open_for_reading",
+        lambda path: opened.append(open_for_reading(path)) or opened[-1],
+    )
+    streamed, stream_matrix = [], writing.stream_matrix
+
+    def stream(*arguments, **options):
+        streamed.append(any(map(bool, opened)))  # a closed file is false
+        stream_matrix(*arguments, **options)
+
+    monkeypatch.setattr(writing, "stream_matrix", stream)
+    adata = lo.read_h5ad(stored)
+    if changed:
+        adata.layers["more"] = adata.X * 2
+    part = adata[::2]
+    opened.clear()
+    part.copy(filename=tmp_path / "part.h5ad")
+    assert len(opened) == 1
+    assert len(streamed) > 1
+    assert not any(streamed)
 
 
 def test_changed_objects_are_written_as_they_are(one_file, tmp_path) -> None:

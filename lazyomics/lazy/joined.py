@@ -26,6 +26,7 @@ __all__ = [
     "join_matrices",
     "local_positions",
     "reindex_block",
+    "type_with",
 ]
 
 
@@ -151,11 +152,6 @@ class JoinedPart:
     recipe: Recipe | None
     length: int
     places: Positions | slice | None = None
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of its values; float64 where it is missing, as its fill value has."""
-        return np.dtype(np.float64) if self.recipe is None else np.dtype(self.recipe.meta().dtype)
 
     @property
     def is_sparse(self) -> bool:
@@ -422,16 +418,26 @@ def _common_dtype(
     found: list[np.dtype[Any]] = []
     for matrix, where in zip(matrices, places, strict=True):
         if matrix is None:
-            found.append(np.dtype(np.float64))
+            found.append(np.asarray(fill if fill or not sparse else np.nan).dtype)
             continue
         dtype = np.dtype(matrix.dtype)
         gaps = where is not None and bool((local_positions(where, slice(0, width, 1)) < 0).any())
         if gaps and sparse and fill:
             dtype = np.result_type(dtype, np.asarray(fill).dtype)
         elif gaps and not sparse:
-            dtype = np.result_type(dtype, fill)
+            dtype = type_with(dtype, fill)
         found.append(dtype)
     return np.result_type(*found)
+
+
+def type_with(dtype: np.dtype[Any], fill: Any) -> np.dtype[Any]:
+    """Type of an array some of whose values become ``fill``: its own, if that holds the number."""
+    kept = np.result_type(dtype, fill)
+    if isinstance(fill, int) and kept.kind in "iu":
+        limits = np.iinfo(kept)
+        if not limits.min <= fill <= limits.max:  # such as −1 among unsigned integers
+            return np.result_type(dtype, np.min_scalar_type(fill))
+    return kept
 
 
 class _Arrays:

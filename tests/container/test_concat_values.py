@@ -392,3 +392,46 @@ def test_merged_booleans_with_gaps_can_be_written(axis: str, merge: str, tmp_pat
             theirs = [p.to_anndata() for p in parts]
             expected = ad.concat(theirs, axis=axis, join=join, merge=merge, index_unique="-")
             pd.testing.assert_frame_equal(found, getattr(expected, other), check_column_type=False)
+
+
+@pytest.mark.parametrize("stored", ["dense", "csr"])
+@pytest.mark.parametrize("fill", [0, 1.5, -1, None, True])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int64", "float32"])
+def test_what_an_object_lacks_is_of_the_type_of_the_fill_value(dtype, fill, stored) -> None:
+    found = []
+    for module in (lo, ad):
+        values = np.eye(2).astype(dtype)
+        tables = [pd.DataFrame(index=list(names)) for names in ("ab", "cd")]
+        parts = [module.AnnData(values, obs=table) for table in tables]
+        for held in (parts[0].layers, parts[0].obsm):
+            held["m"] = values if stored == "dense" else sp.csr_matrix(values)
+        joined = module.concat(parts, join="outer", fill_value=fill)
+        joined = joined.to_memory() if module is lo else joined
+        found.append((joined.layers["m"], joined.obsm["m"]))
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.dtype == theirs.dtype
+        a, b = (x.toarray() if sp.issparse(x) else np.asarray(x) for x in (ours, theirs))
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("place", ["X", "layers", "obsm", "boxes"])
+@pytest.mark.parametrize(("fill", "dtype"), [(-1, "int16"), (300, "uint16"), (7, "uint8")])
+def test_unsigned_integers_widen_for_a_fill_value(fill: int, dtype: str, place: str) -> None:
+    """anndata 0.12 takes these types, too; 0.13 takes int64."""
+    shape = (2, 3, 2) if place == "boxes" else (2, 3)
+    wide = np.ones(shape, dtype=np.uint8)
+    names = (["a", "b"], ["c", "d"])
+    parts = [
+        lo.AnnData(np.ones((2, n), np.uint8), obs=pd.DataFrame(index=index))
+        for n, index in zip((3, 2), names, strict=True)
+    ]
+    for part, values in zip(parts, (wide, wide[:, :2]), strict=True):
+        if place == "layers":
+            part.layers["m"] = values
+        elif place != "X":
+            part.obsm["m"] = values
+    joined = lo.concat(parts, join="outer", fill_value=fill).to_memory()
+    found = {"X": joined.X, "layers": joined.layers.get("m")}.get(place, joined.obsm.get("m"))
+    assert found.dtype == dtype
+    assert set(found[2:, 2].ravel().tolist()) == {fill}
+    assert set(found[:2].ravel().tolist()) == {1}

@@ -31,6 +31,7 @@ from lazyomics.container.values import is_ragged
 from lazyomics.errors import UnsupportedError, require, warn_user
 from lazyomics.lazy import join_matrices, materialize
 from lazyomics.lazy.indexer import Positions
+from lazyomics.lazy.joined import type_with
 
 __all__ = [
     "NAMES",
@@ -109,12 +110,12 @@ def _stacked_boxes(values: Sequence[Any], lengths: Sequence[int], width: int, fi
     pieces = []
     for value, n in zip(values, lengths, strict=True):
         if value is None:
-            pieces.append(np.full((n, width, *rest), fill, dtype=np.float64))
+            pieces.append(np.full((n, width, *rest), fill))
             continue
         kept = value[:, :width]
         gap = width - kept.shape[1]
         if gap:
-            kept = kept.astype(np.result_type(kept.dtype, fill))
+            kept = kept.astype(type_with(kept.dtype, fill))
             filling = np.full((n, gap, *rest), fill, dtype=kept.dtype)
             kept = np.concatenate([kept, filling], axis=1)
         pieces.append(kept)

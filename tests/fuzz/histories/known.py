@@ -60,7 +60,8 @@ KNOWN: tuple[Known, ...] = (
         r"pull_",
         r"only the oracle refuses: (ValueError|TypeError): (invalid literal for int"
         r"|could not convert string to float|dtype of categories must be the same"
-        r"|Cannot setitem on a Categorical with a new category|Invalid value .* for dtype)",
+        r"|to union ordered Categoricals|cannot safely cast non-equivalent"
+        r"|Cannot setitem on a Categorical with a new category|Invalid value.* for dtype)",
         "mudata joins columns of several types by writing values into the first one",
     ),
     Known(
@@ -79,15 +80,24 @@ KNOWN: tuple[Known, ...] = (
         "entries that are renamed in one modality keep their values, in mudata they are new",
     ),
     Known(
-        r"update|_names",
-        r"^(obs|var) columns: lazyomics has \[(.*)\], the oracle "
-        r"\['level_\d'(, 'level_\d')*(, )?\2\]",
+        r"",
+        r"^(in the files: )?(obs|var) columns: lazyomics has \[(.*)\], the oracle "
+        r"\['level_\d'(, 'level_\d')*(, )?\3\]",
         "mudata leaves a column of its own behind where names are repeated",
+        earlier=(r"update|_names",),
     ),
     Known(
-        r"update",
+        r"",
         r"^(obs|var)[mp]\['\w+'\] shape: lazyomics has .*, the oracle \(0, ",
         "mudata brings arrays of a MuData without entries to no new entries",
+        earlier=(r"update",),
+    ),
+    Known(
+        r"update|_names",
+        r"only the oracle refuses: TypeError: Invalid value 'nan' for dtype '(bool|int\d+)'",
+        "mudata 0.4 writes missing values into columns of tables in obsm, whatever their type",
+        earlier=(r"one\.(obs|var)m\['\w+'\] = w\.table\(",),
+        applies=not OLD_MUDATA,
     ),
     Known(
         r"update|take|copy|write|save",
@@ -95,6 +105,13 @@ KNOWN: tuple[Known, ...] = (
         "whole numbers in obsm of a MuData: mudata 0.3 fails when it updates or copies",
         earlier=(WHOLE_ARRAYS,),
         applies=OLD_MUDATA,
+    ),
+    Known(
+        r"update|_names",
+        r"only the oracle refuses: MaskError: Mask and data not compatible",
+        "sparse whole numbers in obsm of a MuData: mudata 0.4 fails to mask new entries",
+        earlier=(r"one\.(obs|var)m\['\w+'\] = w\.matrix\('cs[rc]\w* int",),
+        applies=not OLD_MUDATA,
     ),
     Known(
         r"",
@@ -143,6 +160,25 @@ KNOWN: tuple[Known, ...] = (
         r"only the oracle refuses: KeyError: .*object 'X' doesn't exist",
         "anndata cannot open a file without X as backed",
         earlier=(WITHOUT_X,),
+    ),
+    Known(
+        r"concat",
+        r"^raw\.(var columns|varm keys): lazyomics has \[\], the oracle \[.",
+        "raw of objects without X: anndata 0.13 takes the var and varm of the joined object",
+        earlier=(WITHOUT_X, r"\.raw = "),
+        applies=not OLD_ANNDATA,
+    ),
+    Known(
+        r"concat",
+        r"only the oracle refuses: ValueError: all the input arrays must have same number of dim",
+        "arrays of three axes are filled like others where an object has none",
+        earlier=(r"reshape\(",),
+    ),
+    Known(
+        r"\.X = w\.matrix\('dense int64', 1, 9, 1\)",
+        r"only lazyomics refuses: ShapeError: X has shape \(1, 9\), expected \((9, 1|3, 3)\)",
+        "anndata 0.13 reshapes anything of the right size",
+        applies=not OLD_ANNDATA,
     ),
     Known(
         r"concat",

@@ -79,7 +79,7 @@ def sample(
     >>> adata = lo.AnnData(np.arange(10.0).reshape(5, 2))
     >>> lo.pp.sample(adata, n=3, rng=0)
     >>> adata.X[:, 0]
-    array([4., 0., 2.])
+    array([6., 8., 4.])
     """
     places = ("obs", "var") if axis in ("obs", "var") else (0, 1)
     if axis not in places:

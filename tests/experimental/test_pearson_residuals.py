@@ -15,8 +15,10 @@ from lazyomics.lazy import LazyMatrix
 ad = pytest.importorskip("anndata", reason="compares with anndata")
 sc = pytest.importorskip("scanpy", reason="compares with scanpy")
 
-# of genes and cells without counts, for scanpy
-pytestmark = pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:invalid value:RuntimeWarning",  # scanpy, of genes and cells without counts
+    "ignore:The inplace keyword",  # scanpy with pandas 3.1
+)
 PLACES = (("csr", "file"), ("csc", "memory"), ("dense", "subset"), ("dense", "file"))
 NORMALIZED = {
     "defaults": {},

@@ -18,7 +18,7 @@ from lazyomics.importing import import_whole
 from lazyomics.io.opening import read_h5ad
 
 if TYPE_CHECKING:
-    from lazyomics import datasets, get, pl, pp, tl
+    from lazyomics import datasets, experimental, get, pl, pp, tl
     from lazyomics.container.concat.concat import concat
     from lazyomics.container.explain import explain
     from lazyomics.container.mudata import MuData
@@ -44,6 +44,7 @@ __all__ = [
     "config",
     "datasets",
     "errors",
+    "experimental",
     "explain",
     "get",
     "pl",
@@ -61,7 +62,7 @@ __all__ = [
 ]
 
 # Imported when they are first asked for: most programs need few of them.
-_PACKAGES = frozenset({"datasets", "get", "pl", "pp", "tl"})
+_PACKAGES = frozenset({"datasets", "experimental", "get", "pl", "pp", "tl"})
 _HOMES = {
     "MuData": "container.mudata",
     "ProgressBar": "progress",

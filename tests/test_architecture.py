@@ -12,13 +12,14 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "lazyomics"
 
-BASE = {"errors", "config", "importing", "compiled"}
+BASE = {"errors", "config", "importing", "compiled", "missing"}
 BLOCKS = BASE | {"blocks"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors"},
     "importing": set(),
     "compiled": {"importing"},
+    "missing": set(),
     "progress": set(),
     "blocks": BASE | {"blocks"},
     "kernels": BLOCKS | {"kernels"},
@@ -27,6 +28,7 @@ MAY_IMPORT = {
     "io": BLOCKS | {"container", "lazy", "kernels", "io"},
     "get": BLOCKS | {"container", "lazy", "kernels", "get"},
     "pp": BLOCKS | {"container", "lazy", "kernels", "pp"},
+    "experimental": BLOCKS | {"container", "lazy", "kernels", "pp", "experimental"},
     "tl": BLOCKS | {"container", "lazy", "kernels", "get", "pp", "tl"},
     "pl": BASE | {"container", "get", "tl", "pl"},
     "datasets": BASE | {"container", "io", "kernels", "datasets"},
@@ -164,7 +166,7 @@ def test_public_names_exist() -> None:
         assert getattr(lo, name) is not None
 
 
-VERBS = ("datasets", "get", "pl", "pp", "tl")
+VERBS = ("datasets", "experimental.pp", "get", "pl", "pp", "tl")
 
 
 def test_functions_are_not_hidden_by_modules_of_their_names() -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from lazyomics.get.group_stats import group_stats
 from lazyomics.get.obs_df import obs_df
 from lazyomics.get.var_df import var_df
+from lazyomics.missing import missing
 
 __all__ = ["group_stats", "obs_df", "var_df"]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing("get", name)
 
 
 def __dir__() -> list[str]:

@@ -24,6 +24,7 @@ __all__ = [
     "NormalizeRows",
     "NormalizeThenSelect",
     "ScaleCols",
+    "ScaleRows",
     "SelectCols",
     "Selector",
     "Step",
@@ -136,6 +137,18 @@ def scale_rows(block: Block, factors: NDArray[np.float64]) -> Block:
 
         return scaled(block, factors, dtype)
     return np.multiply(block, factors[:, None].astype(dtype), dtype=dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleRows(Step):
+    """Multiply each row by its factor; integers become float32."""
+
+    factors: NDArray[np.float64]
+    ROW_FIELDS: ClassVar[tuple[str, ...]] = ("factors",)
+
+    def __call__(self, block: Block) -> Block:
+        """Scale the rows."""
+        return scale_rows(block, self.factors)
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from lazyomics.errors import require
+from lazyomics.missing import missing
 
 if TYPE_CHECKING:
     from lazyomics.pl.dendrograms import dendrogram
@@ -68,7 +69,7 @@ _MODULES = {
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise missing("pl", name)
     require("matplotlib", extra="plot", purpose=f"pl.{name}")
     value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value

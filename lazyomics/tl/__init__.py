@@ -1,17 +1,34 @@
-"""Tools: embedding, clustering, and trees of groups.
+"""Tools: embedding, clustering, trees of groups, and scores of gene sets.
 
 Each function imports the heavy package it needs when it is called.
 """
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from lazyomics.missing import missing
 from lazyomics.pp.pca import pca
 from lazyomics.tl.dendrogram import dendrogram
 from lazyomics.tl.leiden import leiden
 from lazyomics.tl.lsi import lsi
+from lazyomics.tl.score_genes import score_genes
+from lazyomics.tl.score_genes_cell_cycle import score_genes_cell_cycle
 from lazyomics.tl.umap import umap
 
-__all__ = ["dendrogram", "leiden", "lsi", "pca", "umap"]
+__all__ = [
+    "dendrogram",
+    "leiden",
+    "lsi",
+    "pca",
+    "score_genes",
+    "score_genes_cell_cycle",
+    "umap",
+]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing("tl", name)
 
 
 def __dir__() -> list[str]:

@@ -23,13 +23,19 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning",
     "ignore::FutureWarning",
     "ignore:the matrix subclass",
+    "ignore:divide by zero:RuntimeWarning",  # scanpy, of batches of a gene without variance
+    "ignore:invalid value:RuntimeWarning",
 )
 
 N, M = 60, 40
 RNG = np.random.default_rng(0)
 COUNTS = RNG.poisson(np.linspace(0.1, 3, M), (N, M)).astype("f4")
 OBS = pd.DataFrame(
-    {"kind": pd.Categorical(RNG.choice(list("abc"), N)), "batch": RNG.choice(["p", "q"], N)},
+    {
+        "kind": pd.Categorical(RNG.choice(list("abc"), N)),
+        "batch": RNG.choice(["p", "q"], N),
+        "size": RNG.normal(size=N),
+    },
     index=[f"c{k}" for k in range(N)],
 )
 VAR = pd.DataFrame({"mito": np.arange(M) % 5 == 0}, index=[f"g{k}" for k in range(M)])
@@ -205,6 +211,17 @@ VERBS: dict[str, Callable[[Any, Any], Any]] = {
         lambda m, a: m.tl.dendrogram(a, "kind", use_rep="X"),
         log=True,
     ),
+    "score_genes": after(
+        lambda a: a.obs["score"],
+        lambda m, a: m.tl.score_genes(a, ["g3", "g30"], ctrl_size=3, n_bins=5),
+        log=True,
+    ),
+    "downsample_counts": x_after(lambda m, a: m.pp.downsample_counts(a, 30)),
+    "normalize_per_cell": x_after(lambda m, a: m.pp.normalize_per_cell(a, min_counts=60)),
+    "regress_out": x_after(lambda m, a: m.pp.regress_out(a, "size")),
+    "regress_out, groups": x_after(lambda m, a: m.pp.regress_out(a, "kind")),
+    "combat": x_after(lambda m, a: m.pp.combat(a)),
+    "sample": x_after(lambda m, a: m.pp.sample(a, n=20, rng=0)),
     "obs_df": lambda m, a: m.get.obs_df(a, ["g3", "g30"]),
     "var_df": lambda m, a: m.get.var_df(a, ["c3", "c30"]),
     # muon's, and our own: compared with the same verb on numpy

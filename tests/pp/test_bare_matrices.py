@@ -144,12 +144,26 @@ TAKE_MATRICES = {
     "pp.pca": lambda x: lo.pp.pca(x, 1),
     "pp.filter_cells": lambda x: lo.pp.filter_cells(x, min_genes=1),
     "pp.filter_genes": lambda x: lo.pp.filter_genes(x, min_cells=1),
+    "pp.filter_genes_dispersion": lambda x: lo.pp.filter_genes_dispersion(x),
+    "pp.normalize_per_cell": lambda x: lo.pp.normalize_per_cell(x, copy=True),
+    "pp.sample": lambda x: lo.pp.sample(x, n=1),
+    "pp.subsample": lambda x: lo.pp.subsample(x, n_obs=1),
 }
 TAKE_ANNDATA = {
     "pp.normalize_total": lambda x: lo.pp.normalize_total(x),
     "pp.calculate_qc_metrics": lambda x: lo.pp.calculate_qc_metrics(x),
     "pp.highly_variable_genes": lambda x: lo.pp.highly_variable_genes(x),
     "pp.neighbors": lambda x: lo.pp.neighbors(x),
+    "pp.combat": lambda x: lo.pp.combat(x),
+    "pp.downsample_counts": lambda x: lo.pp.downsample_counts(x, 1),
+    "pp.recipe_seurat": lambda x: lo.pp.recipe_seurat(x),
+    "pp.recipe_weinreb17": lambda x: lo.pp.recipe_weinreb17(x),
+    "pp.recipe_zheng17": lambda x: lo.pp.recipe_zheng17(x),
+    "pp.regress_out": lambda x: lo.pp.regress_out(x, "a"),
+    "tl.score_genes": lambda x: lo.tl.score_genes(x, ["a"]),
+    "tl.score_genes_cell_cycle": lambda x: lo.tl.score_genes_cell_cycle(
+        x, s_genes=["a"], g2m_genes=["b"]
+    ),
     "tl.umap": lambda x: lo.tl.umap(x),
     "tl.leiden": lambda x: lo.tl.leiden(x),
     "tl.dendrogram": lambda x: lo.tl.dendrogram(x, "a"),

@@ -1,0 +1,24 @@
+"""Preprocessing by analytic Pearson residuals."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from lazyomics.experimental.pp.highly_variable_genes import highly_variable_genes
+from lazyomics.experimental.pp.normalize_pearson_residuals import normalize_pearson_residuals
+from lazyomics.experimental.pp.recipe_pearson_residuals import recipe_pearson_residuals
+from lazyomics.missing import missing
+
+__all__ = [
+    "highly_variable_genes",
+    "normalize_pearson_residuals",
+    "recipe_pearson_residuals",
+]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing("experimental.pp", name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,63 @@
+"""What is said of functions of scanpy that have no counterpart here."""
+
+from __future__ import annotations
+
+__all__ = ["NOT_HERE", "missing"]
+
+# Public functions of scanpy 1.11 and 1.12 by namespace; a test compares them with scanpy.
+NOT_HERE: dict[str, frozenset[str]] = {
+    "experimental.pp": frozenset({"normalize_pearson_residuals_pca"}),
+    "get": frozenset({"aggregate", "rank_genes_groups_df"}),
+    "pl": frozenset(
+        {
+            *("DotPlot", "MatrixPlot", "StackedViolin", "clustermap", "correlation_matrix"),
+            *("dogplot", "dpt_groups_pseudotime", "dpt_timeseries", "embedding_density"),
+            *("filter_genes_dispersion", "heatmap", "highest_expr_genes", "matrix", "matrixplot"),
+            *("paga", "paga_adjacency", "paga_compare", "paga_path", "pca_loadings"),
+            *("pca_overview", "pca_scatter", "rank_genes_groups", "rank_genes_groups_dotplot"),
+            *("rank_genes_groups_heatmap", "rank_genes_groups_matrixplot"),
+            *("rank_genes_groups_stacked_violin", "rank_genes_groups_tracksplot"),
+            *("rank_genes_groups_violin", "ranking", "scatter", "scrublet_score_distribution"),
+            *("set_rcParams_defaults", "set_rcParams_scanpy", "sim", "spatial", "stacked_violin"),
+            *("timeseries", "timeseries_as_heatmap", "timeseries_subplot", "tracksplot"),
+        }
+    ),
+    "pp": frozenset({"scrublet", "scrublet_simulate_doublets", "sqrt"}),
+    "tl": frozenset(
+        {
+            *("Ingest", "diffmap", "dpt", "draw_graph", "embedding_density", "ingest", "louvain"),
+            *("filter_rank_genes_groups", "marker_gene_overlap", "paga", "paga_compare_paths"),
+            *("paga_degrees", "paga_expression_entropies", "rank_genes_groups", "sim", "tsne"),
+        }
+    ),
+}
+
+
+def missing(space: str, name: str) -> AttributeError:
+    """Make the error for a name that a namespace does not have.
+
+    Parameters
+    ----------
+    space
+        Namespace, ``"pp"`` for example.
+    name
+        What was asked for.
+
+    Returns
+    -------
+    AttributeError, which says how to go on if scanpy has a function of that name.
+
+    Examples
+    --------
+    >>> raise missing("tl", "dpt")
+    Traceback (most recent call last):
+    ...
+    AttributeError: lazyomics.tl.dpt is not there yet. scanpy has it: call scanpy.tl.dpt on \
+adata.to_anndata(), which reads the data into memory
+    """
+    if name not in NOT_HERE.get(space, ()):
+        return AttributeError(f"module 'lazyomics.{space}' has no attribute {name!r}")
+    return AttributeError(
+        f"lazyomics.{space}.{name} is not there yet. scanpy has it: call scanpy.{space}.{name} on "
+        "adata.to_anndata(), which reads the data into memory"
+    )

@@ -1,4 +1,4 @@
-"""Tools: embedding, clustering, and trees of groups.
+"""Tools: embedding, clustering, trees of groups, and marker genes.
 
 Each function imports the heavy package it needs when it is called.
 """
@@ -7,11 +7,23 @@ from __future__ import annotations
 
 from lazyomics.pp.pca import pca
 from lazyomics.tl.dendrogram import dendrogram
+from lazyomics.tl.filter_rank_genes_groups import filter_rank_genes_groups
 from lazyomics.tl.leiden import leiden
 from lazyomics.tl.lsi import lsi
+from lazyomics.tl.marker_gene_overlap import marker_gene_overlap
+from lazyomics.tl.rank_genes_groups import rank_genes_groups
 from lazyomics.tl.umap import umap
 
-__all__ = ["dendrogram", "leiden", "lsi", "pca", "umap"]
+__all__ = [
+    "dendrogram",
+    "filter_rank_genes_groups",
+    "leiden",
+    "lsi",
+    "marker_gene_overlap",
+    "pca",
+    "rank_genes_groups",
+    "umap",
+]
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,7 @@ __all__ = ["NOT_HERE", "missing"]
 # Public functions of scanpy 1.11 and 1.12 by namespace; a test compares them with scanpy.
 NOT_HERE: dict[str, frozenset[str]] = {
     "experimental.pp": frozenset({"normalize_pearson_residuals_pca"}),
-    "get": frozenset({"aggregate", "rank_genes_groups_df"}),
+    "get": frozenset(),
     "pl": frozenset(
         {
             *("DotPlot", "MatrixPlot", "StackedViolin", "clustermap", "correlation_matrix"),
@@ -26,8 +26,8 @@ NOT_HERE: dict[str, frozenset[str]] = {
     "tl": frozenset(
         {
             *("Ingest", "diffmap", "dpt", "draw_graph", "embedding_density", "ingest", "louvain"),
-            *("filter_rank_genes_groups", "marker_gene_overlap", "paga", "paga_compare_paths"),
-            *("paga_degrees", "paga_expression_entropies", "rank_genes_groups", "sim", "tsne"),
+            *("paga", "paga_compare_paths", "paga_degrees", "paga_expression_entropies", "sim"),
+            "tsne",
         }
     ),
 }
@@ -52,12 +52,12 @@ def missing(space: str, name: str) -> AttributeError:
     >>> raise missing("tl", "dpt")
     Traceback (most recent call last):
     ...
-    AttributeError: lazyomics.tl.dpt is not there yet. scanpy has it: call scanpy.tl.dpt on \
-adata.to_anndata(), which reads the data into memory
+    AttributeError: lazyomics.tl.dpt is not there yet. Call scanpy's: \
+adata.apply(scanpy.tl.dpt, ...)
     """
     if name not in NOT_HERE.get(space, ()):
         return AttributeError(f"module 'lazyomics.{space}' has no attribute {name!r}")
     return AttributeError(
-        f"lazyomics.{space}.{name} is not there yet. scanpy has it: call scanpy.{space}.{name} on "
-        "adata.to_anndata(), which reads the data into memory"
+        f"lazyomics.{space}.{name} is not there yet. Call scanpy's: "
+        f"adata.apply(scanpy.{space}.{name}, ...)"
     )

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from lazyomics.blocks.block import CSRBlock, SparseBlock
-from lazyomics.kernels.sums import scaled_columns
+from lazyomics.kernels.sums import divided_columns
 
 __all__ = [
     "AsDense",
@@ -113,15 +113,20 @@ class NormalizeRows(Step):
     full_rows: ClassVar[bool] = True
 
     def __call__(self, block: Block) -> Block:
-        return scale_rows(block, self.factors(block))
+        return divide_rows(block, self.divisors(block))
 
-    def factors(self, block: Block) -> NDArray[np.float64]:
-        """What each row is multiplied by, shape (n_rows,)."""
+    def divisors(self, block: Block) -> NDArray[np.floating[Any]]:
+        """What each row is divided by, in the floating type of the result, shape (n_rows,).
+
+        The total is rounded to that type, divided by the target, and values are divided by what
+        comes out. Any other order of these steps changes the last bit of every fourth value, so
+        that it would neither equal scanpy's nor tie with the same others.
+        """
         from lazyomics.kernels.sums import row_totals
 
-        totals = row_totals(block, exclude=self.exclude)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(totals == 0, 1.0, self.target / totals)
+        totals = row_totals(block, exclude=self.exclude).astype(floating(block.dtype))
+        divisors = totals / totals.dtype.type(self.target)
+        return np.where(divisors == 0, divisors.dtype.type(1), divisors)
 
 
 def floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -129,14 +134,13 @@ def floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype if np.issubdtype(dtype, np.floating) else np.dtype(np.float32)
 
 
-def scale_rows(block: Block, factors: NDArray[np.float64]) -> Block:
-    """Multiply each row by its factor, in the block's floating type (float32 for integers)."""
-    dtype = floating(block.dtype)
+def divide_rows(block: Block, divisors: NDArray[np.floating[Any]]) -> Block:
+    """Divide each row by its divisor, in the type of the divisors."""
     if isinstance(block, CSRBlock):
-        from lazyomics.kernels.sums import scaled
+        from lazyomics.kernels.sums import divided
 
-        return scaled(block, factors, dtype)
-    return np.multiply(block, factors[:, None].astype(dtype), dtype=dtype)
+        return divided(block, divisors)
+    return np.divide(block, divisors[:, None], dtype=divisors.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +167,10 @@ class Log1p(Step):
         logged = np.log1p(block)
         if self.base is None:
             return logged
-        return logged / block.dtype.type(np.log(self.base))
+        # The quotient is taken in float64 and rounded once: what NumPy does for scanpy.
+        data = logged.data if isinstance(logged, SparseBlock) else logged
+        quotients = np.divide(data, np.log(self.base)).astype(logged.dtype)
+        return logged.like(quotients) if isinstance(logged, SparseBlock) else quotients
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,11 +246,10 @@ class NormalizeThenSelect(Step):
 
     def __call__(self, block: Block) -> Block:
         """Normalise and select."""
-        factors = self.normalize.factors(block)
-        dtype = floating(block.dtype)
+        divisors = self.normalize.divisors(block)
         if isinstance(block, CSRBlock):
-            return scaled_columns(block, factors, dtype, self.cols)
-        return np.multiply(block[:, self.cols], factors[:, None].astype(dtype), dtype=dtype)
+            return divided_columns(block, divisors, self.cols)
+        return divide_rows(block[:, self.cols], divisors)
 
 
 def fused(steps: Iterable[Step]) -> list[Step]:

@@ -13,10 +13,10 @@ from lazyomics.compiled import compiled
 __all__ = [
     "column_log_totals",
     "column_totals",
+    "divided",
+    "divided_columns",
     "row_positives",
     "row_totals",
-    "scaled",
-    "scaled_columns",
     "sums_between",
 ]
 
@@ -30,36 +30,34 @@ def sums_between(values: NDArray[Any], indptr: NDArray[Any]) -> NDArray[np.float
     return out
 
 
-def scaled(block: CSRBlock, factors: NDArray[np.float64], dtype: np.dtype[Any]) -> CSRBlock:
-    """Multiply each row by its factor, in the given floating type."""
+def divided(block: CSRBlock, divisors: NDArray[np.floating[Any]]) -> CSRBlock:
+    """Divide each row by its divisor, in the type of the divisors, none of which is 0."""
+    dtype = divisors.dtype
     if len(block.data) == 0:  # also what a new step is tried on: not worth compiling for
         return block.like(block.data.astype(dtype))
-    mine = factors.astype(dtype)
     if np.float16 in (block.dtype, dtype):  # which numba does not know
-        values = np.multiply(block.data, np.repeat(mine, np.diff(block.indptr)), dtype=dtype)
+        values = np.divide(block.data, np.repeat(divisors, np.diff(block.indptr)), dtype=dtype)
         return block.like(values)
     data = np.empty(len(block.data), dtype=dtype)
-    _scale(block.data, block.indptr, mine, data)
+    _divide(block.data, block.indptr, divisors, data)
     return block.like(data)
 
 
-def scaled_columns(
-    block: CSRBlock,
-    factors: NDArray[np.float64],
-    dtype: np.dtype[Any],
-    columns: NDArray[np.int64],
+def divided_columns(
+    block: CSRBlock, divisors: NDArray[np.floating[Any]], columns: NDArray[np.int64]
 ) -> CSRBlock:
-    """Multiply each row by its factor and keep some columns, ascending and without duplicates."""
+    """Divide each row by its divisor; keep some columns, ascending and without duplicates."""
+    dtype = divisors.dtype
     if len(block.data) == 0 or np.float16 in (block.dtype, dtype):
-        return scaled(block, factors, dtype)[:, columns]
+        return divided(block, divisors)[:, columns]
     place = np.full(block.shape[1], -1, dtype=block.indices.dtype)
     place[columns] = np.arange(len(columns))
     # one place more than there are values: what is not kept is written, too, then overwritten
     data = np.empty(len(block.data) + 1, dtype=dtype)
     indices = np.empty(len(block.data) + 1, dtype=block.indices.dtype)
     indptr = np.zeros_like(block.indptr)
-    kept = _scale_columns(
-        block.data, block.indices, block.indptr, factors.astype(dtype), place, data, indices, indptr
+    kept = _divide_columns(
+        block.data, block.indices, block.indptr, divisors, place, data, indices, indptr
     )
     shape = (block.shape[0], len(columns))
     return CSRBlock.from_arrays(
@@ -81,34 +79,36 @@ def _sum_between(values: NDArray[Any], indptr: NDArray[Any], out: NDArray[np.flo
 
 
 @compiled
-def _scale(
-    values: NDArray[Any], indptr: NDArray[Any], factors: NDArray[Any], out: NDArray[Any]
+def _divide(
+    values: NDArray[Any], indptr: NDArray[Any], divisors: NDArray[Any], out: NDArray[Any]
 ) -> None:
-    for row in range(len(factors)):
+    for row in range(len(divisors)):
         start, stop = indptr[row], indptr[row + 1]
-        factor, mine, to = factors[row], values[start:stop], out[start:stop]
+        divisor, mine, to = divisors[row], values[start:stop], out[start:stop]
         for k in range(len(mine)):
-            to[k] = out.dtype.type(mine[k]) * factor  # rounds integers first, as NumPy does
+            # NumPy's division: that of Python would ask each time whether the divisor is 0
+            to[k] = np.true_divide(out.dtype.type(mine[k]), divisor)
 
 
 @compiled
-def _scale_columns(
+def _divide_columns(
     values: NDArray[Any],
     columns: NDArray[Any],
     indptr: NDArray[Any],
-    factors: NDArray[Any],
+    divisors: NDArray[Any],
     place: NDArray[Any],
     data: NDArray[Any],
     indices: NDArray[Any],
     ends: NDArray[Any],
 ) -> np.int64:
     kept = np.uint64(0)
-    for row in range(len(factors)):
+    for row in range(len(divisors)):
         start, stop = indptr[row], indptr[row + 1]
-        factor, mine, at = factors[row], values[start:stop], columns[start:stop]
+        divisor, mine, at = divisors[row], values[start:stop], columns[start:stop]
         for k in range(len(mine)):
             to = place[np.uint64(at[k])]
-            data[kept] = data.dtype.type(mine[k]) * factor  # no branch: it would be mispredicted
+            # no branch on what is kept: it would be mispredicted
+            data[kept] = np.true_divide(data.dtype.type(mine[k]), divisor)
             indices[kept] = to
             kept += np.uint64(to >= 0)
         ends[row + 1] = kept

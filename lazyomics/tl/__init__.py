@@ -1,4 +1,4 @@
-"""Tools: embedding, clustering, trees of groups, and scores of gene sets.
+"""Tools: embedding, clustering, trees of groups, marker genes, and scores of gene sets.
 
 Each function imports the heavy package it needs when it is called.
 """
@@ -10,17 +10,23 @@ from typing import NoReturn
 from lazyomics.missing import missing
 from lazyomics.pp.pca import pca
 from lazyomics.tl.dendrogram import dendrogram
+from lazyomics.tl.filter_rank_genes_groups import filter_rank_genes_groups
 from lazyomics.tl.leiden import leiden
 from lazyomics.tl.lsi import lsi
+from lazyomics.tl.marker_gene_overlap import marker_gene_overlap
+from lazyomics.tl.rank_genes_groups import rank_genes_groups
 from lazyomics.tl.score_genes import score_genes
 from lazyomics.tl.score_genes_cell_cycle import score_genes_cell_cycle
 from lazyomics.tl.umap import umap
 
 __all__ = [
     "dendrogram",
+    "filter_rank_genes_groups",
     "leiden",
     "lsi",
+    "marker_gene_overlap",
     "pca",
+    "rank_genes_groups",
     "score_genes",
     "score_genes_cell_cycle",
     "umap",

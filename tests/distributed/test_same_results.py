@@ -70,6 +70,28 @@ def test_other_passes(client, counts, verb) -> None:
     assert_same_anndata(run(), by_threads(run))
 
 
+@pytest.mark.parametrize("place", ["file", "memory"])
+def test_markers_and_aggregates(client, counts, place, count_passes) -> None:
+    """Workers compute the blocks; their values are ranked in this process."""
+
+    def run():
+        adata = lo.read_h5ad(counts, backed=place == "file")
+        lo.pp.normalize_total(adata, target_sum=1e4)
+        lo.pp.log1p(adata)
+        lo.tl.rank_genes_groups(adata, "cell_type", method="wilcoxon", tie_correct=True, pts=True)
+        summed = lo.get.aggregate(adata, "cell_type", ["count_nonzero", "var"])
+        return dict(adata.uns["rank_genes_groups"]), dict(summed.layers)
+
+    with count_passes(counts) as in_this_process:
+        ranked, summed = run()
+    assert in_this_process.values == 0
+    expected, aggregated = by_threads(run)
+    for key in ("names", "scores", "pvals_adj"):
+        assert_same_value(ranked[key], expected[key], key)
+    np.testing.assert_array_equal(summed["count_nonzero"], aggregated["count_nonzero"])
+    np.testing.assert_allclose(summed["var"], aggregated["var"])
+
+
 def test_pca_by_iteration(client, counts) -> None:
     """Workers keep no rows: a pass over the file for each step, which ends a little earlier."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -173,6 +175,31 @@ def test_tables_of_the_whole_follow_new_names(name: str, looked: bool) -> None:
     if looked:
         assert list(getattr(ours, name).index) == names
     assert list(getattr(ours, f"{name}m")["table"].index) == names
+
+
+@pytest.mark.parametrize("how", ["select", "select twice", "copy", "to_memory", "update", "pickle"])
+@pytest.mark.parametrize("name", ["obs", "var"])
+def test_tables_of_the_whole_have_new_names_in_what_is_made_of_it(name: str, how: str) -> None:
+    """Nothing looks at the tables between the new names and what is done next."""
+    ours = lo.MuData(modalities("partial"))
+    index = getattr(ours, f"{name}_names")
+    table = pd.DataFrame({"n": np.arange(len(index))}, index=index)
+    getattr(ours, f"{name}m")["table"] = table
+    setattr(ours, f"{name}_names", [f"x{k}" for k in range(len(index))])
+    if how.startswith("select"):
+        made = ours[::-1, ::-1]
+        made = made[::-1, ::-1] if how == "select twice" else made
+    elif how == "update":
+        ours.mod["more"] = modality("more", [3, 40], 2)
+        ours.update()
+        made = ours
+    else:
+        made = pickle.loads(pickle.dumps(ours)) if how == "pickle" else getattr(ours, how)()
+    held = getattr(made, f"{name}m")["table"]
+    assert list(held.index) == list(getattr(made, f"{name}_names"))
+    numbers = held["n"].dropna()
+    assert numbers.tolist() == [int(text[1:]) for text in numbers.index]
+    assert len(numbers) == len(index)
 
 
 @pytest.mark.parametrize("name", ["obs", "var"])

@@ -607,6 +607,7 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
         row_key, col_key = split_key(key)
         for axis in self._axes.values():
             axis.check_lengths(self._mod)
+        self._align_tables()
         rows = axis_selector(row_key, self.n_obs, lambda: self.obs_names, "obs")
         cols = axis_selector(col_key, self.n_vars, lambda: self.var_names, "var")
         obs, in_rows = self._axes["obs"].take(rows)

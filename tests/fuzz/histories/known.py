@@ -60,7 +60,8 @@ KNOWN: tuple[Known, ...] = (
         r"pull_",
         r"only the oracle refuses: (ValueError|TypeError): (invalid literal for int"
         r"|could not convert string to float|dtype of categories must be the same"
-        r"|to union ordered Categoricals|cannot safely cast non-equivalent"
+        r"|to union ordered Categoricals|Categorical.ordered must be the same"
+        r"|cannot safely cast non-equivalent|Need to pass bool-like values"
         r"|Cannot setitem on a Categorical with a new category|Invalid value.* for dtype)",
         "mudata joins columns of several types by writing values into the first one",
     ),
@@ -78,6 +79,18 @@ KNOWN: tuple[Known, ...] = (
         RENAMING.pattern,
         r"^(obs|var)[mp]?\[.* values, some missing in the oracle",
         "entries that are renamed in one modality keep their values, in mudata they are new",
+    ),
+    Known(
+        r"^one\.(obs|var)_names_make_unique\(\)",
+        r"^(obs|var) row names, in another order",
+        "mudata names rows modality by modality, whatever their order is",
+    ),
+    Known(
+        r"copy|write|save",
+        r"only the oracle refuses: TypeError: Can't implicitly convert non-string objects",
+        "mudata 0.3 makes objects of booleans in tables of obsm when it copies",
+        earlier=(r"one\.(obs|var)m\['\w+'\] = w\.table\(.*'bool'",),
+        applies=OLD_MUDATA,
     ),
     Known(
         r"",

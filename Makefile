@@ -1,5 +1,6 @@
 # Every target makes the virtual environment it needs; `make help` lists them.
 PYTHON ?= python3
+PYTHON311 ?= python3.11
 PYTHON313 ?= python3.13
 VENV ?= .venv
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
@@ -8,9 +9,21 @@ BIN = $(VENV)/bin
 MAKEFLAGS += --no-print-directory
 # JOBS test processes share the machine: two threads each still run what is parallel in parallel.
 LIMITS = NUMBA_NUM_THREADS=2 OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 MPLBACKEND=Agg
+# Time for the tests of `make check`, beside half a minute for ruff and mypy.
+CHECK_SECONDS ?= 75
+# Its coverage has a floor, in pyproject.toml. Processes that tests start are not looked into.
+COVERED ?= tests/container tests/get tests/io/encodings tests/pp tests/test_config.py
+
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+ifdef RESOLUTION  # of uv: pip has none but the newest
+INSTALL = $(PIP) uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --resolution $(RESOLUTION) --editable '.[all,test]'
+else
+INSTALL = $(PIP) --editable '.[dev]'
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-latest lint format type docs bench faults fuzz clean
+.PHONY: help demo check test test-latest test-oldest coverage lint format type docs bench faults fuzz \
+        release clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -18,12 +31,22 @@ help:  ## list the targets
 demo: $(VENV)/.installed  ## run the tutorial and a 50,000-cell pipeline; figures and files in demo_output/
 	@$(BIN)/python examples/demo.py $(DEMO_ARGS)
 
+check: $(VENV)/.installed  ## lint, types and the tests nearest to what changed, in two minutes; CHECK_ARGS="--since HEAD~3"
+	@$(MAKE) lint type
+	@$(LIMITS) $(BIN)/python -m tests.affected --seconds $(CHECK_SECONDS) -n $(JOBS) $(CHECK_ARGS)
+
 test: $(VENV)/.installed  ## run the test suite, doctests included
 	@$(LIMITS) $(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 test-latest:  ## run the test suite on Python 3.13 too, if there is one
 	@if $(PYTHON313) -c "" 2>/dev/null; then $(MAKE) test VENV=.venv-latest PYTHON="$(PYTHON313)"; \
 	else echo "test-latest: no working $(PYTHON313) on this machine, nothing run"; fi
+
+test-oldest:  ## run the test suite on Python 3.11 with the oldest dependencies that pyproject.toml allows
+	@$(MAKE) test VENV=.venv-oldest PYTHON="$(PYTHON311)" RESOLUTION=lowest-direct
+
+coverage: $(VENV)/.installed  ## run a part of the suite, list the lines and branches that it leaves out, and hold the floor
+	@$(LIMITS) $(BIN)/python -m pytest -q -n $(JOBS) -m "not slow" --cov --cov-report=term-missing $(COVERED)
 
 lint: $(VENV)/.installed  ## ruff: rules and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -53,14 +76,21 @@ faults: $(VENV)/.installed  ## kill and interrupt processes, cut the power at ev
 fuzz: $(VENV)/.installed  ## 20,000 damaged files, 100,000 histories beside anndata; FUZZ_ARGS="--seed 7 --inputs 0 --histories 500"
 	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
+release: $(VENV)/.installed  ## build wheel and sdist in dist/, check them, and try the wheel in an environment of its own
+	@rm -rf dist build/wheel
+	@$(BIN)/python -m build --quiet && $(BIN)/python -m twine check --strict dist/*
+	@$(BIN)/python -m venv build/wheel && build/wheel/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	@cd build/wheel && bin/python -P ../../tests/smoke.py
+
 clean:  ## remove the virtual environments, caches and demo output
-	@rm -rf .venv .venv-latest build dist demo_output bench_output .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-latest .venv-oldest build dist demo_output bench_output
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/pip
 	@echo "installing lazyomics and its tools into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(PIP) --upgrade pip
+	@$(INSTALL)
 	@touch $@
 
 $(VENV)/bin/pip:

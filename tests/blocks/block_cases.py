@@ -75,6 +75,8 @@ def assert_same(actual: Any, expected: Any) -> None:
     """Same shape, dtype and values (floating ones up to rounding)."""
     assert np.shape(actual) == np.shape(expected)
     expected = np.asarray(expected)
+    if isinstance(actual, int):  # numpy before 2.3 counts in Python's int
+        actual = np.asarray(actual)
     assert actual.dtype == expected.dtype
     found = as_dense(actual)
     if expected.dtype.kind == "f":

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from packaging.version import Version
 
 import lazyomics as lo
 from tests.comparing import assert_same_anndata, assert_same_value
@@ -598,6 +599,8 @@ HELD = {"opened": "csr", "in memory": "csc", "selected": "dense"}
 @pytest.mark.parametrize("held", HELD)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_both_libraries_do_the_same(name, held, files) -> None:
+    if name == "raw_of_some_cells" and Version(ad.__version__) < Version("0.12.11"):
+        pytest.skip("this anndata gives raw the shape of all cells")
     path = files / HELD[held]
     ours, theirs = lo.read_h5ad(path), ad.read_h5ad(path)
     if held == "in memory":

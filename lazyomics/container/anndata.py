@@ -90,7 +90,7 @@ class AlignedParts(AnnotatedObject):
 
     @obs.deleter
     def obs(self) -> None:
-        self._obs = FrameSlot(pd.DataFrame(index=self.obs_names))
+        self._obs.replace(pd.DataFrame(index=self.obs_names))
 
     @property
     def var(self) -> pd.DataFrame:
@@ -103,7 +103,7 @@ class AlignedParts(AnnotatedObject):
 
     @var.deleter
     def var(self) -> None:
-        self._var = FrameSlot(pd.DataFrame(index=self.var_names))
+        self._var.replace(pd.DataFrame(index=self.var_names))
 
     @property
     def layers(self) -> AlignedMapping:
@@ -362,6 +362,7 @@ class LazyParts(LazyCollection):
 
     def _sharing(self: Any) -> Any:
         """Return another object that holds the same matrices, arrays and columns."""
+        self._align_tables()
         raw = self._raw
         return type(self)._assemble(
             x=MatrixSlot(self._x.held),

@@ -12,15 +12,28 @@ from tests.fuzz.histories.campaign import campaign, shares
 from tests.fuzz.histories.known import KNOWN
 from tests.fuzz.histories.playing import history, play, play_lines
 
-HISTORIES = int(os.environ.get("LAZYOMICS_FUZZ_HISTORIES", "150"))
+HISTORIES = int(os.environ.get("LAZYOMICS_FUZZ_HISTORIES", "1000"))
+# Processes of pytest-xdist take one after the other. An odd number, so that each has as many
+# histories with files, which are every eighth.
+BATCHES = min(25, HISTORIES)
 
 
-def test_histories_end_alike() -> None:
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_histories_end_alike(batch: int) -> None:
     """The same histories each time; ``LAZYOMICS_FUZZ_HISTORIES`` and ``make fuzz`` play more."""
-    report = campaign(HISTORIES, seed=1)
-    assert report.histories == HISTORIES
-    assert report.lines > 3 * report.histories
+    report = campaign(HISTORIES, seed=1, batch=batch, batches=BATCHES)
     assert not report.failures, "\n\n".join(report.failures[:5])
+    assert report.histories == len(range(batch, HISTORIES, BATCHES))
+    assert report.lines > 3 * report.histories
+
+
+def test_batches_are_all_histories() -> None:
+    every = list(shares(1000))
+    batches = [every[k::BATCHES] for k in range(BATCHES)]
+    assert sorted(task for batch in batches for task in batch) == sorted(every)
+    for kind in ("anndata", "mudata"):
+        files = [sum(k == kind and n % 8 == 0 for k, n in batch) for batch in batches]
+        assert max(files) - min(files) <= 1
 
 
 @pytest.mark.parametrize("kind", ["anndata", "mudata"])

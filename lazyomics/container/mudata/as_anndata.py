@@ -27,6 +27,7 @@ def as_anndata(mdata: MuData, **options: Any) -> AnnData:
             "to_anndata joins modalities along the axis that they do not share; with axis=-1 they "
             "share both: take one of them, or make a MuData with axis=0 or 1"
         )
+    mdata._align_tables()
     joined: AnnData = concat(dict(mdata.mod), axis=mdata.axis ^ 1, **options)  # type: ignore[arg-type]
     for name, axis in mdata._axes.items():
         axis.check_lengths(mdata.mod)

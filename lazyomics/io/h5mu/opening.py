@@ -425,12 +425,11 @@ def _arrays(file: h5py.File, snapshot: Snapshot, name: str, length: int, *, skip
         if key in skip:
             continue
         element = f"/{name}/{key}"
-        pair = name.endswith("p") and is_text(key)
-        lazy = pair and element_kind(open_member(file, element[1:])) in MATRICES
+        kind = element_kind(open_member(file, element[1:])) if is_text(key) else ""
         stored = (
             StoredMatrix(snapshot, element, lead=mapping.sizes)
-            if lazy
-            else StoredElement(snapshot, element, lead=mapping.sizes)
+            if name.endswith("p") and kind in MATRICES
+            else StoredElement(snapshot, element, kind, mapping.sizes)
         )
         mapping._values[key] = stored
     return mapping

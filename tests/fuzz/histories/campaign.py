@@ -6,6 +6,7 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from tests.fuzz.histories.playing import history, play, script, shrunk
 
@@ -37,10 +38,31 @@ def shares(count: int) -> Iterator[tuple[str, int]]:
     yield from (("mudata", number) for number in range(of_mudata))
 
 
-def campaign(count: int, seed: int, workers: int = 1, every: int = 0) -> Report:
-    """Play histories; each one that fails is shrunk and kept as a program."""
+def campaign(
+    count: int,
+    seed: int,
+    workers: int = 1,
+    every: int = 0,
+    *,
+    batch: int = 0,
+    batches: int = 1,
+) -> Report:
+    """Play histories; each one that fails is shrunk and kept as a program.
+
+    Parameters
+    ----------
+    count, seed
+        How many histories, and which ones.
+    workers
+        Processes that play them.
+    every
+        Histories between reports; 0 for none.
+    batch, batches
+        Play only one of several parts, which have about as many histories of each kind.
+    """
     report = Report()
-    tasks = ((kind, seed, number) for kind, number in shares(count))
+    chosen = islice(shares(count), batch, None, batches)
+    tasks = ((kind, seed, number) for kind, number in chosen)
     if workers < 2:
         results: Iterator[tuple[int, str | None, str | None]] = map(_played, tasks)
         return _collect(report, results, every)

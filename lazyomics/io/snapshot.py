@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple
 
 import h5py
@@ -33,8 +32,20 @@ class State(NamedTuple):
 
 
 _known: dict[tuple[str, State, State], tuple[SaveRecord, ...]] = {}
-# Files of the sessions of this thread, by their paths.
-_opened: ContextVar[Mapping[str, h5py.File]] = ContextVar("_opened", default=MappingProxyType({}))
+
+
+class _Sessions(threading.local):
+    """Files of the sessions of this thread, by their paths.
+
+    Not a context variable: event loops copy those, and would keep a file and close it in a thread
+    of theirs, for which this thread may be waiting with h5py's lock in its hands.
+    """
+
+    def __init__(self) -> None:
+        self.opened: dict[str, h5py.File] = {}
+
+
+_sessions = _Sessions()
 
 
 def state_of(path: str) -> State | None:
@@ -75,15 +86,16 @@ class Snapshot:
 
         Saves in place wait for it, so that it should not last longer than reading some elements.
         """
-        if self.path in _opened.get():
+        opened = _sessions.opened
+        if self.path in opened:
             yield
             return
         with open_for_reading(self.path) as file:
-            token = _opened.set({**_opened.get(), self.path: file})
+            opened[self.path] = file
             try:
                 yield
             finally:
-                _opened.reset(token)
+                del opened[self.path]
 
     @contextmanager
     def open(self, *elements: str) -> Iterator[h5py.File]:
@@ -96,7 +108,7 @@ class Snapshot:
         FileNotFoundError
             If the file is gone.
         """
-        held = _opened.get().get(self.path)
+        held = _sessions.opened.get(self.path)
         with open_for_reading(self.path) if held is None else nullcontext(held) as file:
             seen = self.check(file, *elements)
             yield file

@@ -150,7 +150,8 @@ def test_texts_that_claim_to_be_long(tmp_path, layout) -> None:
             file.create_dataset("x", data="text" if layout == "scalar" else texts, dtype=TEXT)
     content = path.read_bytes()
     place = content.index(b"GCOL").to_bytes(8, "little")
-    assert b"text" in content and (4).to_bytes(4, "little") + place in content
+    assert b"text" in content
+    assert (4).to_bytes(4, "little") + place in content
     path.write_bytes(content.replace((4).to_bytes(4, "little") + place, LONG + place))
     assert "texts whose heap is damaged" in refusal(path)
 

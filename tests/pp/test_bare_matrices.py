@@ -169,7 +169,12 @@ TAKE_ANNDATA = {
     "tl.dendrogram": lambda x: lo.tl.dendrogram(x, "a"),
     "get.obs_df": lambda x: lo.get.obs_df(x, ["a"]),
     "get.var_df": lambda x: lo.get.var_df(x, ["a"]),
+    "tl.filter_rank_genes_groups": lambda x: lo.tl.filter_rank_genes_groups(x),
+    "tl.marker_gene_overlap": lambda x: lo.tl.marker_gene_overlap(x, {"a": {"b"}}),
+    "tl.rank_genes_groups": lambda x: lo.tl.rank_genes_groups(x, "a"),
+    "get.aggregate": lambda x: lo.get.aggregate(x, "a", "sum"),
     "get.group_stats": lambda x: lo.get.group_stats(x, ["a"], "b"),
+    "get.rank_genes_groups_df": lambda x: lo.get.rank_genes_groups_df(x, "a"),
 }
 TAKE_MODALITIES = {
     "pp.binarize": lambda x: lo.pp.binarize(x),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,3 +42,10 @@ def test_the_message_says_how_to_go_on(space: str) -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = ours.nothing
     assert not hasattr(ours, "nothing")
+
+
+@pytest.mark.parametrize("space", NOT_HERE)
+def test_no_module_has_such_a_name(space: str) -> None:
+    """Once imported, it would be found in the place of the function."""
+    folder = Path(lo.__file__).parent.joinpath(*space.split("."))
+    assert not NOT_HERE[space] & {path.stem for path in folder.iterdir()}

@@ -222,7 +222,8 @@ def _same_column(a: Any, b: Any, where: str) -> None:
 
 
 def _same_extension(a: Any, b: Any, where: str) -> None:
-    _expect(where, "type", type(a).__name__, type(b).__name__)
+    empty = ", of no values" if not len(a) and not len(b) else ""
+    _expect(where, f"type{empty}", type(a).__name__, type(b).__name__)
     if isinstance(b, pd.Categorical):
         _expect(where, "ordered", a.ordered, b.ordered)
         _expect(where, "categories", list(a.categories), list(b.categories))

@@ -11,6 +11,7 @@ __all__ = ["KNOWN", "RENAMING", "Known", "reason_for"]
 
 OLD_MUDATA = version("mudata").startswith("0.3.")
 OLD_ANNDATA = version("anndata").startswith("0.12.")
+OLD_PANDAS = version("pandas").startswith("2.")
 
 RENAMING = re.compile(r"one\.mod\[[^]]*\]\.(obs|var)(_names|\.index| =).*update")
 """A line that gives other names to the entries of one modality. Of what follows mudata and
@@ -148,6 +149,13 @@ KNOWN: tuple[Known, ...] = (
         "anndata 0.13 makes booleans with gaps nullable, before they became objects",
         earlier=(r"w\.concat",),
         applies=OLD_ANNDATA,
+    ),
+    Known(
+        r"",
+        r"\] type, of no values: lazyomics has 'NumpyExtensionArray', the oracle 'StringArray'",
+        "text without gaps is stored as old readers know it, which says nothing of no rows",
+        earlier=(r"w\.(write|save)\(",),
+        applies=not OLD_PANDAS,
     ),
     Known(
         r"w\.take",

@@ -9,8 +9,8 @@ BIN = $(VENV)/bin
 MAKEFLAGS += --no-print-directory
 # JOBS test processes share the machine: two threads each still run what is parallel in parallel.
 LIMITS = NUMBA_NUM_THREADS=2 OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 MPLBACKEND=Agg
-# Time for the tests of `make check`, beside half a minute for ruff and mypy.
-CHECK_SECONDS ?= 75
+# Time for the tests of `make check`, beside half a minute for mypy and as long to collect the tests.
+CHECK_SECONDS ?= 60
 
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ifdef RESOLUTION  # of uv: pip has none but the newest

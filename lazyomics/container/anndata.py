@@ -642,6 +642,14 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
         dense = values.toarray() if hasattr(values, "toarray") else values
         return pd.DataFrame(dense, index=self.obs_names, columns=self.var_names)
 
+    def __eq__(self, other: object) -> NoReturn:
+        raise NotImplementedError(
+            "objects are not compared with ==; compare their parts, e.g. a.obs.equals(b.obs), or "
+            "use `a is b`"
+        )
+
+    __hash__ = object.__hash__  # an object is a key of what is remembered of it
+
     def __contains__(self, key: object) -> NoReturn:
         raise AttributeError(
             "an AnnData does not say what is in it: look in obs, obs_names, var, var_names, …"

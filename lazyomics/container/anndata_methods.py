@@ -317,7 +317,7 @@ class AnnDataMethods:
         write_csvs(self, dirname, skip_data=skip_data, sep=sep)
 
     def obs_vector(self: Any, k: str, *, layer: str | None = None) -> NDArray[Any]:
-        """Return a column of obs, or a gene's values for all cells, shape (n_obs,).
+        """Return a column of obs as pandas holds it, or a gene's values for all cells, (n_obs,).
 
         Raises
         ------
@@ -327,12 +327,12 @@ class AnnDataMethods:
             If there are both.
         """
         if is_column(k, self._obs.columns, self.var_names, table="obs", others="var_names"):
-            return np.asarray(self.obs[k])
+            return self.obs[k].values
         column = axis_selector(k, self.n_vars, lambda: self.var_names, "var")
         return vector_of(_layer_or_x(self, layer), slice(0, self.n_obs, 1), column)
 
     def var_vector(self: Any, k: str, *, layer: str | None = None) -> NDArray[Any]:
-        """Return a column of var, or a cell's values for all genes, shape (n_vars,).
+        """Return a column of var as pandas holds it, or a cell's values for all genes, (n_vars,).
 
         Raises
         ------
@@ -342,7 +342,7 @@ class AnnDataMethods:
             If there are both.
         """
         if is_column(k, self._var.columns, self.obs_names, table="var", others="obs_names"):
-            return np.asarray(self.var[k])
+            return self.var[k].values
         row = axis_selector(k, self.n_obs, lambda: self.obs_names, "obs")
         return vector_of(_layer_or_x(self, layer), row, slice(0, self.n_vars, 1))
 

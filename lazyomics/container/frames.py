@@ -152,7 +152,7 @@ class FrameSlot:
 
     @index.setter
     def index(self, names: Any) -> None:
-        index = string_index(names if isinstance(names, pd.Index) else pd.Index(names))
+        index = string_index(_as_index(names))
         if len(index) != len(self):
             raise ShapeError(f"{len(index)} names for an axis of length {len(self)}")
         # not self.frame, which refuses the names that are replaced here if they are no names
@@ -236,7 +236,7 @@ def as_frame(value: Any, length: int | None, axis: str) -> pd.DataFrame:
 def check_columns(frame: pd.DataFrame, where: str) -> None:
     """Refuse columns of several levels, which no file can hold."""
     if isinstance(frame.columns, pd.MultiIndex):
-        raise TypeError(
+        raise ValueError(
             f"{where}: columns of {frame.columns.nlevels} levels (a MultiIndex), expected one name "
             "for each. Join the levels, e.g. frame.columns.map('_'.join)."
         )
@@ -269,6 +269,19 @@ def _frame_of_columns(columns: Any, length: int | None, axis: str) -> pd.DataFra
     return pd.DataFrame(values, index=index)
 
 
+def _as_index(names: Any) -> pd.Index:
+    """Names as an index whose own name is a text or none, as a file can hold it."""
+    if isinstance(names, pd.Index):
+        if not isinstance(names.name, str | None):
+            raise ValueError(
+                f"the name of an index is a text or None, found {names.name!r} "
+                f"({type(names.name).__name__}); rename it, e.g. names.rename(None)"
+            )
+        return names
+    index = pd.Index(names)
+    return index if isinstance(index.name, str | None) else index.rename(None)
+
+
 def string_index(index: pd.Index, where: str = "names") -> pd.Index:
     """Names as text, as anndata makes it of whatever they were.
 
@@ -285,13 +298,11 @@ def string_index(index: pd.Index, where: str = "names") -> pd.Index:
 
     Raises
     ------
-    TypeError
-        If it has several levels.
     ValueError
-        If a name is missing.
+        If it has several levels, or a name is missing.
     """
     if isinstance(index, pd.MultiIndex):
-        raise TypeError(
+        raise ValueError(
             f"{where}: names of {index.nlevels} levels (a MultiIndex), expected one text for each "
             "row. Call reset_index() on the table, and make one index of text."
         )

@@ -98,9 +98,9 @@ def _values(key: Any, axis: str) -> np.ndarray[Any, Any]:
     if values.dtype == object and len(values):
         return _of_one_kind(values, axis)
     if values.dtype.kind == "f" and len(values):
-        raise TypeError(
-            f"{axis}: cannot index by {values.dtype}: positions are integers (.astype(int)), masks "
-            "are booleans (.astype(bool))"
+        raise IndexError(
+            f"{axis}: an index of {values.dtype} has floating point values: positions are integers "
+            "(.astype(int)), masks are booleans (.astype(bool))"
         )
     if values.dtype.kind not in "biufOTU":
         raise TypeError(f"{axis}: cannot index by {values.dtype}; names are text")

@@ -167,10 +167,10 @@ class Raw:
         """Return the values of a gene for all cells, shape (n_obs,)."""
         return gene_values(self.X, self.var_names, k)
 
-    def var_vector(self, k: str) -> np.ndarray[Any, Any]:
+    def var_vector(self, k: str) -> Any:
         """Return a column of var, or a cell's values for all genes, shape (n_vars,)."""
         if is_column(k, self._parts.var.columns, self.obs_names, table="var", others="obs_names"):
-            return np.asarray(self.var[k])
+            return self.var[k].values
         row = axis_selector(k, self.n_obs, lambda: self.obs_names, "obs")
         return vector_of(self.X, row, slice(0, self.n_vars, 1))
 

@@ -370,8 +370,8 @@ def join_matrices(
 
     Returns
     -------
-    A lazy matrix; in memory (csr_matrix or ndarray) if all matrices are. It is CSR as soon as one
-    of them is sparse, in any storage.
+    A lazy matrix; in memory (csr_matrix, csr_array if one of them is a csr_array or csc_array, or
+    ndarray) if all matrices are. It is CSR as soon as one of them is sparse, in any storage.
     """
     dense_only = not any(_is_sparse(m) for m in matrices)
     if sparse is None:
@@ -388,9 +388,14 @@ def join_matrices(
         parts.append(JoinedPart(recipe, n_lines, where))
     source = JoinedSource(tuple(parts), axis, width, sparse, dtype.str, fill)
     if all(m is None or is_in_memory(m) for m in matrices):
+        import scipy.sparse as sp
+
         n_rows, n_cols = source.shape
         block = source.read(slice(0, n_rows, 1), slice(0, n_cols, 1))
-        return to_memory_format(block.copy() if len(parts) == 1 else block)
+        made = to_memory_format(block.copy() if len(parts) == 1 else block)
+        # scipy's newer class as soon as a part has it, as anndata's join
+        newer = any(isinstance(m, sp.csr_array | sp.csc_array) for m in matrices)
+        return sp.csr_array(made) if newer and sp.issparse(made) else made
     return from_source(source)
 
 

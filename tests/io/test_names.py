@@ -237,7 +237,7 @@ def test_names_that_are_missing_in_files_name_the_element(
 @pytest.mark.parametrize("how", GIVEN)
 def test_names_of_several_levels_are_refused(how: str) -> None:
     levels = pd.MultiIndex.from_product([["a", "b"], [1, 2]])
-    with pytest.raises(TypeError, match="2 levels"):
+    with pytest.raises(ValueError, match="2 levels"):
         GIVEN[how](lo, "obs", levels)
 
 

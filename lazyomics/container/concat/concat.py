@@ -43,6 +43,7 @@ def concat(
     index_unique: str | None = None,
     fill_value: Any = None,
     pairwise: bool = False,
+    force_lazy: bool = False,
 ) -> AnnDataOrMuData:
     """Join objects along an axis, lazily where they are lazy.
 
@@ -72,6 +73,8 @@ def concat(
         NaN. Integers with NaN become float64.
     pairwise
         Also join obsp (varp), as blocks of a sparse matrix.
+    force_lazy
+        anndata's, without effect: what is lazy is always joined lazily.
 
     Returns
     -------

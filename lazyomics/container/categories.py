@@ -97,9 +97,9 @@ def strings_to_categoricals(frame: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
-def categorise(frame: pd.DataFrame) -> None:
-    """Turn columns of repeated text into categoricals, in the frame itself."""
-    made = strings_to_categoricals(frame)
+def categorise(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> None:
+    """Turn columns of repeated text, all or some, into categoricals, in the frame itself."""
+    made = strings_to_categoricals(frame if columns is None else frame[list(columns)])
     for name in made.columns:
         if made[name] is not frame[name] and made[name].dtype != frame[name].dtype:
             frame[name] = made[name]

@@ -84,7 +84,7 @@ def gene_frame(adata: AnnData, *, use_raw: bool) -> pd.DataFrame:
 def gene_positions(
     adata: AnnData, names: Sequence[str], *, use_raw: bool = False, gene_symbols: str | None = None
 ) -> NDArray[np.int64]:
-    """Return the column of each name, or raise KeyError that names some unknown ones."""
+    """Return the column of each name; KeyError lists unknown names, ValueError repeated ones."""
     var = gene_frame(adata, use_raw=use_raw)
     if gene_symbols is not None and gene_symbols not in var:
         raise KeyError(f"gene_symbols={gene_symbols!r} is not a column of var: {list(var.columns)}")
@@ -94,7 +94,8 @@ def gene_positions(
     repeated = index.duplicated(keep=False)
     ambiguous = sorted(set(map(str, index[repeated])) & set(names))
     if ambiguous:
-        raise KeyError(f"{ambiguous[:5]} occur more than once in {owner}.{where}")
+        advice = f"; call {owner}.var_names_make_unique()" if gene_symbols is None else ""
+        raise ValueError(f"{ambiguous[:5]} occur more than once in {owner}.{where}{advice}")
     lookup = dict(zip(index, range(len(index)), strict=True))
     positions = np.array([lookup.get(name, -1) for name in names], dtype=np.int64)
     unknown = [str(n) for n, position in zip(names, positions, strict=True) if position < 0]

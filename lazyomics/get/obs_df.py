@@ -56,7 +56,7 @@ def obs_df(
     KeyError
         If a key is unknown, or found both in ``obs`` and among the genes.
     ValueError
-        If both a layer and raw are asked for.
+        If both a layer and raw are asked for, or a gene that has the name of another.
 
     Notes
     -----

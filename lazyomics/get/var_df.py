@@ -43,6 +43,8 @@ def var_df(
     ------
     KeyError
         If a key is unknown, or found both in ``var`` and among the cells.
+    ValueError
+        If a cell that is asked for has the name of another.
 
     Notes
     -----
@@ -72,7 +74,10 @@ def var_df(
         found = [names.get_loc(cell) for cell in cells]
         unclear = [c for c, at in zip(cells, found, strict=True) if not isinstance(at, int)]
         if unclear:
-            raise KeyError(f"{unclear} occur more than once in adata.obs_names")
+            raise ValueError(
+                f"{unclear} occur more than once in adata.obs_names; call "
+                "adata.obs_names_make_unique()"
+            )
         values = read_dense(get_matrix(adata, layer=layer)[found, :])
         parts.append(pd.DataFrame(values.T, columns=cells, index=adata.var_names))
     if columns:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lazyomics import lazy
+from lazyomics.container.categories import categorise
 from lazyomics.container.choose import check_annotated
 from lazyomics.kernels.regression import AdjustBatches, design_products
 from lazyomics.pp.matrix_choice import assign_matrix, choose_matrix
@@ -114,6 +115,7 @@ def combat(
     corrected = lazy.map_rows(x, step)
     if not inplace:
         return corrected
+    categorise(adata.obs, [key, *(covariates or ())])
     assign_matrix(adata, corrected)
     return None
 

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lazyomics import lazy
+from lazyomics.container.categories import categorise
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import warn_user
 from lazyomics.kernels.moments import Moments, clipped_moments, moments, moments_by_group
@@ -462,6 +463,7 @@ def _batches(adata: AnnData, batch_key: str | None) -> pd.Categorical | None:
         raise KeyError(
             f"batch_key: obs has no column {batch_key!r}; there are {list(adata.obs.columns)}"
         )
+    categorise(adata.obs, [batch_key])
     return pd.Categorical(adata.obs[batch_key]).remove_unused_categories()
 
 

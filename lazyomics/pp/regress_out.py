@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lazyomics import lazy
+from lazyomics.container.categories import categorise
 from lazyomics.container.choose import check_annotated
 from lazyomics.kernels.regression import (
     DesignProducts,
@@ -105,6 +106,7 @@ def regress_out(
     adata = adata.copy() if copy else adata
     x = choose_matrix(adata, layer=layer)
     columns = [adata.obs[name] for name in names]
+    categorise(adata.obs, names)
     step = _of_groups(x, columns) if _is_text(columns[0]) else _of_numbers(x, columns)
     assign_matrix(adata, lazy.map_rows(x, step), layer=layer)
     return adata if copy else None

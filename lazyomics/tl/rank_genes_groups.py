@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lazyomics.container.categories import categorise
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import warn_user
 from lazyomics.pp.matrix_choice import boolean_mask, choose_matrix
@@ -233,6 +234,7 @@ def _labels(adata: AnnData, groupby: str) -> pd.Categorical[Any]:
             f"groupby={groupby!r} is not a column of adata.obs, which has "
             f"{adata.obs.columns.tolist()}"
         )
+    categorise(adata.obs, [groupby])
     column = adata.obs[groupby]
     if pd.api.types.is_string_dtype(column) and not isinstance(column.dtype, pd.CategoricalDtype):
         adata.obs[groupby] = column = column.astype("category")

@@ -117,7 +117,7 @@ def test_repeated_genes_and_one_gene():
         (["g1"], [], {}, ValueError, "names no column"),
         (["g1"], "kind", {"layer": "nothing"}, KeyError, "nothing"),
         (["g1"], "kind", {"use_raw": True}, ValueError, "raw"),
-        (["S2"], "kind", {"gene_symbols": "symbol"}, KeyError, "more than once"),
+        (["S2"], "kind", {"gene_symbols": "symbol"}, ValueError, "more than once"),
         (["S1"], "kind", {"gene_symbols": "name"}, KeyError, "not a column of var"),
     ],
 )

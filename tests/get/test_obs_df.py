@@ -86,7 +86,7 @@ def test_embedding_in_a_frame():
     [
         (["g1", "g9"], {}, KeyError, r"\['g9'\] are found neither"),
         (["g3"], {}, KeyError, "found in both"),
-        (["b"], {"gene_symbols": "symbol"}, KeyError, "more than once"),
+        (["b"], {"gene_symbols": "symbol"}, ValueError, "more than once"),
         (["a"], {"gene_symbols": "name"}, KeyError, "not a column of var"),
         (["g1"], {"layer": "nothing"}, KeyError, "nothing"),
         (["g1"], {"use_raw": True}, ValueError, "raw is None"),

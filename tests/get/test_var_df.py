@@ -52,7 +52,7 @@ def test_layer_and_single_key():
     [
         (["c9"], {}, KeyError, r"\['c9'\] are found neither"),
         (["c3"], {}, KeyError, "found in both"),
-        (["c2"], {}, KeyError, "more than once"),
+        (["c2"], {}, ValueError, "more than once"),
         (["c1"], {"layer": "nothing"}, KeyError, "nothing"),
         ((), {"varm_keys": [("PCs", 0)]}, KeyError, "no 'PCs'"),
     ],

@@ -56,7 +56,7 @@ def combat(
     ------
     ValueError
         If a column does not exist, is named twice or has missing values, or a batch has fewer than
-        two cells.
+        two cells, or batches follow from covariates.
 
     Notes
     -----
@@ -149,6 +149,7 @@ def _design(
             "batch to estimate within-batch variance. Filter these batches before running combat."
         )
     parts = [np.empty((len(obs), 0))]
+    free = len(batches.categories)  # numbers that the model has for each gene
     for name in names:
         column = obs[name]
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
@@ -157,10 +158,19 @@ def _design(
             # what is expected of a cell stays the same.
             values = values - values.mean()
             parts.append(values / (np.abs(values).max() or 1.0))
+            free += 1
         else:
-            groups = pd.Categorical(column)
+            groups = pd.Categorical(column).remove_unused_categories()
+            free += len(groups.categories) - 1
             parts.append((groups.codes[:, None] == np.arange(len(groups.categories))) * 1.0)
-    return batches, np.hstack(parts)
+    table = np.hstack(parts)
+    design = np.hstack([(batches.codes[:, None] == np.arange(len(batches.categories))), table])
+    if np.linalg.matrix_rank(design.T @ design, hermitian=True) < free:
+        raise ValueError(
+            f"obs[{key!r}] and the covariates {names} cannot be told apart: one follows from the "
+            "others in all cells, so that what is due to a batch is not known. Leave one out"
+        )
+    return batches, table
 
 
 @dataclass(frozen=True, eq=False)

@@ -172,6 +172,8 @@ def test_steps_are_values_that_are_cut(step):
 def test_wrong_arguments(pair):
     ours, _ = pair(X, **OBS)
     ours.obs["holes"] = np.where(np.arange(N) < 3, np.nan, 1.0)
+    ours.obs["twin"] = ours.obs["batch"].astype(str) + "!"
+    ours.obs["times two"] = ours.obs["share"] * 2
     ours.obs["alone"] = ["one"] + ["other"] * (N - 1)
     for error, match, keys in (
         (KeyError, "nothing", "nothing"),
@@ -189,6 +191,8 @@ def test_wrong_arguments(pair):
         ("must be unique", {"key": "batch", "covariates": ["sex", "sex"]}),
         ("missing values", {"key": "gap"}),
         ("fewer than 2 cells", {"key": "alone"}),
+        ("cannot be told apart", {"key": "batch", "covariates": ["twin"]}),
+        ("cannot be told apart", {"key": "batch", "covariates": ["share", "times two"]}),
     ):
         with pytest.raises(ValueError, match=match):
             lo.pp.combat(ours, **given)

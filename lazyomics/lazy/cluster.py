@@ -136,7 +136,9 @@ def stream(client: Any, graph: Any, keys: list[Any], *, most: int) -> Iterator[l
                 step = max(most, slots(client))  # workers come and go
                 while start < len(keys) and len(waiting) <= step:
                     part = keys[start : start + step]
-                    waiting.extend(_submitted(client, cull(tasks, part)[0], part))
+                    # Keys without a task are results that the cluster has already (persist).
+                    needed, _ = cull(tasks, [key for key in part if key in tasks])
+                    waiting.extend(_submitted(client, needed, part))
                     start += step
                 now = [waiting.popleft() for _ in range(min(most, len(waiting)))]
                 fetched = _fetched(client, now)

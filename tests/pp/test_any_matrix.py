@@ -165,6 +165,7 @@ VERBS: dict[str, Callable[[Any, Any], Any]] = {
     ],
     "log1p": x_after(lambda m, a: m.pp.log1p(a)),
     "log1p, base": x_after(lambda m, a: m.pp.log1p(a, base=2)),
+    "sqrt": x_after(lambda m, a: m.pp.sqrt(a)),
     "calculate_qc_metrics": after(
         numbers,
         lambda m, a: m.pp.calculate_qc_metrics(

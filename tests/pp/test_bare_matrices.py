@@ -141,6 +141,7 @@ def test_matrices_of_numpy_that_are_no_plain_arrays() -> None:
 TAKE_MATRICES = {
     "pp.log1p": lambda x: lo.pp.log1p(x),
     "pp.scale": lambda x: lo.pp.scale(x),
+    "pp.sqrt": lambda x: lo.pp.sqrt(x),
     "pp.pca": lambda x: lo.pp.pca(x, 1),
     "pp.filter_cells": lambda x: lo.pp.filter_cells(x, min_genes=1),
     "pp.filter_genes": lambda x: lo.pp.filter_genes(x, min_cells=1),

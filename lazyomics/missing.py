@@ -6,7 +6,7 @@ __all__ = ["NOT_HERE", "missing"]
 
 # Public functions of scanpy 1.11 and 1.12 by namespace; a test compares them with scanpy.
 NOT_HERE: dict[str, frozenset[str]] = {
-    "experimental.pp": frozenset({"normalize_pearson_residuals_pca"}),
+    "experimental.pp": frozenset(),
     "get": frozenset(),
     "pl": frozenset(
         {

@@ -22,7 +22,7 @@ NOT_HERE: dict[str, frozenset[str]] = {
             *("timeseries", "timeseries_as_heatmap", "timeseries_subplot", "tracksplot"),
         }
     ),
-    "pp": frozenset({"scrublet", "scrublet_simulate_doublets"}),
+    "pp": frozenset(),
     "tl": frozenset(
         {
             *("Ingest", "diffmap", "dpt", "draw_graph", "embedding_density", "ingest", "louvain"),

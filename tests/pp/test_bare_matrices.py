@@ -161,6 +161,8 @@ TAKE_ANNDATA = {
     "pp.recipe_weinreb17": lambda x: lo.pp.recipe_weinreb17(x),
     "pp.recipe_zheng17": lambda x: lo.pp.recipe_zheng17(x),
     "pp.regress_out": lambda x: lo.pp.regress_out(x, "a"),
+    "pp.scrublet": lambda x: lo.pp.scrublet(x),
+    "pp.scrublet_simulate_doublets": lambda x: lo.pp.scrublet_simulate_doublets(x),
     "tl.score_genes": lambda x: lo.tl.score_genes(x, ["a"]),
     "tl.score_genes_cell_cycle": lambda x: lo.tl.score_genes_cell_cycle(
         x, s_genes=["a"], g2m_genes=["b"]

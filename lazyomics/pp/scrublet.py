@@ -145,14 +145,13 @@ def scrublet(
     0, if they are float32), with several batches also those of one batch; p² × 8 bytes for each
     thread (p variable genes); coordinates of cells and doublets, twice n_prin_comps × 8 bytes for
     each. Doublets are made block by block, unless counts are drawn from: then those are held as a
-    sparse matrix, too. The exact search holds 2,048 rows of neighbours, the approximate one some
-    30 bytes for each neighbour of each cell and doublet, of which there are 1.5 times the root of
-    the number of cells by default.
+    sparse matrix, too. The exact search holds 8,192 rows of neighbours, the approximate one those
+    of all cells and doublets, 1.5 times the root of the number of cells for each by default.
 
-    Doublets are those of scanpy for the same seed, and so are the scores, but where cells and
-    doublets lie in the same place (scanpy counts some of them as two): with the exact search they
-    differ by rounding, as long as no two neighbours are equally near within it (1e-9). The
-    approximate search breaks off by chance, and a few scores by one neighbour.
+    Doublets are those of scanpy for the same seed. With the exact search scores of cells are, too,
+    up to rounding (1e-9), as long as no two neighbours are equally near. A doublet counts as its
+    own neighbour unless others lie in the same place, as by scanpy: of these, rounding decides
+    which comes first, so that all scores of doublets may differ by one neighbour.
 
     Where cells were left out, ``predicted_doublet`` is a nullable boolean with NA for them, of
     which scanpy makes objects that no file holds. With ``batch_key``, scanpy 1.11 fails if cells

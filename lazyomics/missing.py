@@ -6,7 +6,7 @@ __all__ = ["NOT_HERE", "missing"]
 
 # Public functions of scanpy 1.11 and 1.12 by namespace; a test compares them with scanpy.
 NOT_HERE: dict[str, frozenset[str]] = {
-    "experimental.pp": frozenset({"normalize_pearson_residuals_pca"}),
+    "experimental.pp": frozenset(),
     "get": frozenset(),
     "pl": frozenset(
         {
@@ -17,12 +17,12 @@ NOT_HERE: dict[str, frozenset[str]] = {
             *("pca_overview", "pca_scatter", "rank_genes_groups", "rank_genes_groups_dotplot"),
             *("rank_genes_groups_heatmap", "rank_genes_groups_matrixplot"),
             *("rank_genes_groups_stacked_violin", "rank_genes_groups_tracksplot"),
-            *("rank_genes_groups_violin", "ranking", "scatter", "scrublet_score_distribution"),
+            *("rank_genes_groups_violin", "ranking", "scatter"),
             *("set_rcParams_defaults", "set_rcParams_scanpy", "sim", "spatial", "stacked_violin"),
             *("timeseries", "timeseries_as_heatmap", "timeseries_subplot", "tracksplot"),
         }
     ),
-    "pp": frozenset({"scrublet", "scrublet_simulate_doublets", "sqrt"}),
+    "pp": frozenset(),
     "tl": frozenset(
         {
             *("Ingest", "diffmap", "dpt", "draw_graph", "embedding_density", "ingest", "louvain"),

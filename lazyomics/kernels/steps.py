@@ -27,6 +27,7 @@ __all__ = [
     "ScaleRows",
     "SelectCols",
     "Selector",
+    "Sqrt",
     "Step",
     "assign_where",
     "fused",
@@ -175,6 +176,18 @@ class Log1p(Step):
         data = logged.data if isinstance(logged, SparseBlock) else logged
         quotients = np.divide(data, np.log(self.base)).astype(logged.dtype)
         return logged.like(quotients) if isinstance(logged, SparseBlock) else quotients
+
+
+@dataclass(frozen=True, eq=False)
+class Sqrt(Step):
+    """Square root, in the type that NumPy gives it, but at least float32."""
+
+    def __call__(self, block: Block) -> Block:
+        if np.issubdtype(block.dtype, np.floating):
+            return np.sqrt(block)
+        # NumPy's root of a uint8 is a float16, which neither scipy's matrices nor files take.
+        root = np.sqrt(np.empty(0, block.dtype))
+        return np.sqrt(block.astype(np.result_type(root, np.float32)))
 
 
 @dataclass(frozen=True, eq=False)

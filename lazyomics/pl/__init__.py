@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lazyomics.pl.embeddings import diffmap, draw_graph, embedding, pca, tsne, umap
     from lazyomics.pl.figure import set_figure_params, settings
     from lazyomics.pl.gene_dispersions import highly_variable_genes
+    from lazyomics.pl.score_distribution import scrublet_score_distribution
     from lazyomics.pl.variance_ratio import pca_variance_ratio
     from lazyomics.pl.violins import violin
 
@@ -42,6 +43,7 @@ __all__ = [
     "highly_variable_genes",
     "pca",
     "pca_variance_ratio",
+    "scrublet_score_distribution",
     "set_figure_params",
     "settings",
     "tsne",
@@ -59,6 +61,7 @@ _MODULES = {
     "highly_variable_genes": "gene_dispersions",
     "pca": "embeddings",
     "pca_variance_ratio": "variance_ratio",
+    "scrublet_score_distribution": "score_distribution",
     "set_figure_params": "figure",
     "settings": "figure",
     "tsne": "embeddings",

@@ -26,6 +26,9 @@ from lazyomics.pp.recipes import recipe_seurat, recipe_weinreb17, recipe_zheng17
 from lazyomics.pp.regress_out import regress_out
 from lazyomics.pp.sample import sample
 from lazyomics.pp.scale import scale
+from lazyomics.pp.scrublet import scrublet
+from lazyomics.pp.scrublet_simulate_doublets import scrublet_simulate_doublets
+from lazyomics.pp.sqrt import sqrt
 from lazyomics.pp.subsample import subsample
 from lazyomics.pp.tfidf import tfidf
 
@@ -50,6 +53,9 @@ __all__ = [
     "regress_out",
     "sample",
     "scale",
+    "scrublet",
+    "scrublet_simulate_doublets",
+    "sqrt",
     "subsample",
     "tfidf",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 
 from lazyomics import config, lazy
 from lazyomics.container.choose import bare_matrix, is_annotated
+from lazyomics.errors import warn_user
 from lazyomics.kernels.blas import one_blas_thread
 from lazyomics.kernels.gram import Scatter, scatter_of_run
 from lazyomics.pp.components import Components, coordinates, keep_budget, largest_eigenpairs
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GENES_FOR_EXACT",
+    "DefaultMask",
+    "chosen_genes",
     "exact_components",
     "exact_fits",
     "pca",
@@ -86,7 +89,7 @@ EXACT_SOLVERS = ("covariance_eigh", "full", "tsqr")
 SOLVERS = (None, "auto", "arpack", "randomized", *EXACT_SOLVERS)
 
 
-class _Default(Enum):
+class DefaultMask(Enum):
     """Stands for: ``var["highly_variable"]`` if it exists."""
 
     HIGHLY_VARIABLE = "highly_variable"
@@ -106,7 +109,7 @@ def pca(
     tol: float | None = None,
     max_passes: int | None = None,
     return_info: bool = False,
-    mask_var: NDArray[np.bool_] | str | _Default | None = _Default.HIGHLY_VARIABLE,
+    mask_var: NDArray[np.bool_] | str | DefaultMask | None = DefaultMask.HIGHLY_VARIABLE,
     use_highly_variable: bool | None = None,
     dtype: DTypeLike = "float32",
     key_added: str | None = None,
@@ -223,12 +226,12 @@ def pca(
     }
     if not is_annotated(data):
         x = bare_matrix(data, "pp.pca", layer=layer, obsm=obsm)
-        if mask_var is not None and not isinstance(mask_var, _Default):
+        if mask_var is not None and not isinstance(mask_var, DefaultMask):
             x = x[:, np.flatnonzero(checked_mask(mask_var, x.shape[1], "the matrix"))]
         found, scores = _fit(x, n_comps, dtype, **options)
         info = (found.axes.T, found.variance_ratio, found.variance)
         return (scores, *info) if return_info else scores
-    mask_name, mask = _mask(data, mask_var, use_highly_variable, obsm)
+    mask_name, mask = chosen_genes(data, mask_var, use_highly_variable, obsm)
     adata = data.copy() if copy else data
     x = choose_matrix(adata, layer=layer, obsm=obsm)
     if mask is not None:
@@ -246,20 +249,31 @@ def pca(
     return adata if copy else None
 
 
-def _mask(
-    adata: AnnData, mask_var: Any, use_highly_variable: bool | None, obsm: str | None
+def chosen_genes(
+    adata: AnnData, mask_var: Any, use_highly_variable: bool | None, obsm: str | None = None
 ) -> tuple[Any, NDArray[np.bool_] | None]:
-    """The mask as it was named, and as an array."""
-    default = isinstance(mask_var, _Default)
+    """Return the mask of the genes to use as it was named, and as an array; None for all genes.
+
+    Parameters
+    ----------
+    adata
+        Annotated data, shape (n_obs, n_vars).
+    mask_var, use_highly_variable, obsm
+        As in ``pca``.
+
+    Raises
+    ------
+    ValueError
+        If they exclude each other, or the mask is none.
+    """
+    default = isinstance(mask_var, DefaultMask)
     if obsm is not None:
         if not default and mask_var is not None:
             raise ValueError("Argument `mask_var` is incompatible with `obsm`.")
         return None, None
     if use_highly_variable is not None:
         hint = 'Pass mask_var="highly_variable" for True, mask_var=None for False.'
-        warnings.warn(
-            f"Argument `use_highly_variable` is deprecated. {hint}", FutureWarning, stacklevel=3
-        )
+        warn_user(f"Argument `use_highly_variable` is deprecated. {hint}", FutureWarning)
         if not default:
             raise ValueError(f"mask_var and use_highly_variable exclude each other. {hint}")
         mask_var = "highly_variable" if use_highly_variable else None

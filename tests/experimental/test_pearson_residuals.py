@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import pickle
 
+import dask
 import numpy as np
 import pytest
 
@@ -32,12 +33,12 @@ FOUND = {
 }
 
 
-def frames_are_equal(ours, theirs):
+def frames_are_equal(ours, theirs, atol=0):
     assert list(ours) == list(theirs)
     for name in theirs:
         assert ours[name].dtype == theirs[name].dtype
         np.testing.assert_allclose(
-            ours[name].to_numpy("f8"), theirs[name].to_numpy("f8"), rtol=1e-4
+            ours[name].to_numpy("f8"), theirs[name].to_numpy("f8"), rtol=1e-4, atol=atol
         )
 
 
@@ -116,6 +117,73 @@ def test_the_recipe_is_scanpys(pair, values, counts, kind):
     assert returned[1]["highly_variable"].sum() == 40
 
 
+@pytest.mark.parametrize("genes", ["highly variable", "column", "all"])
+def test_components_are_scanpys(pair, values, counts, genes):
+    """On all kinds of matrices, of recorded steps, and X stays as it is."""
+    full = np.delete(counts, [3, 200], axis=0)
+    full = full[:, full.sum(0) > 0]
+    chosen = np.arange(full.shape[1]) % 3 > 0
+    given = {"column": {"mask_var": "chosen"}, "all": {"mask_var": None}}.get(genes, {})
+    given |= {"n_comps": 5, "theta": 50, "clip": 9}
+    for kind, where in PLACES:
+        columns = {"highly_variable": ~chosen, "chosen": chosen} if genes != "all" else {}
+        ours, theirs = pair(full, kind, where, **columns)
+        returned = lo.experimental.pp.normalize_pearson_residuals_pca(ours, inplace=False, **given)
+        assert not ours.uns
+        for m, a in ((lo, ours), (sc, theirs)):
+            m.experimental.pp.normalize_pearson_residuals_pca(a, **given)
+        np.testing.assert_allclose(ours.obsm["X_pca"], theirs.obsm["X_pca"], atol=2e-3)
+        np.testing.assert_allclose(ours.varm["PCs"], theirs.varm["PCs"], atol=1e-3)
+        np.testing.assert_array_equal(values(ours.X), full)
+        key = "pearson_residuals_normalization"
+        assert list(ours.uns) == list(theirs.uns)
+        assert list(ours.uns[key]) == list(theirs.uns[key])
+        frames = [a.uns[key].pop("pearson_residuals_df") for a in (ours, theirs)]
+        frames_are_equal(*frames, atol=1e-5)
+        assert ours.uns[key] == theirs.uns[key]
+        expected = sc.experimental.pp.normalize_pearson_residuals_pca(
+            theirs, inplace=False, **given
+        )
+        assert list(returned.var_names) == list(expected.var_names)
+        assert list(returned.obs) == list(expected.obs) == list(returned.var) == []
+        assert isinstance(returned.X, LazyMatrix) == (where != "memory")
+        np.testing.assert_allclose(values(returned.X), expected.X, rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(returned.obsm["X_pca"], ours.obsm["X_pca"])
+
+
+def test_components_of_recorded_steps_and_passes(pair, counts, count_passes):
+    ours, theirs = pair(counts)
+    for m, a in ((lo, ours), (sc, theirs)):
+        m.pp.filter_genes(a, min_cells=20)
+        m.pp.filter_cells(a, min_counts=1)
+        m.pp.downsample_counts(a, 100)
+    with count_passes(ours.filename) as passes:
+        lo.experimental.pp.normalize_pearson_residuals_pca(ours, n_comps=4, inplace=False)
+    assert passes.values == pytest.approx(2, abs=0.2)
+    with count_passes(ours.filename) as passes:
+        lo.experimental.pp.normalize_pearson_residuals_pca(ours, n_comps=4)
+    assert passes.values == pytest.approx(3, abs=0.2)
+    sc.experimental.pp.normalize_pearson_residuals_pca(theirs, n_comps=4)
+    np.testing.assert_allclose(ours.obsm["X_pca"], theirs.obsm["X_pca"], atol=2e-3)
+
+
+def test_a_table_that_does_not_fit(pair, counts):
+    ours, _ = pair(counts)
+    with dask.config.set({"lazyomics.memory": "300 KiB"}):
+        with pytest.raises(MemoryError, match=r"300 genes takes 1 MiB.*inplace=False"):
+            lo.experimental.pp.normalize_pearson_residuals_pca(ours)
+        with pytest.raises(MemoryError, match="240 cells and 200 genes"):
+            lo.experimental.pp.recipe_pearson_residuals(ours, n_top_genes=200)
+
+
+def test_the_old_way_to_choose_genes(pair, counts):
+    ours, _ = pair(np.delete(counts, [3, 200], axis=0), highly_variable=np.arange(300) % 2 == 0)
+    with pytest.warns(FutureWarning, match="use_highly_variable"):
+        lo.experimental.pp.normalize_pearson_residuals_pca(
+            ours, n_comps=2, use_highly_variable=True, inplace=False
+        )
+
+
 def test_returned_copied_and_layers(pair, values, counts):
     ours, _ = pair(counts, "csr", "memory")
     ours.layers["counts"] = counts.copy()
@@ -162,4 +230,5 @@ def test_parameters_are_scanpys(verb):
     assert [n for n in ours if n not in newer] == [n for n in theirs if n not in newer]
     for name in set(ours) & set(theirs):
         assert ours[name].kind is theirs[name].kind
-        assert ours[name].default == theirs[name].default
+        if name != "mask_var":  # a mark of our own for "highly variable genes, if there are any"
+            assert ours[name].default == theirs[name].default

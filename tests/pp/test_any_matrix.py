@@ -165,6 +165,7 @@ VERBS: dict[str, Callable[[Any, Any], Any]] = {
     ],
     "log1p": x_after(lambda m, a: m.pp.log1p(a)),
     "log1p, base": x_after(lambda m, a: m.pp.log1p(a, base=2)),
+    "sqrt": x_after(lambda m, a: m.pp.sqrt(a)),
     "calculate_qc_metrics": after(
         numbers,
         lambda m, a: m.pp.calculate_qc_metrics(
@@ -221,6 +222,11 @@ VERBS: dict[str, Callable[[Any, Any], Any]] = {
     "regress_out": x_after(lambda m, a: m.pp.regress_out(a, "size")),
     "regress_out, groups": x_after(lambda m, a: m.pp.regress_out(a, "kind")),
     "combat": x_after(lambda m, a: m.pp.combat(a)),
+    "scrublet": after(
+        lambda a: a.obs["doublet_score"],
+        lambda m, a: m.pp.scrublet(a, n_prin_comps=2, threshold=0.3),
+    ),
+    "scrublet_simulate_doublets": lambda m, a: m.pp.scrublet_simulate_doublets(a).X,
     "sample": x_after(lambda m, a: m.pp.sample(a, n=20, rng=0)),
     "obs_df": lambda m, a: m.get.obs_df(a, ["g3", "g30"]),
     "var_df": lambda m, a: m.get.var_df(a, ["c3", "c30"]),

@@ -141,6 +141,7 @@ def test_matrices_of_numpy_that_are_no_plain_arrays() -> None:
 TAKE_MATRICES = {
     "pp.log1p": lambda x: lo.pp.log1p(x),
     "pp.scale": lambda x: lo.pp.scale(x),
+    "pp.sqrt": lambda x: lo.pp.sqrt(x),
     "pp.pca": lambda x: lo.pp.pca(x, 1),
     "pp.filter_cells": lambda x: lo.pp.filter_cells(x, min_genes=1),
     "pp.filter_genes": lambda x: lo.pp.filter_genes(x, min_cells=1),
@@ -160,6 +161,8 @@ TAKE_ANNDATA = {
     "pp.recipe_weinreb17": lambda x: lo.pp.recipe_weinreb17(x),
     "pp.recipe_zheng17": lambda x: lo.pp.recipe_zheng17(x),
     "pp.regress_out": lambda x: lo.pp.regress_out(x, "a"),
+    "pp.scrublet": lambda x: lo.pp.scrublet(x),
+    "pp.scrublet_simulate_doublets": lambda x: lo.pp.scrublet_simulate_doublets(x),
     "tl.score_genes": lambda x: lo.tl.score_genes(x, ["a"]),
     "tl.score_genes_cell_cycle": lambda x: lo.tl.score_genes_cell_cycle(
         x, s_genes=["a"], g2m_genes=["b"]

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lazyomics.container.choose import check_annotated
 from lazyomics.experimental.pp.highly_variable_genes import highly_variable_genes
 from lazyomics.experimental.pp.normalize_pearson_residuals import normalize_pearson_residuals
+from lazyomics.experimental.pp.normalize_pearson_residuals_pca import (
+    check_table_fits,
+    take_over_components,
+)
 from lazyomics.pp.pca import pca
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ def recipe_pearson_residuals(
     ------
     ValueError, KeyError
         As ``experimental.pp.highly_variable_genes`` and ``pp.pca``.
+    MemoryError
+        If ``pearson_residuals_df`` would not fit ``lazyomics.memory``; use ``inplace=False``.
 
     Notes
     -----
@@ -85,6 +89,8 @@ def recipe_pearson_residuals(
     (50, 2)
     """
     check_annotated(adata, "experimental.pp.recipe_pearson_residuals")
+    if inplace:
+        check_table_fits(adata.n_obs, min(n_top_genes, adata.n_vars))
     genes = highly_variable_genes(
         adata,
         theta=theta,
@@ -101,14 +107,5 @@ def recipe_pearson_residuals(
     pca(selected, n_comps=n_comps, random_state=random_state, **kwargs_pca)
     if genes is not None:
         return selected, genes
-    axes = np.asarray(selected.varm["PCs"])
-    spread = np.zeros((adata.n_vars, axes.shape[1]))
-    spread[chosen] = axes
-    adata.uns["pca"] = selected.uns["pca"]
-    adata.varm["PCs"] = spread
-    adata.uns["pearson_residuals_normalization"] = {
-        **selected.uns["pearson_residuals_normalization"],
-        "pearson_residuals_df": selected.to_df(),
-    }
-    adata.obsm["X_pca"] = selected.obsm["X_pca"]
+    take_over_components(adata, selected, chosen)
     return None

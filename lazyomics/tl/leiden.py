@@ -16,7 +16,7 @@ from scipy import sparse
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import ShapeError, require
-from lazyomics.pp.neighbors import as_graph, choose_graph
+from lazyomics.pp.stored_graph import as_graph, choose_graph
 
 __all__ = ["leiden"]
 

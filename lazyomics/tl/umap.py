@@ -13,8 +13,8 @@ from scipy.sparse.csgraph import connected_components
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import ShapeError, require
-from lazyomics.pp.neighbors import load_umap, neighbors_entry, stored_connectivities
 from lazyomics.pp.representation import check_finite, choose_representation
+from lazyomics.pp.stored_graph import neighbors_entry, stored_connectivities
 
 __all__ = ["umap"]
 
@@ -113,7 +113,7 @@ def umap(
         raise ValueError(f"method must be 'umap', found {method!r}")
     adata = adata.copy() if copy else adata
     entry = neighbors_entry(adata, neighbors_key)
-    umap_ = load_umap("tl.umap")
+    umap_ = load_umap()
     seeding = require("sklearn.utils", extra="cluster", purpose="tl.umap")
     given = entry.get("params", {})
     _tell_of_other_weights(given, neighbors_key)
@@ -212,3 +212,10 @@ def _data_for_layout(
                 adata, use_rep=given.get("use_rep"), n_pcs=given.get("n_pcs"), finite=True
             )
     return np.empty((adata.n_obs, 0), dtype=np.float32)
+
+
+def load_umap() -> Any:
+    """Import ``umap.umap_`` without its remark about TensorFlow, which is not used here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Tensorflow not installed")
+        return require("umap.umap_", extra="umap", purpose="tl.umap(method='umap-learn')")

@@ -1,1 +1,1 @@
-"""Neighbours of points, weights between them, and layouts of the graph, on arrays in memory."""
+"""Neighbours of points, weights, layouts and communities of their graph, on arrays in memory."""

@@ -12,6 +12,7 @@ from lazyomics.pp.pca import pca
 from lazyomics.tl.dendrogram import dendrogram
 from lazyomics.tl.filter_rank_genes_groups import filter_rank_genes_groups
 from lazyomics.tl.leiden import leiden
+from lazyomics.tl.louvain import louvain
 from lazyomics.tl.lsi import lsi
 from lazyomics.tl.marker_gene_overlap import marker_gene_overlap
 from lazyomics.tl.rank_genes_groups import rank_genes_groups
@@ -23,6 +24,7 @@ __all__ = [
     "dendrogram",
     "filter_rank_genes_groups",
     "leiden",
+    "louvain",
     "lsi",
     "marker_gene_overlap",
     "pca",

@@ -10,6 +10,7 @@ from typing import NoReturn
 from lazyomics.missing import missing
 from lazyomics.pp.pca import pca
 from lazyomics.tl.dendrogram import dendrogram
+from lazyomics.tl.embedding_density import embedding_density
 from lazyomics.tl.filter_rank_genes_groups import filter_rank_genes_groups
 from lazyomics.tl.leiden import leiden
 from lazyomics.tl.louvain import louvain
@@ -22,6 +23,7 @@ from lazyomics.tl.umap import umap
 
 __all__ = [
     "dendrogram",
+    "embedding_density",
     "filter_rank_genes_groups",
     "leiden",
     "louvain",

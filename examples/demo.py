@@ -25,7 +25,6 @@ from stopwatch import Stopwatch
 import lazyomics as lo
 
 MEMORY_BOUND = 1000  # MB, of the pipeline on 50,000 cells
-LEAST_APPROXIMATE = 8192  # cells from which neighbors are searched approximately
 HERE = Path(__file__).parent
 
 
@@ -112,14 +111,13 @@ def run_pipeline(
 
 
 def compile_ahead(folder: Path) -> None:
-    """Let numba compile pynndescent and umap-learn once, into the cache of this environment.
+    """Let numba compile once, into the cache of this environment.
 
-    The compiler needs time and some 400 MB, which say nothing about the data.
+    The compiler needs time and memory, which say nothing about the data.
     """
-    print("compiling what neighbors and umap need, if this environment has not done so yet")
+    print("compiling, if this environment has not done so yet")
     folder.mkdir(exist_ok=True)
-    # Fewer cells would be searched exactly, without pynndescent.
-    source = lo.datasets.simulate(folder / "counts.h5ad", n_obs=LEAST_APPROXIMATE, n_vars=3_000)
+    source = lo.datasets.simulate(folder / "counts.h5ad", n_obs=2_000, n_vars=3_000)
     run_pipeline("pipeline.py", source, folder, show=False)
     shutil.rmtree(folder)
 
@@ -155,9 +153,8 @@ def main() -> None:
             n_vars=20_000,
             compression="gzip",
         )
-    if options.n_obs >= LEAST_APPROXIMATE:
-        with watch.step("compile"):
-            compile_ahead(options.output / "compile")
+    with watch.step("compile"):
+        compile_ahead(options.output / "compile")
     print(f"{source}: {source.stat().st_size / 1e6:.0f} MB, {os.cpu_count()} cores")
     results = {"lazyomics": run_pipeline("pipeline.py", source, options.output)}
     if options.compare:

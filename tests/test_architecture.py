@@ -27,10 +27,11 @@ MAY_IMPORT = {
     "container": BLOCKS | {"lazy", "kernels", "container"},
     "io": BLOCKS | {"container", "lazy", "kernels", "io"},
     "get": BLOCKS | {"container", "lazy", "kernels", "get"},
-    "pp": BLOCKS | {"container", "lazy", "kernels", "pp"},
+    "graph": BLOCKS | {"lazy", "kernels", "graph"},
+    "pp": BLOCKS | {"container", "lazy", "kernels", "graph", "pp"},
     "experimental": BLOCKS | {"container", "lazy", "kernels", "pp", "experimental"},
     "external": BASE | {"pp", "pl", "external"},
-    "tl": BLOCKS | {"container", "lazy", "kernels", "get", "pp", "tl"},
+    "tl": BLOCKS | {"container", "lazy", "kernels", "graph", "get", "pp", "tl"},
     "pl": BASE | {"container", "get", "tl", "pl"},
     "datasets": BASE | {"container", "io", "kernels", "datasets"},
 }

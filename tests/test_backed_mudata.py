@@ -32,16 +32,6 @@ def tutorial() -> ModuleType:
     return module
 
 
-@pytest.fixture(autouse=True)
-def exact_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Search neighbours exactly: compiling the approximate search takes longer than the tutorial.
-
-    ``tests/pp/test_neighbors.py`` is where that search is tested.
-    """
-    module = importlib.import_module("lazyomics.pp.neighbors")  # the package has a function there
-    monkeypatch.setattr(module, "EXACT_EUCLIDEAN_BELOW", 20_000)
-
-
 def follow(tutorial: ModuleType, source: Path, folder: Path, other: str) -> None:
     """Go through the steps, asserting what the tutorial shows after each."""
     path = folder / "multiome.h5mu"

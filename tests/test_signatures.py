@@ -31,6 +31,7 @@ ADDED: dict[tuple[str, str], str] = {
     ("pp.pca", "obsm"): NEWER,
     ("tl.pca", "obsm"): NEWER,
     ("pp.normalize_total", "obsm"): NEWER,
+    ("pp.neighbors", "recall"): "share of the true neighbours that the own search is to find",
     ("pp.neighbors", "distances"): NEWER,
     ("pp.highly_variable_genes", "filter_unexpressed_genes"): NEWER,
 }

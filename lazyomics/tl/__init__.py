@@ -10,8 +10,10 @@ from typing import NoReturn
 from lazyomics.missing import missing
 from lazyomics.pp.pca import pca
 from lazyomics.tl.dendrogram import dendrogram
+from lazyomics.tl.embedding_density import embedding_density
 from lazyomics.tl.filter_rank_genes_groups import filter_rank_genes_groups
 from lazyomics.tl.leiden import leiden
+from lazyomics.tl.louvain import louvain
 from lazyomics.tl.lsi import lsi
 from lazyomics.tl.marker_gene_overlap import marker_gene_overlap
 from lazyomics.tl.rank_genes_groups import rank_genes_groups
@@ -21,8 +23,10 @@ from lazyomics.tl.umap import umap
 
 __all__ = [
     "dendrogram",
+    "embedding_density",
     "filter_rank_genes_groups",
     "leiden",
+    "louvain",
     "lsi",
     "marker_gene_overlap",
     "pca",

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import random
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from scipy import sparse
 
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
-from lazyomics.errors import ShapeError, require
-from lazyomics.pp.neighbors import as_graph, choose_graph
+from lazyomics.errors import require
+from lazyomics.graph.communities import as_network, leiden_communities
+from lazyomics.tl.grouping import task_of
 
 __all__ = ["leiden"]
 
@@ -72,7 +67,9 @@ def leiden(
     copy
         Return a changed copy and leave ``adata`` as it is.
     flavor
-        ``"leidenalg"`` (also None), or ``"igraph"``, which is much faster.
+        ``"leidenalg"`` (also None), whose labels are scanpy's; or ``"igraph"``, which is much
+        faster. It has each edge once (scanpy: twice) and draws other random numbers, so that
+        labels of the same quality are numbered otherwise.
     **clustering_args
         Passed on to the chosen implementation.
 
@@ -92,8 +89,7 @@ def leiden(
 
     Notes
     -----
-    Passes over X: 0. Peak memory: the graph in memory and as an igraph edge list, about 100
-    bytes an edge.
+    Passes over X: 0. Peak memory: the graph in memory and as igraph's, about 100 bytes an edge.
 
     References
     ----------
@@ -113,30 +109,21 @@ def leiden(
     flavor = "leidenalg" if flavor is None else flavor
     _check_flavor(flavor, directed=directed, partition_type=partition_type)
     adata = adata.copy() if copy else adata
-    if adjacency is None:
-        adjacency = choose_graph(adata, obsp=obsp, neighbors_key=neighbors_key)
-    else:
-        adjacency = as_graph(adjacency, "adjacency")
-    if adjacency.shape != (adata.n_obs, adata.n_obs):
-        raise ShapeError(
-            f"the graph has shape {adjacency.shape}, expected {(adata.n_obs, adata.n_obs)}"
-        )
-    restricted = None if restrict_to is None else _restriction(adata.obs, *restrict_to)
-    if restricted is not None:
-        adjacency = adjacency[restricted, :][:, restricted]
-    cluster = _cluster_leidenalg if flavor == "leidenalg" else _cluster_igraph
+    task = task_of(adata, adjacency, restrict_to, neighbors_key, obsp)
     options = {**clustering_args, "n_iterations": n_iterations}
     if flavor == "leidenalg":
         options["partition_type"] = partition_type
         options["directed"] = True if directed is None else directed
-    part = cluster(sparse.csr_matrix(adjacency), resolution, random_state, use_weights, options)
-    labels = np.array(part.membership).astype("U")
-    if restrict_to is not None and restricted is not None:
-        key_added = "leiden_R" if key_added == "leiden" else key_added
-        labels = _relabel(adata.obs, restrict_to, restricted, labels)
-    adata.obs[key_added] = pd.Categorical(
-        labels, categories=sorted(np.unique(labels).tolist(), key=_natural)
-    )
+        part = _by_leidenalg(task.adjacency, resolution, random_state, use_weights, options)
+    else:
+        part = leiden_communities(
+            task.adjacency,
+            resolution=resolution,
+            use_weights=use_weights,
+            random_state=random_state,
+            **options,
+        )
+    key_added = task.store(adata, key_added, "leiden", part.membership)
     adata.uns[key_added] = {
         "params": {
             "resolution": resolution,
@@ -157,7 +144,7 @@ def _check_flavor(flavor: str, *, directed: bool | None, partition_type: Any) ->
         raise ValueError("partition_type belongs to flavor='leidenalg': leave it out")
 
 
-def _cluster_leidenalg(
+def _by_leidenalg(
     adjacency: sparse.csr_matrix,
     resolution: float | None,
     random_state: Any,
@@ -165,105 +152,10 @@ def _cluster_leidenalg(
     options: dict[str, Any],
 ) -> Any:
     leidenalg = require("leidenalg", extra="cluster", purpose="tl.leiden(flavor='leidenalg')")
-    network = _as_igraph(adjacency, directed=options.pop("directed"))
+    network, weights = as_network(adjacency, directed=options.pop("directed"))
     partition_type = options.pop("partition_type") or leidenalg.RBConfigurationVertexPartition
     if resolution is not None:
         options["resolution_parameter"] = resolution
     if use_weights:
-        options["weights"] = np.array(network.es["weight"]).astype(np.float64)
+        options["weights"] = weights
     return leidenalg.find_partition(network, partition_type, seed=random_state, **options)
-
-
-def _cluster_igraph(
-    adjacency: sparse.csr_matrix,
-    resolution: float | None,
-    random_state: Any,
-    use_weights: bool,
-    options: dict[str, Any],
-) -> Any:
-    network = _as_igraph(adjacency, directed=False)
-    if resolution is not None:
-        options["resolution"] = resolution
-    if use_weights:
-        options["weights"] = "weight"
-    options.setdefault("objective_function", "modularity")
-    with _igraph_seed(random_state):
-        return network.community_leiden(**options)
-
-
-def _as_igraph(adjacency: sparse.csr_matrix, *, directed: bool) -> Any:
-    igraph = require("igraph", extra="cluster", purpose="tl.leiden")
-    edges = adjacency.tocoo()
-    kept = edges.data != 0
-    network = igraph.Graph(directed=directed)
-    network.add_vertices(adjacency.shape[0])
-    network.add_edges(np.column_stack([edges.row[kept], edges.col[kept]]))
-    network.es["weight"] = edges.data[kept]
-    return network
-
-
-class _NumpyNumbers:
-    """Random numbers for igraph that leave Python's and NumPy's global state alone."""
-
-    def __init__(self, seed: Any) -> None:
-        self.source = seed if isinstance(seed, np.random.RandomState) else _seeded(seed)
-
-    def getrandbits(self, k: int) -> int:
-        return int(self.source.tomaxint()) & ((1 << k) - 1)
-
-    def randint(self, a: int, b: int) -> int:
-        return int(self.source.randint(a, b + 1))
-
-    def random(self) -> float:
-        return float(self.source.random())
-
-    def gauss(self, mu: float, sigma: float) -> float:
-        return float(self.source.normal(mu, sigma))
-
-
-def _seeded(seed: int | None) -> np.random.RandomState:
-    return np.random.RandomState(seed)
-
-
-@contextmanager
-def _igraph_seed(seed: Any) -> Iterator[None]:
-    igraph = require("igraph", extra="cluster", purpose="tl.leiden")
-    igraph.set_random_number_generator(_NumpyNumbers(seed))
-    try:
-        yield
-    finally:
-        igraph.set_random_number_generator(random)
-
-
-def _restriction(obs: pd.DataFrame, key: str, categories: Sequence[str]) -> NDArray[np.bool_]:
-    if isinstance(categories, str) or not all(isinstance(c, str) for c in categories):
-        raise ValueError(
-            f"restrict_to needs (obs_key, list of labels as text), found {categories!r}"
-        )
-    if key not in obs:
-        raise KeyError(f"adata.obs has no {key!r}, which restrict_to names")
-    if not isinstance(obs[key].dtype, pd.CategoricalDtype):
-        raise ValueError(f"adata.obs[{key!r}] must be categorical, found {obs[key].dtype}")
-    known = obs[key].cat.categories
-    unknown = [c for c in categories if c not in known]
-    if unknown:
-        raise ValueError(f"{unknown} are no categories of adata.obs[{key!r}]: {list(known)}")
-    return obs[key].isin(list(categories)).to_numpy()
-
-
-def _relabel(
-    obs: pd.DataFrame,
-    restrict_to: tuple[str, Sequence[str]],
-    restricted: NDArray[np.bool_],
-    labels: NDArray[np.str_],
-) -> NDArray[Any]:
-    key, categories = restrict_to
-    everyone = np.array([str(label) for label in obs[key]], dtype=object)
-    everyone[restricted] = [f"{'-'.join(categories)},{label}" for label in labels]
-    return everyone
-
-
-def _natural(label: str) -> tuple[Any, ...]:
-    """Sort key under which "10" comes after "2"."""
-    parts = re.split(r"(\d+)", label)
-    return tuple(int(part) if i % 2 else part for i, part in enumerate(parts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,19 @@ from scipy.sparse.csgraph import connected_components
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import ShapeError, require
-from lazyomics.pp.neighbors import load_umap, neighbors_entry, stored_connectivities
-from lazyomics.pp.representation import check_finite, choose_representation
+from lazyomics.graph.layout import curve, lay_out, strong_edges
+from lazyomics.graph.seeds import seed_of
+from lazyomics.graph.spectral import spectral_positions
+from lazyomics.kernels.blas import one_blas_thread
+from lazyomics.pp.representation import as_dense, check_finite, choose_representation
+from lazyomics.pp.stored_graph import neighbors_entry, stored_connectivities
 
 __all__ = ["umap"]
+
+METHODS = ("umap", "umap-learn")
+STARTS = ("spectral", "pca", "random", "paga")
+EXTENT = 10.0  # of the start along each axis, as in umap-learn
+NOISE = 1e-4  # added to it, so that no two cells are in one place
 
 
 def umap(
@@ -38,7 +48,12 @@ def umap(
     neighbors_key: str = "neighbors",
     copy: bool = False,
 ) -> AnnData | None:
-    """Embed the neighbour graph with UMAP, eagerly.
+    """Embed the neighbour graph with UMAP, eagerly, in parallel.
+
+    In each epoch all cells move at once, by forces from where the others were before, so that the
+    same seed gives the same coordinates on any number of threads. They are not scanpy's, whose
+    umap-learn moves pair after pair in one thread: pictures have the same groups and neighbours,
+    and are turned and placed otherwise. ``method="umap-learn"`` gives scanpy's coordinates.
 
     Parameters
     ----------
@@ -51,7 +66,7 @@ def umap(
     n_components
         Dimensions of the embedding.
     maxiter
-        Epochs; by default 500 up to 10,000 cells, then 200.
+        Epochs; by default 500 up to 10,000 cells, then 300 (200 of umap-learn's).
     alpha
         Initial learning rate.
     gamma
@@ -59,14 +74,15 @@ def umap(
     negative_sample_rate
         Negative samples for each positive one.
     init_pos
-        ``"spectral"``, ``"random"``, a key of ``adata.obsm``, or coordinates, float, shape
-        (n_obs, n_components).
+        ``"spectral"``; ``"pca"``, the principal components of the representation; ``"random"``;
+        ``"paga"``, around the groups of ``adata.uns["paga"]`` where they were drawn; a key of
+        ``adata.obsm``; or coordinates, float, shape (n_obs, n_components).
     random_state
         Seed, or a :class:`numpy.random.RandomState`.
     a, b
         Shape of the embedding's similarity; from ``min_dist`` and ``spread`` by default.
     method
-        Only ``"umap"``.
+        ``"umap"``, computed here; or ``"umap-learn"``, computed by that package as in scanpy.
     key_added
         Key in ``obsm`` and ``uns``; by default ``"X_umap"`` and ``"umap"``.
     neighbors_key
@@ -86,17 +102,18 @@ def umap(
         If there is no neighbour graph, for an unknown method or initial position, and if weights,
         positions or the representation are not finite.
     MissingDependencyError
-        If umap-learn is not installed.
+        If ``method="umap-learn"`` and it is not installed.
 
     Notes
     -----
-    Passes over X: 0; 1 if X is the representation and the graph falls into more than
-    ``2 * n_components`` parts, whose centroids then lay out the start. Peak memory: three copies
-    of the graph.
+    Passes over X: 0; 1 if X is the representation and the start is ``"pca"``, or the graph falls
+    into more than ``2 * n_components`` parts, whose centroids then lay out the start. Peak memory:
+    three copies of the graph, in float64 for a spectral start.
 
     References
     ----------
-    McInnes, Healy and Melville (2018), UMAP. doi:10.48550/arXiv.1802.03426
+    McInnes, Healy and Melville (2018), UMAP. doi:10.48550/arXiv.1802.03426;
+    Melville, uwot's batch mode. https://github.com/jlmelville/uwot
 
     Examples
     --------
@@ -109,38 +126,31 @@ def umap(
     (30, 2)
     """
     check_annotated(adata, "tl.umap")
-    if method != "umap":
-        raise ValueError(f"method must be 'umap', found {method!r}")
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {METHODS}, found {method!r}")
     adata = adata.copy() if copy else adata
     entry = neighbors_entry(adata, neighbors_key)
-    umap_ = load_umap("tl.umap")
-    seeding = require("sklearn.utils", extra="cluster", purpose="tl.umap")
     given = entry.get("params", {})
     _tell_of_other_weights(given, neighbors_key)
     weights = stored_connectivities(adata, neighbors_key)
+    start = _initial_positions(adata, init_pos, n_components, random_state)
     if a is None or b is None:
-        a, b = umap_.find_ab_params(spread, min_dist)
-    n_epochs = (500 if adata.n_obs <= 10000 else 200) if maxiter is None else maxiter
-    start = _initial_positions(adata, init_pos, n_components)
-    embedding, _ = umap_.simplicial_set_embedding(
-        data=_data_for_layout(adata, given, weights, start, n_components, n_epochs),
-        graph=weights.tocoo(copy=True),  # umap-learn zeroes weak edges in place
-        n_components=n_components,
-        initial_alpha=alpha,
-        a=a,
-        b=b,
-        gamma=gamma,
-        negative_sample_rate=negative_sample_rate,
-        n_epochs=n_epochs,
-        init=start,
-        random_state=seeding.check_random_state(random_state),
-        metric=given.get("metric", "euclidean"),
-        metric_kwds=given.get("metric_kwds", {}),
-        densmap=False,
-        densmap_kwds={},
-        output_dens=False,
-        verbose=False,
-    )
+        a, b = curve(spread, min_dist)
+    options: dict[str, Any] = {"a": a, "b": b, "alpha": alpha, "gamma": gamma}
+    options["n_negative"] = negative_sample_rate
+    if method == "umap-learn":
+        n_epochs = (500 if adata.n_obs <= 10000 else 200) if maxiter is None else maxiter
+        embedding = _by_umap_learn(
+            adata, weights, start, n_components, n_epochs, random_state, given, options
+        )
+    else:
+        n_epochs = (500 if adata.n_obs <= 10000 else 300) if maxiter is None else maxiter
+        seed = seed_of(random_state)
+        random = np.random.default_rng(seed)
+        if isinstance(start, str):
+            start = _begin(adata, given, weights, start, n_components, n_epochs, random)
+        start = _spread_out(start, random)
+        embedding = lay_out(weights, start, n_epochs=n_epochs, seed=seed, **options)
     params = {"a": a, "b": b}
     if not (isinstance(random_state, int) and random_state == 0):
         params["random_state"] = random_state
@@ -161,14 +171,17 @@ def _tell_of_other_weights(given: Any, neighbors_key: str) -> None:
 
 
 def _initial_positions(
-    adata: AnnData, init_pos: str | NDArray[Any] | None, n_components: int
+    adata: AnnData, init_pos: str | NDArray[Any] | None, n_components: int, random_state: Any
 ) -> Any:
+    """Coordinates, or the name of a way to make them."""
     if isinstance(init_pos, str) and init_pos in adata.obsm:
         init_pos = np.asarray(adata.obsm[init_pos])
+    elif isinstance(init_pos, str) and init_pos == "paga":
+        init_pos = _around_groups(adata, random_state)
     if isinstance(init_pos, str):
-        if init_pos not in ("spectral", "random"):
+        if init_pos not in STARTS:
             raise ValueError(
-                f"init_pos={init_pos!r} is neither 'spectral' nor 'random' nor in adata.obsm, "
+                f"init_pos={init_pos!r} is neither one of {STARTS} nor in adata.obsm, "
                 f"which has {sorted(adata.obsm)}"
             )
         return init_pos
@@ -188,9 +201,125 @@ def _initial_positions(
     return coordinates
 
 
+def _around_groups(adata: AnnData, random_state: Any) -> NDArray[np.float64]:
+    """Scatter the cells of each group on the side of the group that it is most connected with."""
+    entry = adata.uns.get("paga", {})
+    if "pos" not in entry:
+        raise ValueError(
+            "init_pos='paga' needs adata.uns['paga']['pos'], the places of the groups: draw them "
+            "first, with scanpy's pl.paga for example"
+        )
+    random = np.random.RandomState(seed_of(random_state) % 2**32)
+    groups = adata.obs[str(entry["groups"])].cat.codes.to_numpy()
+    places = np.asarray(entry["pos"], dtype=np.float64)
+    connected = sparse.csr_matrix(entry["connectivities"])
+    positions = np.ones((adata.n_obs, 2))
+    for group, place in enumerate(places):
+        members = groups == group
+        row = connected[group]
+        if row.nnz:
+            beside = place - places[row.indices[np.argmax(row.data)]]
+            positions[members] = (
+                place - 0.5 * beside + random.random_sample((int(members.sum()), 2)) * beside
+            )
+        else:
+            positions[members] = place
+    return positions
+
+
+def _begin(
+    adata: AnnData,
+    given: Mapping[str, Any],
+    weights: sparse.csr_matrix,
+    way: str,
+    n_components: int,
+    n_epochs: int,
+    random: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Coordinates by one of the ways to make them."""
+    if way == "random":
+        return random.uniform(-EXTENT, EXTENT, (adata.n_obs, n_components))
+    if way == "pca":
+        return _principal_axes(as_dense(_representation(adata, given)), n_components)
+    strong = strong_edges(weights, n_epochs)
+    n_parts, part_of = connected_components(strong, directed=False)
+    centroids = None
+    if n_parts > 2 * n_components:
+        data = as_dense(_representation(adata, given))
+        order = np.argsort(part_of, kind="stable")
+        bounds = np.searchsorted(part_of[order], np.arange(n_parts))
+        sums = np.add.reduceat(data[order].astype(np.float64), bounds, axis=0)
+        centroids = sums / np.bincount(part_of)[:, None]
+    return spectral_positions(strong, n_components, part_of, centroids, random)
+
+
+def _representation(adata: AnnData, given: Mapping[str, Any]) -> Any:
+    return choose_representation(
+        adata, use_rep=given.get("use_rep"), n_pcs=given.get("n_pcs"), finite=True
+    )
+
+
+def _principal_axes(data: NDArray[Any], n_components: int) -> NDArray[np.float64]:
+    """Scores on the first axes, each with the side up whose largest loading is positive."""
+    if data.shape[1] < n_components:
+        raise ValueError(
+            f"init_pos='pca' needs {n_components} columns of the representation, which has "
+            f"{data.shape[1]}"
+        )
+    centered = data.astype(np.float64) - data.mean(axis=0, dtype=np.float64)
+    with one_blas_thread():
+        axes = np.linalg.eigh(centered.T @ centered)[1][:, : -n_components - 1 : -1]
+        axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(n_components)])
+        scores: NDArray[np.float64] = centered @ axes
+    return scores
+
+
+def _spread_out(start: NDArray[Any], random: np.random.Generator) -> NDArray[np.float64]:
+    """Scale each axis to the extent of umap-learn's, and part cells that are in one place."""
+    extent = np.ptp(start, axis=0)
+    scaled = EXTENT * (start - start.min(axis=0)) / np.where(extent > 0, extent, 1)
+    moved: NDArray[np.float64] = scaled + random.normal(scale=NOISE, size=start.shape)
+    return moved
+
+
+def _by_umap_learn(
+    adata: AnnData,
+    weights: sparse.csr_matrix,
+    start: Any,
+    n_components: int,
+    n_epochs: int,
+    random_state: Any,
+    given: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> NDArray[np.float32]:
+    from sklearn.utils import check_random_state
+
+    umap_ = load_umap()
+    embedding: NDArray[np.float32] = umap_.simplicial_set_embedding(
+        data=_data_for_layout(adata, given, weights, start, n_components, n_epochs),
+        graph=weights.tocoo(copy=True),  # umap-learn zeroes weak edges in place
+        n_components=n_components,
+        initial_alpha=options["alpha"],
+        a=options["a"],
+        b=options["b"],
+        gamma=options["gamma"],
+        negative_sample_rate=options["n_negative"],
+        n_epochs=n_epochs,
+        init=start,
+        random_state=check_random_state(random_state),
+        metric=given.get("metric", "euclidean"),
+        metric_kwds=given.get("metric_kwds", {}),
+        densmap=False,
+        densmap_kwds={},
+        output_dens=False,
+        verbose=False,
+    )[0]
+    return embedding
+
+
 def _data_for_layout(
     adata: AnnData,
-    given: Any,
+    given: Mapping[str, Any],
     weights: sparse.csr_matrix,
     start: Any,
     n_components: int,
@@ -198,17 +327,21 @@ def _data_for_layout(
 ) -> Any:
     """Return the representation where umap-learn reads it, else an empty stand-in.
 
-    It does so only to place the parts of a graph that falls into many: asking first saves a pass
-    over X where X is the representation.
+    It does so to find principal components, and to place the parts of a graph that falls into many:
+    asking first saves a pass over X where X is the representation.
     """
+    if isinstance(start, str) and start == "pca":
+        return _representation(adata, given)
     if isinstance(start, str) and start == "spectral":
-        epochs = n_epochs if n_epochs > 10 else (500 if adata.n_obs <= 10000 else 200)
-        strong = weights.copy()
-        strong.data[strong.data < strong.data.max(initial=0) / epochs] = 0
-        strong.eliminate_zeros()
-        parts = int(connected_components(strong, return_labels=True)[0])
+        strong = strong_edges(weights, n_epochs)
+        parts = int(connected_components(strong, directed=False, return_labels=False))
         if parts > 2 * n_components:
-            return choose_representation(
-                adata, use_rep=given.get("use_rep"), n_pcs=given.get("n_pcs"), finite=True
-            )
+            return _representation(adata, given)
     return np.empty((adata.n_obs, 0), dtype=np.float32)
+
+
+def load_umap() -> Any:
+    """Import ``umap.umap_`` without its remark about TensorFlow, which is not used here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Tensorflow not installed")
+        return require("umap.umap_", extra="umap", purpose="tl.umap(method='umap-learn')")

@@ -71,10 +71,17 @@ def pca_all_genes(files: Files, runs: str) -> list[list[str]]:
     return [command, *([*command, "--memory", budget] for budget in ("512MiB", "200MiB"))]
 
 
+def graph(files: Files, runs: str) -> list[list[str]]:
+    few = ["bench_graph.py", "--n-obs", str(files.n_cells // 5), "--runs", runs]
+    many = ["bench_graph.py", "--n-obs", str(files.n_cells), "--runs", "1"]
+    return [[*command, "--json", files.json] for command in (few, many)]
+
+
 JOBS: dict[str, Callable[[Files, str], list[list[str]]]] = {
     "start": lambda files, runs: [["bench_start.py", "--runs", runs]],
     "pipeline": pipeline,
     "subset": subset,
+    "graph": graph,
     "floor": lambda files, runs: [["bench_floor.py", files.counts(), "--runs", runs]],
     "decode": decode,
     "storage": lambda files, runs: [["bench_storage.py", files.counts(), "--runs", runs]],

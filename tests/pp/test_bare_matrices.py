@@ -169,6 +169,8 @@ TAKE_ANNDATA = {
     ),
     "tl.umap": lambda x: lo.tl.umap(x),
     "tl.leiden": lambda x: lo.tl.leiden(x),
+    "tl.louvain": lambda x: lo.tl.louvain(x),
+    "tl.embedding_density": lambda x: lo.tl.embedding_density(x),
     "tl.dendrogram": lambda x: lo.tl.dendrogram(x, "a"),
     "get.obs_df": lambda x: lo.get.obs_df(x, ["a"]),
     "get.var_df": lambda x: lo.get.var_df(x, ["a"]),

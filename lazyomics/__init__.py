@@ -18,7 +18,7 @@ from lazyomics.importing import import_whole
 from lazyomics.io.opening import read_h5ad
 
 if TYPE_CHECKING:
-    from lazyomics import datasets, experimental, get, pl, pp, tl
+    from lazyomics import datasets, experimental, external, get, pl, pp, tl
     from lazyomics.container.concat.concat import concat
     from lazyomics.container.explain import explain
     from lazyomics.container.mudata import MuData
@@ -46,6 +46,7 @@ __all__ = [
     "errors",
     "experimental",
     "explain",
+    "external",
     "get",
     "pl",
     "pp",
@@ -62,7 +63,7 @@ __all__ = [
 ]
 
 # Imported when they are first asked for: most programs need few of them.
-_PACKAGES = frozenset({"datasets", "experimental", "get", "pl", "pp", "tl"})
+_PACKAGES = frozenset({"datasets", "experimental", "external", "get", "pl", "pp", "tl"})
 _HOMES = {
     "MuData": "container.mudata",
     "ProgressBar": "progress",

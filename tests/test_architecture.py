@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "get": BLOCKS | {"container", "lazy", "kernels", "get"},
     "pp": BLOCKS | {"container", "lazy", "kernels", "pp"},
     "experimental": BLOCKS | {"container", "lazy", "kernels", "pp", "experimental"},
+    "external": BASE | {"container", "pp", "external"},
     "tl": BLOCKS | {"container", "lazy", "kernels", "get", "pp", "tl"},
     "pl": BASE | {"container", "get", "tl", "pl"},
     "datasets": BASE | {"container", "io", "kernels", "datasets"},
@@ -166,7 +167,7 @@ def test_public_names_exist() -> None:
         assert getattr(lo, name) is not None
 
 
-VERBS = ("datasets", "experimental.pp", "get", "pl", "pp", "tl")
+VERBS = ("datasets", "experimental.pp", "external.pp", "get", "pl", "pp", "tl")
 
 
 def test_functions_are_not_hidden_by_modules_of_their_names() -> None:

@@ -1,0 +1,14 @@
+"""Preprocessing that scanpy calls external."""
+
+from __future__ import annotations
+
+from lazyomics.external.pp.balanced_neighbors import bbknn
+from lazyomics.external.pp.harmony import harmony_integrate
+from lazyomics.external.pp.mutual_neighbors import mnn_correct
+from lazyomics.external.pp.panorama import scanorama_integrate
+
+__all__ = ["bbknn", "harmony_integrate", "mnn_correct", "scanorama_integrate"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

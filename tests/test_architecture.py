@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "graph": BLOCKS | {"lazy", "kernels", "graph"},
     "pp": BLOCKS | {"container", "lazy", "kernels", "graph", "pp"},
     "experimental": BLOCKS | {"container", "lazy", "kernels", "pp", "experimental"},
-    "external": BASE | {"pp", "pl", "external"},
+    "external": BASE | {"container", "pp", "pl", "external"},
     "tl": BLOCKS | {"container", "lazy", "kernels", "graph", "get", "pp", "tl"},
     "pl": BASE | {"container", "get", "tl", "pl"},
     "datasets": BASE | {"container", "io", "kernels", "datasets"},

@@ -16,12 +16,15 @@ from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated, check_numbers, get_matrix
 from lazyomics.container.index import aligned_mask
 from lazyomics.errors import warn_user
+from lazyomics.kernels.group_medians import Medians, group_medians
+from lazyomics.kernels.group_moments import GroupMoments, group_moments
 from lazyomics.kernels.group_sums import (
     GroupSums,
     column_group_medians,
     column_group_sums,
     group_sums,
 )
+from lazyomics.lazy.gene_values import GenePart, by_gene
 
 __all__ = ["aggregate"]
 
@@ -29,6 +32,7 @@ __all__ = ["aggregate"]
 Statistic: TypeAlias = Literal["count_nonzero", "mean", "sum", "var", "median"]
 STATISTICS = ("count_nonzero", "mean", "sum", "var", "median")
 DENSE_BYTES = 256 << 20  # of a layer; larger ones of sparse matrices are sparse
+STATE_BYTES = 4 * 28  # of a group and gene, in the states that are merged at the same time
 
 
 def aggregate(
@@ -86,11 +90,13 @@ def aggregate(
 
     Notes
     -----
-    Passes over the matrix: 1, for all statistics and any number of groups. "median" takes 1 more
-    for each part of the genes whose values fit in a quarter of ``lazyomics.memory``.
+    Passes over the matrix: 1, for all statistics and as many groups as fit in memory: groups ×
+    genes × 112 bytes in ``lazyomics.memory``, or groups × genes × 8 bytes in 256 MiB. With more
+    groups of a sparse matrix, and for "median", values are put together by gene: that takes 1 pass
+    for each part of the genes whose values fit in ``lazyomics.memory``, and 1 that counts them; of
+    a matrix stored by columns, without recorded steps, 1 in all.
 
-    Peak memory: the layers, and 28 bytes for each group and gene with a value other than zero,
-    several times over while parts of them are merged: never groups × genes for each block.
+    Peak memory: the layers, twice where they are sparse, and ``lazyomics.memory``.
 
     As scanpy 1.12: the mean of masked cells is taken over these, cells without a group are left out
     and ``n_obs_aggregated`` is there, where scanpy 1.11 does otherwise.
@@ -214,27 +220,54 @@ def _is_sparse(x: Any) -> bool:
 
 def _of_rows(x: Any, groups: _Groups, statistics: set[Any], dof: int) -> dict[str, Any]:
     """Layers of groups of rows, shape (n_groups, n_cols)."""
-    state = None
-    if statistics - {"median"} or _is_sparse(x):
-        folded = lazy.fold_rows(x, group_sums, rows=(groups.codes,), n_groups=len(groups))
-        (state,) = lazy.compute(folded)
-        state = state.whole()
+    sparse = _is_sparse(x) and 8 * len(groups) * x.shape[1] > DENSE_BYTES
     layers: dict[str, Any] = {}
-    if state is not None:
-        sparse = _is_sparse(x) and 8 * len(groups) * x.shape[1] > DENSE_BYTES
-        parts = {
-            "sums": state.as_csr("sums") if sparse else state.sums(),
-            "m2": state.as_csr("m2") if sparse and "var" in statistics else None,
-            "nonzero": None,
-        }
-        if not sparse and "var" in statistics:
-            parts["m2"] = state.m2()
-        if "count_nonzero" in statistics:
-            parts["nonzero"] = state.as_csr("nonzero") if sparse else state.nonzero()
+    state = None
+    if statistics - {"median"}:
+        if sparse and STATE_BYTES * len(groups) * x.shape[1] > config.memory():
+            parts = _parts_by_gene(x, groups, statistics)
+        else:
+            folded = lazy.fold_rows(x, group_sums, rows=(groups.codes,), n_groups=len(groups))
+            (state,) = lazy.compute(folded)
+            state = state.whole()
+            parts = _parts_of(state, statistics, sparse=sparse)
         layers = _statistics(parts, groups.cells, statistics, dof, x, groups)
     if "median" in statistics:
-        layers["median"] = _medians(x, groups, state)
+        layers["median"] = _medians(x, groups, state, sparse=sparse)
     return layers
+
+
+def _parts_of(state: GroupSums, statistics: set[Any], *, sparse: bool) -> dict[str, Any]:
+    """Arrays of what the statistics are made of, shape (n_groups, n_cols)."""
+    parts: dict[str, Any] = {"sums": state.as_csr("sums") if sparse else state.sums()}
+    if "var" in statistics:
+        parts["m2"] = state.as_csr("m2") if sparse else state.m2()
+    if "count_nonzero" in statistics:
+        parts["nonzero"] = state.as_csr("nonzero") if sparse else state.nonzero()
+    return parts
+
+
+def _parts_by_gene(x: Any, groups: _Groups, statistics: set[Any]) -> dict[str, Any]:
+    """The same as sparse matrices, of so many groups that their states would not fit in memory."""
+    wanted = {"m2": "var" in statistics, "nonzero": "count_nonzero" in statistics}
+
+    def moments(part: GenePart) -> GroupMoments:
+        return group_moments(part.values, part.groups, part.start, groups.cells, **wanted)
+
+    found: list[GroupMoments] = by_gene(x, groups.codes, moments, n_codes=len(groups))
+    names = ["seen", "groups", "sums", *(name for name, asked in wanted.items() if asked)]
+    held = {name: [getattr(some, name) for some in found] for name in names}
+    del found
+    shape = len(groups), x.shape[1]
+    ends = np.concatenate([[0], np.cumsum(np.concatenate(held.pop("seen")))])
+    rows = np.concatenate(held.pop("groups"))
+    parts = {}
+    while held:  # what is copied is let go of
+        name, arrays = held.popitem()
+        values = np.concatenate(arrays)
+        del arrays
+        parts[name] = sp.csc_matrix((values, rows, ends), shape=shape).tocsr()
+    return parts
 
 
 def _of_columns(x: Any, groups: _Groups, statistics: set[Any], dof: int) -> dict[str, Any]:
@@ -301,26 +334,26 @@ def _divided(values: Any, divisors: NDArray[Any]) -> Any:
         return values / divisors[:, None]
 
 
-def _medians(x: Any, groups: _Groups, state: GroupSums | None) -> NDArray[Any]:
-    """Medians of groups of rows, a part of the columns at a time."""
-    from sklearn.utils.sparsefuncs import csc_median_axis_0
+def _medians(x: Any, groups: _Groups, state: GroupSums | None, *, sparse: bool) -> Any:
+    """Medians of groups of rows, from the values of each gene together."""
+    stored = None if state is None else state.stored_by_column()
+    spread_nan = not _is_sparse(x)
 
-    members = [np.flatnonzero(groups.codes == group) for group in range(len(groups))]
-    if state is None:
-        taken = np.full(x.shape[1], x.shape[0] * x.dtype.itemsize)
-    else:
-        taken = 3 * 8 * state.nonzero().sum(axis=0) + 8
-    ends = np.cumsum(taken)
-    most = max(config.memory() // 4, 1 << 20)
-    start, parts = 0, []
-    while start < x.shape[1]:
-        begun = ends[start - 1] if start else 0
-        stop = max(int(np.searchsorted(ends, begun + most, side="right")), start + 1)
-        values = lazy.materialize(x[:, start:stop])
-        if sp.issparse(values):
-            values = values.tocsr()
-            parts.append(np.array([csc_median_axis_0(values[m].tocsc()) for m in members]))
-        else:
-            parts.append(np.array([np.median(values[m], axis=0) for m in members]))
-        start = stop
-    return np.concatenate(parts, axis=1) if parts else np.empty((len(groups), 0))
+    def medians(part: GenePart) -> Medians:
+        found = group_medians(
+            part.values, part.groups, part.start, groups.cells, spread_nan=spread_nan
+        )
+        return found.from_gene(part.first)
+
+    found: list[Medians] = by_gene(x, groups.codes, medians, n_codes=len(groups), stored=stored)
+    shape = len(groups), x.shape[1]
+    floating = not _is_sparse(x) and np.issubdtype(x.dtype, np.floating)
+    dtype = x.dtype if floating else np.dtype(np.float64)
+    if not sparse:
+        dense = np.zeros(shape, dtype=dtype)
+        for some in found:
+            dense[some.groups, some.genes] = some.values
+        return dense
+    places = [np.concatenate([getattr(m, axis) for m in found]) for axis in ("groups", "genes")]
+    values = np.concatenate([some.values for some in found])
+    return sp.csr_matrix((values, tuple(places)), shape=shape)

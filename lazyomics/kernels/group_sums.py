@@ -185,6 +185,13 @@ class GroupSums:
         part = self._one()
         return self._spread(part.nonzero, part)
 
+    def stored_by_column(self) -> NDArray[np.int64]:
+        """Values other than zero of each column, in all groups, shape (n_cols,)."""
+        total = np.zeros(self.shape[1], dtype=np.int64)
+        for part in self.parts:
+            np.add.at(total, part.columns, part.nonzero)
+        return total
+
 
 def group_sums(block: Any, codes: NDArray[np.integer[Any]], *, n_groups: int) -> GroupSums:
     """Measure one block.

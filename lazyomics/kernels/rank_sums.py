@@ -13,7 +13,7 @@ from lazyomics.blocks.block import CSRBlock
 from lazyomics.compiled import compiled
 from lazyomics.errors import ShapeError
 
-__all__ = ["GeneValues", "Ranked", "rank_sums"]
+__all__ = ["GeneValues", "Ranked", "count_values", "group_type", "held_type", "rank_sums"]
 
 
 NARROW = 4  # bytes of the largest type whose values go into a word beside their group
@@ -71,12 +71,7 @@ class GeneValues:
         sparse = isinstance(block, CSRBlock)
         values = block.data if sparse else np.ascontiguousarray(block)
         values = values.astype(self.values.dtype, copy=False)
-        mine = np.zeros(len(self._next), dtype=np.int64)
-        if sparse:
-            where = block.indices, block.indptr.astype(np.int64, copy=False), row_groups
-            _count_csr(values, *where, mine)
-        else:
-            _count_dense(values, row_groups, mine)
+        mine = _counted(values, block, row_groups)
         with self._lock:
             at = self._next.copy()
             self._next += mine
@@ -85,6 +80,7 @@ class GeneValues:
                     "the matrix has more values than in the pass before: it changed meanwhile"
                 )
         if sparse:
+            where = block.indices, block.indptr.astype(np.int64, copy=False), row_groups
             _scatter_csr(values, *where, at, self.values, self.groups)
         else:
             _scatter_dense(values, row_groups, at, self.values, self.groups)
@@ -106,6 +102,39 @@ class GeneValues:
             raise ShapeError(
                 "the matrix has fewer values than in the pass before: it changed meanwhile"
             )
+
+
+def count_values(block: Any, codes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Count the values other than zero of each column, in the rows that have a group.
+
+    Parameters
+    ----------
+    block
+        CSRBlock or ndarray, shape (n, p).
+    codes
+        Group of each row, shape (n,); rows with a negative code are left out.
+
+    Returns
+    -------
+    int64 array, shape (p,); counts of several blocks can be added.
+
+    Examples
+    --------
+    >>> count_values(np.array([[1.0, 0], [2, 3], [4, 5]]), np.array([0, 1, -1]))
+    array([2, 1])
+    """
+    values = block.data if isinstance(block, CSRBlock) else np.ascontiguousarray(block)
+    held = values.astype(held_type(values.dtype), copy=False)
+    return _counted(held, block, np.asarray(codes, dtype=np.int64))
+
+
+def _counted(values: NDArray[Any], block: Any, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    counts = np.zeros(block.shape[1], dtype=np.int64)
+    if isinstance(block, CSRBlock):
+        _count_csr(values, block.indices, block.indptr.astype(np.int64, copy=False), codes, counts)
+    else:
+        _count_dense(values, codes, counts)
+    return counts
 
 
 def held_type(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lazyomics import config, lazy
+from lazyomics import lazy
 from lazyomics.kernels.group_sums import GroupSums, group_sums
-from lazyomics.kernels.rank_sums import GeneValues, group_type, held_type, rank_sums
-from lazyomics.lazy.recipe import recipe_of
-from lazyomics.lazy.scheduler import active_client, runs_in_process
+from lazyomics.kernels.rank_sums import held_type, rank_sums
+from lazyomics.lazy.gene_values import GenePart, by_gene
 
 __all__ = [
     "Basics",
@@ -26,10 +23,6 @@ __all__ = [
     "rank_sum_test",
     "t_test",
 ]
-
-
-AT_LEAST = 16 << 20  # bytes put aside in a pass, however little memory there is
-RANKED_AT_ONCE = 1 << 20  # values that a thread sorts and sweeps in one go
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,70 +243,15 @@ def _all_rank_sums(
     sums = np.empty((comparison.n_codes, n_genes))
     ties = np.empty((1 if comparison.reference is None else comparison.n_codes, n_genes))
     ranking = _Ranking(comparison, basics.cells, sums, ties)
-    for a, b in pairwise(_parts(basics.stored, x.dtype, comparison.n_codes)):
-        part = x if (a, b) == (0, n_genes) else x[:, a:b]
-        columns = _in_columns(part)
-        if columns is not None:
-            _rank_columns(columns, ranking, a)
-            continue
-        values = GeneValues(basics.stored[a:b], x.dtype, comparison.n_codes)
-        _fill(values, part, comparison.codes)
-        values.check_filled()
-        ranking.rank(values.values, values.groups, values.start, a)
-        del values  # before the next ones are made
+    by_gene(
+        x,
+        comparison.codes,
+        ranking.rank,
+        n_codes=comparison.n_codes,
+        stored=basics.stored,
+        sorting=8 if held_type(x.dtype).itemsize == 4 else 32,
+    )
     return sums, ties
-
-
-def _parts(stored: NDArray[np.int64], dtype: np.dtype[Any], n_codes: int) -> list[int]:
-    """Boundaries of runs of genes whose values are put aside in one pass."""
-    held = held_type(dtype).itemsize
-    sorting = 8 if held == 4 else 32  # bytes for each value that a thread ranks
-    batch = max(RANKED_AT_ONCE, int(stored.max(initial=0)))
-    budget = max(config.memory() - lazy.threads() * batch * sorting, AT_LEAST)
-    most = budget // (held + group_type(n_codes).itemsize)
-    ends = np.cumsum(stored)
-    bounds = [0]
-    while bounds[-1] < len(stored):
-        begun = ends[bounds[-1] - 1] if bounds[-1] else 0
-        end = int(np.searchsorted(ends, begun + most, side="right"))
-        bounds.append(max(end, bounds[-1] + 1))
-    return bounds
-
-
-def _fill(values: GeneValues, x: Any, codes: NDArray[np.int64]) -> None:
-    """Put a matrix in place: in the tasks that compute its blocks, or here as they arrive."""
-    if active_client() is None and runs_in_process():
-        lazy.compute(lazy.fold_rows(x, values, rows=(codes,)))
-        return
-    row = 0
-    for blocks in lazy.windows(x):
-        while blocks:
-            block = blocks.pop(0)
-            values(block, codes[row : row + block.shape[0]])
-            row += block.shape[0]
-
-
-def _in_columns(x: Any) -> Any | None:
-    """The same matrix in blocks of columns, if that is how it is stored and nothing changes it."""
-    recipe = recipe_of(x)
-    if recipe is None or recipe.source.format != "csc" or recipe.steps:
-        return None
-    return lazy.LazyMatrix.cook(replace(recipe, by_columns=True))
-
-
-def _rank_columns(x: Any, ranking: _Ranking, first: int) -> None:
-    """Rank blocks of columns as they come: their genes are together already."""
-    codes = ranking.comparison.codes
-    kind = group_type(ranking.comparison.n_codes)
-    for blocks in lazy.windows(x, axis=1):
-        while blocks:
-            block = blocks.pop(0)
-            groups = codes[block.indices]
-            kept = (groups >= 0) & (block.data != 0)
-            start = np.concatenate(([0], np.cumsum(kept)))[block.indptr]
-            values = block.data[kept].astype(held_type(block.dtype), copy=False)
-            ranking.rank(values, groups[kept].astype(kind), start, first)
-            first += block.shape[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -325,32 +263,18 @@ class _Ranking:
     sums: NDArray[np.float64]
     ties: NDArray[np.float64]
 
-    def rank(
-        self,
-        values: NDArray[Any],
-        groups: NDArray[Any],
-        start: NDArray[np.int64],
-        first: int,
-    ) -> None:
-        """Rank genes that lie one after the other, in threads."""
-        wanted = np.arange(0, int(start[-1]) + RANKED_AT_ONCE, RANKED_AT_ONCE)
-        cuts = np.unique([0, *np.searchsorted(start, wanted, side="right") - 1, len(start) - 1])
-
-        def work(piece: tuple[int, int]) -> None:
-            a, b = piece
-            part = slice(start[a], start[b])
-            ranked = rank_sums(
-                values[part],
-                groups[part],
-                start[a : b + 1],
-                self.sizes,
-                reference=self.comparison.reference,
-            )
-            self.sums[:, first + a : first + b] = ranked.sums
-            self.ties[:, first + a : first + b] = ranked.ties
-
-        with ThreadPoolExecutor(lazy.threads()) as pool:
-            list(pool.map(work, pairwise(cuts.tolist())))
+    def rank(self, part: GenePart) -> None:
+        """Rank the genes of a part."""
+        ranked = rank_sums(
+            part.values,
+            part.groups,
+            part.start,
+            self.sizes,
+            reference=self.comparison.reference,
+        )
+        genes = slice(part.first, part.first + len(part.start) - 1)
+        self.sums[:, genes] = ranked.sums
+        self.ties[:, genes] = ranked.ties
 
 
 def logistic_regression(

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lazyomics import lazy
+from lazyomics import config, lazy
 from lazyomics.container.choose import check_annotated, get_matrix
 from lazyomics.errors import warn_user
 from lazyomics.kernels.gene_sets import known_totals, set_means
+from lazyomics.pp.filter import row_cache_budget
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from lazyomics.container import AnnData
 
 __all__ = ["Scoring", "add_scores", "score_genes"]
+
+KEPT_BYTES = 256 << 20  # a larger matrix is read again, and of it no more than the chosen columns
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,10 @@ def score_genes(
 
     Notes
     -----
-    Passes over X: 2, one for the means of the genes, one for the scores, of which only the columns
-    of the set and its controls are read where that costs less. Peak memory: the blocks in flight,
-    two numbers per gene for each, and one per cell.
+    Passes over X: 1 if it surely fits in 256 MiB and in ``lazyomics.memory``, and is kept.
+    Otherwise 2, one for the means of the genes, one for the scores, of which only the columns
+    of the set and its controls are read where that costs less. Peak memory: what is kept, the
+    blocks in flight, two numbers per gene for each, and one per cell.
 
     The control genes are those of scanpy for the same seed. Means are added up in float64, as by
     scanpy 1.12; scanpy 1.11 adds float32 values in float32, so that genes whose means differ by
@@ -136,7 +140,7 @@ def score_genes(
 
 
 def add_scores(adata: AnnData, sets: dict[str, Any], how: Scoring) -> None:
-    """Score several sets of genes in two passes.
+    """Score several sets of genes, all in the same one or two passes.
 
     Parameters
     ----------
@@ -160,19 +164,26 @@ def add_scores(adata: AnnData, sets: dict[str, Any], how: Scoring) -> None:
         )
     chosen = {name: _existing(genes, names) for name, genes in sets.items()}
     pool = _pool(how.gene_pool, names)
-    means = pd.Series(_gene_means(x, names, pool), index=pool)
+    x = _kept(x)
+    means = _gene_means(x, pool)
     # Missing values may leave a gene without a mean.
-    means = means[np.isfinite(means)]
-    both: list[pd.Index[Any]] = []
-    for genes in chosen.values():
-        both += [genes, _controls(genes, means, len(pool), how)]
-    columns = [names.get_indexer(genes) for genes in both]
+    known = np.isfinite(means)
+    pool_size, pool, means = len(pool), pool[known], means[known]
+    columns: list[NDArray[np.intp]] = []
+    for found in chosen.values():
+        genes = names.get_indexer(found)
+        unknown = ~np.isin(genes, pool)
+        if unknown.any():
+            raise KeyError(
+                f"genes of the set are not in the pool, or have no mean: {list(found[unknown])}"
+            )
+        columns += [genes, pool[_controls(np.isin(pool, genes), means, pool_size, how)]]
     used = np.unique(np.concatenate(columns))
     members = np.stack([np.isin(used, places) for places in columns])
-    found = lazy.collect_rows(
-        x[:, used], set_means, dtype=np.float64, columns=len(both), sets=members
+    rows = lazy.collect_rows(
+        x[:, used], set_means, dtype=np.float64, columns=len(columns), sets=members
     )
-    (scores,) = lazy.compute(found)
+    (scores,) = lazy.compute(rows)
     for k, name in enumerate(chosen):
         adata.obs[name] = scores[:, 2 * k] - scores[:, 2 * k + 1]
 
@@ -188,46 +199,71 @@ def _existing(genes: Any, names: pd.Index[Any]) -> pd.Index[Any]:
     return found
 
 
-def _pool(genes: Any, names: pd.Index[Any]) -> pd.Index[Any]:
+def _pool(genes: Any, names: pd.Index[Any]) -> NDArray[np.intp]:
+    """Positions of the genes that controls are drawn from, in their own order."""
     if genes is None:
-        return names.astype("string")
+        return np.arange(len(names))
     pool = pd.Index(genes, dtype="string").intersection(names)
     if len(pool) == 0:
         raise ValueError("No valid genes were passed for reference set.")
-    return pool
+    return names.get_indexer(pool)
 
 
-def _gene_means(x: Any, names: pd.Index[Any], pool: pd.Index[Any]) -> NDArray[np.float64]:
-    whole = len(pool) == len(names)
-    places = names.get_indexer(pool)
-    (state,) = lazy.compute(lazy.fold_rows(x if whole else x[:, places], known_totals))
+def _kept(x: Any) -> Any:
+    """The matrix, in memory if it is small: to read it again takes longer than all else."""
+    recipe = lazy.recipe_of(x)
+    if recipe is not None and isinstance(recipe.source, lazy.MemorySource) and not recipe.steps:
+        return x
+    _, fits = row_cache_budget(x, min(KEPT_BYTES, config.memory()))
+    return lazy.as_lazy(lazy.materialize(x)) if fits else x
+
+
+def _gene_means(x: Any, pool: NDArray[np.intp]) -> NDArray[np.float64]:
+    whole = len(pool) == x.shape[1]
+    (state,) = lazy.compute(lazy.fold_rows(x if whole else x[:, pool], known_totals))
     # A pool of all genes may name them in another order, and so come the means (scanpy takes the
     # order of var for them, and thereby means of other genes).
-    return np.asarray(state.means()[places] if whole else state.means())
+    return np.asarray(state.means()[pool] if whole else state.means())
 
 
 def _controls(
-    genes: pd.Index[Any], means: pd.Series[Any], pool_size: int, how: Scoring
-) -> pd.Index[Any]:
-    """Draw control genes, in the same order and from the same numbers as scanpy."""
+    in_set: NDArray[np.bool_], means: NDArray[np.float64], pool_size: int, how: Scoring
+) -> NDArray[np.bool_]:
+    """Draw control genes, in the same order and from the same numbers as scanpy.
+
+    Parameters
+    ----------
+    in_set
+        Which genes of the pool belong to the set, shape (p,).
+    means
+        Of the genes of the pool, finite, shape (p,).
+    pool_size
+        Number of genes of the pool, those without a mean included.
+    how
+        Parameters of the draw.
+
+    Returns
+    -------
+    Which genes of the pool are controls, shape (p,).
+    """
     draws = _generator(how.random_state)
     n_items = int(np.round(len(means) / (how.n_bins - 1)))
-    cuts = means.rank(method="min") // n_items
-    left_out: Any = False if how.ctrl_as_ref else cuts.index.isin(genes)
-    controls: pd.Index[Any] = pd.Index([], dtype="string")
-    for cut in np.unique(cuts.loc[genes]):
-        drawn: pd.Index[Any] = cuts[(cuts == cut) & ~np.bool_(left_out)].index
+    cuts = pd.Series(means).rank(method="min").to_numpy() // n_items
+    controls = np.zeros(len(means), dtype=np.bool_)
+    for cut in np.unique(cuts[in_set]):
+        mine = cuts == cut
+        drawn = np.flatnonzero(mine if how.ctrl_as_ref else mine & ~in_set)
         if len(drawn) == 0:
             warn_user(
                 f"No control genes for {cut=}. You might want to increase gene_pool size "
                 f"(current size: {pool_size})"
             )
         if how.ctrl_size < len(drawn):
-            drawn = drawn.to_series().sample(how.ctrl_size, random_state=draws).index
-        if how.ctrl_as_ref:
-            drawn = drawn.difference(genes)
-        controls = controls.union(drawn)
-    if len(controls) == 0:
+            drawn = pd.Series(drawn).sample(how.ctrl_size, random_state=draws).to_numpy()
+        controls[drawn] = True
+    if how.ctrl_as_ref:
+        controls &= ~in_set
+    if not controls.any():
         hint = " Try setting `ctrl_as_ref=False`." if how.ctrl_as_ref else ""
         raise RuntimeError(f"No control genes found in any cut.{hint}")
     return controls

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from itertools import pairwise
 from typing import Any
 
+import dask
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
+from tests.peaks import PEAK
 
 KINDS = {"csr": sp.csr_matrix, "csc": sp.csc_matrix, "dense": np.asarray}
 EVERY = ["sum", "mean", "var", "count_nonzero", "median"]
@@ -176,12 +179,63 @@ def test_passes(tmp_path, count_passes):
     with count_passes(tmp_path / "x.h5ad") as passes:
         lo.get.aggregate(ours, "donor", "median")
     assert passes.values == 2
+    with count_passes(tmp_path / "x.h5ad") as passes:
+        lo.get.aggregate(ours, "donor", ["median", "var"])
+    assert passes.values == 2
+    ours, _ = objects("csc", "file", tmp_path)
+    with count_passes(tmp_path / "x.h5ad") as passes:
+        lo.get.aggregate(ours, "donor", "median")
+    assert passes.values == 1
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "dense"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8"])
+def test_medians_of_full_and_negative_values(tmp_path, kind, dtype):
+    """Of groups with an odd and an even number of cells, with few zeros and with many."""
+    sc = pytest.importorskip("scanpy", reason="the reference")
+    ours, theirs = objects(kind, "memory", tmp_path)
+    rng = np.random.default_rng(0)
+    share = np.linspace(0.1, 1, M)
+    x = rng.integers(*((0, 30) if dtype == "uint8" else (-25, 15)), (N, M)) * (
+        rng.random((N, M)) < share
+    )
+    for adata in (ours, theirs):
+        adata.X = KINDS[kind](x.astype(dtype))
+    found = lo.get.aggregate(ours, ["donor", "kind"], "median")
+    expected = sc.get.aggregate(theirs, ["donor", "kind"], "median")
+    assert (np.asarray(expected.layers["median"]) < 0).any() == (dtype != "uint8")
+    np.testing.assert_array_equal(found.layers["median"], expected.layers["median"])
+    assert found.layers["median"].dtype == expected.layers["median"].dtype
+
+
+def test_medians_with_missing_values_and_in_parts(tmp_path, monkeypatch, count_passes):
+    from lazyomics.lazy import gene_values
+
+    x = counts().astype("f4")
+    x[::5, 3] = np.nan
+    obs = frames()[0]
+    dense = lo.get.aggregate(lo.AnnData(x, obs=obs), "donor", "median").layers["median"]
+    groups = obs["donor"].cat.remove_unused_categories()
+    expected = [np.median(x[groups == donor], axis=0) for donor in groups.cat.categories]
+    np.testing.assert_array_equal(dense, expected)
+    assert np.isnan(dense[:, 3]).all()
+    ours, _ = objects("csr", "file", tmp_path)
+    whole = lo.get.aggregate(ours, "donor", "median").layers["median"]
+    monkeypatch.setattr(gene_values, "AT_LEAST", 5 * 500)
+    monkeypatch.setattr(gene_values, "AT_ONCE", 50)
+    with (
+        dask.config.set({"lazyomics.memory": "1 KiB"}),
+        count_passes(tmp_path / "x.h5ad") as passes,
+    ):
+        parts = lo.get.aggregate(ours, "donor", "median").layers["median"]
+    assert passes.values > 2
+    np.testing.assert_array_equal(parts, whole)
 
 
 def test_many_groups_are_sparse(tmp_path, monkeypatch):
     module = sys.modules["lazyomics.get.aggregate"]  # the name in the package is the function
     ours, _ = objects("csr", "file", tmp_path)
-    statistics = ["sum", "mean", "var", "count_nonzero"]
+    statistics = ["sum", "mean", "var", "count_nonzero", "median"]
     whole = lo.get.aggregate(ours, ["donor", "kind"], statistics)
     monkeypatch.setattr(module, "DENSE_BYTES", 0)
     found = lo.get.aggregate(ours, ["donor", "kind"], statistics)
@@ -189,6 +243,66 @@ def test_many_groups_are_sparse(tmp_path, monkeypatch):
         assert sp.issparse(found.layers[name])
         assert found.layers[name].dtype == values.dtype
         np.testing.assert_array_equal(found.layers[name].toarray(), values)
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc"])
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_more_groups_than_fit_are_taken_by_gene(tmp_path, monkeypatch, count_passes, kind, dtype):
+    module = sys.modules["lazyomics.get.aggregate"]
+    ours, _ = objects(kind, "file", tmp_path, dtype)
+    by = ["donor", "kind", "number"]
+    whole = lo.get.aggregate(ours, by, EVERY)
+    monkeypatch.setattr(module, "DENSE_BYTES", 0)
+    monkeypatch.setattr(module, "STATE_BYTES", 1 << 60)
+    for statistics in (EVERY, ["mean"], ["count_nonzero", "var"]):
+        found = lo.get.aggregate(ours, by, statistics)
+        assert set(found.layers) == set(statistics)
+        for name in statistics:
+            values = found.layers[name]
+            assert values.dtype == whole.layers[name].dtype
+            np.testing.assert_allclose(values.toarray(), whole.layers[name], rtol=1e-13)
+    with count_passes(tmp_path / "x.h5ad") as passes:
+        lo.get.aggregate(ours, by, "sum")
+    assert passes.values == (1 if kind == "csc" else 2)
+
+
+PROGRAM = (
+    PEAK
+    + """
+import dask
+import lazyomics as lo
+
+dask.config.set({"lazyomics.chunk-bytes": "1 MiB", "lazyomics.memory": "16 MiB", "num_workers": 2})
+small, large, *statistics = sys.argv[1:]
+lo.get.aggregate(lo.read_h5ad(small), "group", statistics)
+before = peak()
+found = lo.get.aggregate(lo.read_h5ad(large), "group", statistics)
+size = sum(v.data.nbytes + v.indices.nbytes for v in found.layers.values())
+print(peak() - before, size)
+"""
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("statistics", [["sum"], ["median"], ["mean", "var"]])
+def test_memory_of_very_many_groups(tmp_path, statistics):
+    """Twice the result and what the settings allow: not groups × genes, nor so for each block."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for name, n, n_groups in (("small", 4000, 3000), ("large", 24_000, 8000)):
+        x = sp.random(n, 12_000, density=0.02, format="csr", dtype="f4", random_state=rng)
+        groups = pd.Categorical.from_codes(
+            np.arange(n) % n_groups, [f"g{k}" for k in range(n_groups)]
+        )
+        obs = pd.DataFrame({"group": groups}, index=[f"c{k}" for k in range(n)])
+        paths.append(tmp_path / f"{name}.h5ad")
+        lo.AnnData(x, obs=obs).write_h5ad(paths[-1])
+    command = [sys.executable, "-c", PROGRAM, *map(str, paths), *statistics]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    more, size = map(int, done.stdout.split())
+    assert more < 2.5 * size + (90 << 20)
+    assert more < 8000 * 12_000 * 8 / 2
 
 
 def test_states_merge_in_any_order():

@@ -235,13 +235,13 @@ def test_passes(counts, tmp_path, count_passes):
 @pytest.mark.parametrize("kind", ["csr", "csc", "dense"])
 @pytest.mark.parametrize("reference", ["rest", "a"])
 def test_genes_in_parts(counts, tmp_path, monkeypatch, count_passes, kind, reference):
-    from lazyomics.tl import marker_tests
+    from lazyomics.lazy import gene_values
 
     ours, _ = objects(counts, kind, "file", tmp_path)
     options = {"method": "wilcoxon", "tie_correct": True, "reference": reference}
     lo.tl.rank_genes_groups(ours, "kind", key_added="whole", **options)
-    monkeypatch.setattr(marker_tests, "AT_LEAST", 5 * 2000)
-    monkeypatch.setattr(marker_tests, "RANKED_AT_ONCE", 500)
+    monkeypatch.setattr(gene_values, "AT_LEAST", 5 * 2000)
+    monkeypatch.setattr(gene_values, "AT_ONCE", 500)
     with (
         dask.config.set({"lazyomics.memory": "8 KiB"}),
         count_passes(tmp_path / f"{kind}.h5ad") as passes,

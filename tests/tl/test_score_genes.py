@@ -1,7 +1,8 @@
-"""Scores of gene sets: those of scanpy, with its control genes, in two passes."""
+"""Scores of gene sets: those of scanpy, with its control genes, in one or two passes."""
 
 from __future__ import annotations
 
+import dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,14 +78,29 @@ def test_real_data(data_file):
     np.testing.assert_allclose(ours.obs["score"], theirs.obs["score"], rtol=1e-9, atol=1e-9)
 
 
-def test_two_passes_for_both_sets(pair, count_passes):  # noqa: F811
-    ours, _ = pair(COUNTS)
-    with count_passes(ours.filename) as passes:
-        lo.tl.score_genes(ours, GENES)
-    assert passes.values == pytest.approx(2)
-    with count_passes(ours.filename) as passes:
-        lo.tl.score_genes_cell_cycle(ours, s_genes=GENES, g2m_genes=OTHERS)
-    assert passes.values == pytest.approx(2)
+@pytest.mark.parametrize(("memory", "times"), [("1 GiB", 1), ("10 KiB", 2)])
+def test_passes_for_both_sets(pair, count_passes, memory, times):  # noqa: F811
+    """What is small is kept, what is large is read again: with the same scores."""
+    with dask.config.set({"lazyomics.memory": memory}):
+        ours, theirs = pair(COUNTS)
+        with count_passes(ours.filename) as passes:
+            lo.tl.score_genes(ours, GENES)
+        assert passes.values == pytest.approx(times)
+        with count_passes(ours.filename) as passes:
+            lo.tl.score_genes_cell_cycle(ours, s_genes=GENES, g2m_genes=OTHERS)
+        assert passes.values == pytest.approx(times)
+    sc.tl.score_genes(theirs, GENES)
+    same(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "dense"])
+def test_large_ones_are_read_twice(pair, kind):  # noqa: F811
+    with dask.config.set({"lazyomics.memory": "10 KiB"}):
+        ours, theirs = pair(COUNTS, kind)
+        for module, adata in ((lo, ours), (sc, theirs)):
+            module.pp.normalize_total(adata, target_sum=1e3)
+            module.tl.score_genes(adata, GENES, ctrl_size=4)
+    same(ours, theirs)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of scanpy, about empty genes

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from lazyomics.external.pp.balanced_neighbors import bbknn
+from lazyomics.external.pp.harmony import harmony_integrate
+from lazyomics.external.pp.mutual_neighbors import mnn_correct
+from lazyomics.external.pp.panorama import scanorama_integrate
 from lazyomics.external.pp.scrublet import scrublet, scrublet_simulate_doublets
 
-__all__ = ["scrublet", "scrublet_simulate_doublets"]
+__all__ = [
+    "bbknn",
+    "harmony_integrate",
+    "mnn_correct",
+    "scanorama_integrate",
+    "scrublet",
+    "scrublet_simulate_doublets",
+]
 
 
 def __dir__() -> list[str]:

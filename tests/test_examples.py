@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import dask.array as da
 import numpy as np
+import pandas as pd
 import pytest
 
 import lazyomics as lo
@@ -161,3 +163,30 @@ def test_demo_without_real_data(tmp_path):
     assert lo.read_h5ad(tmp_path / "analysed.h5ad").shape == (600, 20_000)
     assert lo.read_h5ad(tmp_path / "largest_cluster.h5ad").n_obs > 10
     assert len(list(tmp_path.glob("*.png"))) >= 5
+
+
+@pytest.mark.slow
+def test_pbmc3k_is_annotated(data_file, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    source = tmp_path / "counts.h5ad"
+    shutil.copy(data_file("rebuilt_pbmc3k_raw.h5ad"), source)
+    made = importlib.import_module("pbmc3k").main(source, tmp_path)
+    numbers = made.obs["cell_type"].value_counts()
+    least = {
+        "CD4 T": 950,
+        "CD14 monocytes": 400,
+        "CD8 T": 250,
+        "B": 300,
+        "FCGR3A monocytes": 120,
+        "NK": 120,
+        "Dendritic": 20,
+        "Megakaryocytes": 8,
+    }
+    assert set(numbers.index) == set(least)
+    assert all(numbers[name] >= n for name, n in least.items()), numbers
+    markers = pd.read_csv(tmp_path / "markers.csv").groupby("group")["names"].agg(set)
+    for name, gene in {"B": "CD79A", "NK": "GNLY", "CD14 monocytes": "S100A8"}.items():
+        assert gene in markers[name]
+    saved = lo.read_h5ad(tmp_path / "pbmc3k_annotated.h5ad")
+    assert (saved.obs["cell_type"] == made.obs["cell_type"]).all()
+    assert {"umap.png", "markers.png"} <= {path.name for path in tmp_path.iterdir()}

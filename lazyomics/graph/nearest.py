@@ -16,6 +16,9 @@ __all__ = ["EXACT_BELOW", "METRICS", "Nearest", "nearest"]
 
 METRICS = ("euclidean", "cosine", "correlation")
 EXACT_BELOW = 20_000  # points: with more of them the cells are faster
+# So are they only for lists much shorter than the root of the number of points: k² neighbours of
+# neighbours are looked at, each at the price of about five products of a matrix.
+EXACT_BELOW_SQUARES = 5
 
 ROWS, COLUMNS = 256, 2048  # of a tile of products, 2 or 4 MiB
 CELLS_PER_ROOT = 4  # cells for each square root of the number of points
@@ -51,11 +54,11 @@ def nearest(
 ) -> Nearest:
     """Find the k nearest others of each point.
 
-    Exact below 20,000 points (and for ``recall=1``): all products in float64, tile by tile. Else
-    k-means divides the points into cells, each looks through the cells next to its own, and then
-    at the neighbours of its neighbours. More cells are looked through until enough is found for
-    1,000 points whose exact neighbours are known. The result has the same bits on any number of
-    threads.
+    Exact below 20,000 points or 5 k² (and for ``recall=1``): all products in float64, tile by
+    tile. Else k-means divides the points into cells, each looks through the cells next to its own,
+    and then at the neighbours of its neighbours. More cells are looked through until enough is
+    found for 1,000 points whose exact neighbours are known. The result has the same bits on any
+    number of threads.
 
     Parameters
     ----------
@@ -92,7 +95,7 @@ def nearest(
            [1.],
            [2.]]), recall=None)
     """
-    exact = len(x) < EXACT_BELOW or recall >= 1
+    exact = len(x) < max(EXACT_BELOW, EXACT_BELOW_SQUARES * k**2) or recall >= 1
     points, scale = _as_points(x, metric, np.dtype(np.float64 if exact else np.float32))
     reached = None
     with one_blas_thread(), ThreadPoolExecutor(lazy.threads()) as pool:

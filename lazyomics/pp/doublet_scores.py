@@ -10,6 +10,8 @@ import numpy as np
 
 from lazyomics import lazy
 from lazyomics.errors import require, warn_user
+from lazyomics.graph.nearest import METRICS, nearest
+from lazyomics.graph.seeds import seed_of
 from lazyomics.kernels.moments import moments
 from lazyomics.kernels.product import project
 from lazyomics.kernels.steps import AsType, ScaleCols
@@ -193,10 +195,24 @@ def _exact(points: NDArray[np.float64], width: int, how: Scoring) -> Iterator[ND
 def _approximate(
     points: NDArray[np.float64], width: int, how: Scoring, generator: np.random.RandomState
 ) -> Iterator[NDArray[Any]]:
-    """Neighbours of all points, the points among them."""
-    package = require("pynndescent", extra="cluster", purpose="pp.scrublet on many cells")
+    """Neighbours of all points, in the order of their positions, as scanpy takes them.
+
+    It searches one more than it needs, the point itself among them, drops the last, and the first
+    if it is told to search approximately.
+    """
     n = len(points)
-    width, tuning = _fitting(width, n), {}
+    width = _fitting(width, n)
+    first = 1 if how.use_approx_neighbors else 0
+    if how.knn_dist_metric in METRICS:
+        metric, seed = str(how.knn_dist_metric), seed_of(generator)
+        others = nearest(points, min(width, n - 1), metric=metric, seed=seed).indices
+        for start in range(0, n, POINTS_AT_A_TIME):
+            part = others[start : start + POINTS_AT_A_TIME]
+            own = np.arange(start, start + len(part), dtype=part.dtype)[:, None]
+            yield np.sort(np.hstack([own, part]), axis=1)[:, first:width]
+        return
+    package = require("pynndescent", extra="umap", purpose="pp.scrublet on many cells")
+    tuning = {}
     if how.use_approx_neighbors is None:
         # As by umap-learn for so many points; the result depends on the number of threads.
         tuning = {
@@ -217,9 +233,6 @@ def _approximate(
             f"the approximate search did not find {width} neighbours of every cell and doublet; "
             "pass use_approx_neighbors=False, or fewer n_neighbors"
         )
-    # In the order of their positions, of which scanpy drops the last, and the first if it is told
-    # to search approximately.
-    first = 1 if how.use_approx_neighbors else 0
     yield found.indices.reshape(n, width + 1)[:, first:width]
 
 

@@ -91,8 +91,10 @@ def scrublet(
     n_prin_comps
         Number of components.
     use_approx_neighbors
-        Search with pynndescent (True) or exactly (False). By default exactly for fewer than 8,192
-        cells and doublets, with another distance than the Euclidean one for fewer than 4,096.
+        Take the neighbours that scanpy takes from pynndescent (True) or from an exact search
+        (False). By default the latter for fewer than 8,192 cells and doublets, with another
+        distance than the Euclidean one for fewer than 4,096. pynndescent itself is used for other
+        distances than Euclidean, cosine and correlation only: these are searched exactly.
     get_doublet_neighbor_parents
         Also return the parents of the doublets among the neighbours of each cell.
     n_neighbors

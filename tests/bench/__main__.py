@@ -77,11 +77,16 @@ def graph(files: Files, runs: str) -> list[list[str]]:
     return [[*command, "--json", files.json] for command in (few, many)]
 
 
+def verbs(files: Files, runs: str) -> list[list[str]]:
+    return [["bench_verbs.py", files.counts(), "--runs", runs, "--json", files.json]]
+
+
 JOBS: dict[str, Callable[[Files, str], list[list[str]]]] = {
     "start": lambda files, runs: [["bench_start.py", "--runs", runs]],
     "pipeline": pipeline,
     "subset": subset,
     "graph": graph,
+    "verbs": verbs,
     "floor": lambda files, runs: [["bench_floor.py", files.counts(), "--runs", runs]],
     "decode": decode,
     "storage": lambda files, runs: [["bench_storage.py", files.counts(), "--runs", runs]],

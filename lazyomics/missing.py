@@ -25,7 +25,7 @@ NOT_HERE: dict[str, frozenset[str]] = {
     "pp": frozenset({"scrublet", "scrublet_simulate_doublets", "sqrt"}),
     "tl": frozenset(
         {
-            *("Ingest", "diffmap", "dpt", "draw_graph", "embedding_density", "ingest", "louvain"),
+            *("diffmap", "dpt", "draw_graph", "embedding_density", "louvain"),
             *("paga", "paga_compare_paths", "paga_degrees", "paga_expression_entropies", "sim"),
             "tsne",
         }

@@ -11,6 +11,7 @@ from lazyomics.missing import missing
 from lazyomics.pp.pca import pca
 from lazyomics.tl.dendrogram import dendrogram
 from lazyomics.tl.filter_rank_genes_groups import filter_rank_genes_groups
+from lazyomics.tl.ingest_new_cells import Ingest, ingest
 from lazyomics.tl.leiden import leiden
 from lazyomics.tl.lsi import lsi
 from lazyomics.tl.marker_gene_overlap import marker_gene_overlap
@@ -20,8 +21,10 @@ from lazyomics.tl.score_genes_cell_cycle import score_genes_cell_cycle
 from lazyomics.tl.umap import umap
 
 __all__ = [
+    "Ingest",
     "dendrogram",
     "filter_rank_genes_groups",
+    "ingest",
     "leiden",
     "lsi",
     "marker_gene_overlap",

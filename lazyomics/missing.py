@@ -25,7 +25,7 @@ NOT_HERE: dict[str, frozenset[str]] = {
     "pp": frozenset(),
     "tl": frozenset(
         {
-            *("Ingest", "diffmap", "dpt", "draw_graph", "ingest"),
+            *("diffmap", "dpt", "draw_graph"),
             *("paga", "paga_compare_paths", "paga_degrees", "paga_expression_entropies", "sim"),
             "tsne",
         }

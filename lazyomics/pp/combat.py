@@ -89,17 +89,24 @@ def combat(
     True
     """
     check_annotated(adata, "pp.combat")
-    batches, table = _design(adata.obs, key, covariates)
+    batches, table, free = _design(adata.obs, key, covariates)
     x = choose_matrix(adata)
     codes = batches.codes.astype(np.int32)
     properties = np.hstack([np.ones((len(codes), 1)), table])
     n_groups = len(batches.categories)
-    fold = lazy.fold_rows(x, design_products, rows=(codes, properties), n_groups=n_groups)
-    (state,) = lazy.compute(fold)
     # What each batch's cells have in common, for all genes: products of their properties.
     squares = np.stack([properties[codes == k].T @ properties[codes == k] for k in range(n_groups)])
+    gram = _gram(squares)
+    if np.linalg.matrix_rank(gram, hermitian=True) < free:
+        raise ValueError(
+            f"obs[{key!r}] and the covariates {list(covariates or ())} cannot be told apart: one "
+            "follows from the others in all cells, so that what is due to a batch is not known. "
+            "Leave one out"
+        )
+    fold = lazy.fold_rows(x, design_products, rows=(codes, properties), n_groups=n_groups)
+    (state,) = lazy.compute(fold)
     with np.errstate(divide="ignore", invalid="ignore"):
-        model = _Model.fit(state.n, state.products, state.squares, squares)
+        model = _Model.fit(state.n, state.products, state.squares, squares, gram)
         gamma, delta = _adjustments(model)
         scale = np.where(model.constant, 0.0, 1 / np.sqrt(delta))
         # A gene without variance becomes what is expected of it.
@@ -122,8 +129,11 @@ def combat(
 
 def _design(
     obs: pd.DataFrame, key: str, covariates: Collection[str] | None
-) -> tuple[pd.Categorical, NDArray[np.float64]]:
-    """Batches, every category used, and the columns of the covariates, shape (n, c)."""
+) -> tuple[pd.Categorical, NDArray[np.float64], int]:
+    """Batches, every category used, the columns of the covariates, (n, c), and free numbers.
+
+    So many numbers the model has for each gene, unless batches follow from covariates.
+    """
     names = list(covariates or ())
     if key not in obs.columns:
         raise ValueError(f"Could not find the key {key!r} in adata.obs")
@@ -149,7 +159,7 @@ def _design(
             "batch to estimate within-batch variance. Filter these batches before running combat."
         )
     parts = [np.empty((len(obs), 0))]
-    free = len(batches.categories)  # numbers that the model has for each gene
+    free = len(batches.categories)
     for name in names:
         column = obs[name]
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
@@ -163,14 +173,22 @@ def _design(
             groups = pd.Categorical(column).remove_unused_categories()
             free += len(groups.categories) - 1
             parts.append((groups.codes[:, None] == np.arange(len(groups.categories))) * 1.0)
-    table = np.hstack(parts)
-    design = np.hstack([(batches.codes[:, None] == np.arange(len(batches.categories))), table])
-    if np.linalg.matrix_rank(design.T @ design, hermitian=True) < free:
-        raise ValueError(
-            f"obs[{key!r}] and the covariates {names} cannot be told apart: one follows from the "
-            "others in all cells, so that what is due to a batch is not known. Leave one out"
-        )
-    return batches, table
+    return batches, np.hstack(parts), free
+
+
+def _gram(properties: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Products of the columns of the design: one for each batch, then those of the covariates.
+
+    ``properties`` are those of the cells' properties in each batch, shape (g, m, m), the first of
+    which is 1.
+    """
+    g, m, _ = properties.shape
+    gram = np.zeros((g + m - 1, g + m - 1))
+    gram[:g, :g] = np.diag(properties[:, 0, 0])
+    gram[:g, g:] = properties[:, 0, 1:]
+    gram[g:, :g] = gram[:g, g:].T
+    gram[g:, g:] = properties[:, 1:, 1:].sum(axis=0)
+    return gram
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,6 +226,7 @@ class _Model:
         products: NDArray[np.float64],
         squares: NDArray[np.float64],
         properties: NDArray[np.float64],
+        gram: NDArray[np.float64],
     ) -> _Model:
         """Fit all genes.
 
@@ -217,15 +236,11 @@ class _Model:
             As in ``DesignProducts``.
         properties
             Products of the cells' properties with each other in each batch, shape (g, m, m).
+        gram
+            The same of the columns of the design, as `_gram` makes it of them.
         """
         n = cells.astype(np.float64)[:, None]
         g, m, p = products.shape
-        # The design has a column for each batch, then those of the covariates.
-        gram = np.zeros((g + m - 1, g + m - 1))
-        gram[:g, :g] = np.diag(cells)
-        gram[:g, g:] = properties[:, 0, 1:]
-        gram[g:, :g] = gram[:g, g:].T
-        gram[g:, g:] = properties[:, 1:, 1:].sum(axis=0)
         right = np.concatenate([products[:, 0], products[:, 1:].sum(axis=0)])
         # Categories of batches and of covariates both add up to 1: of all solutions, that is the
         # shortest, and what is expected of a cell is the same in all.

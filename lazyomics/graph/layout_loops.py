@@ -52,6 +52,31 @@ def _force(table: NDArray[np.float32], squared: Any) -> Any:
 
 
 @jit
+def _first_state(seed: Any, epoch: int, cell: int) -> Any:
+    """State from which the numbers of a cell in an epoch follow."""
+    return _mix(seed * STEP + np.uint64(epoch) * BY_EPOCH + np.uint64(cell) * BY_CELL)
+
+
+@jit
+def _averaged(
+    direction: NDArray[np.float32], size: NDArray[np.float32], k: int, pull: Any, grown: Any
+) -> Any:
+    """Put a pull into the averages of Adam along one axis; return where to, and what divides it."""
+    ahead = STEADY * direction[k] + (np.float32(1) - STEADY) * pull
+    squares = STEADY_SIZE * size[k] + (np.float32(1) - STEADY_SIZE) * pull * pull
+    direction[k] = ahead
+    size[k] = squares
+    return ahead / grown[0], np.sqrt(squares / grown[1]) + TINY
+
+
+@jit
+def _grown(epoch: int) -> Any:
+    """Averages of Adam begin at zero: divided by these, they are those of the epochs that were."""
+    direction = np.float32(1 - np.float64(STEADY) ** (epoch + 1))
+    return direction, np.float32(1 - np.float64(STEADY_SIZE) ** (epoch + 1))
+
+
+@jit
 def _clipped(pull: Any) -> Any:
     return min(STRONGEST, max(-STRONGEST, pull))
 
@@ -100,11 +125,7 @@ def move(
     """
     n, width = positions.shape
     pull = np.empty(width, dtype=np.float32)
-    other_direction = np.float32(1) - STEADY
-    other_size = np.float32(1) - STEADY_SIZE
-    # Averages begin at zero: divided by this, they are those of the epochs that were.
-    grown = np.float32(1 - np.float64(STEADY) ** (epoch + 1))
-    grown_size = np.float32(1 - np.float64(STEADY_SIZE) ** (epoch + 1))
+    grown = _grown(epoch)
     for cell in range(first, stop):
         pull[:] = 0
         drawn = 0
@@ -124,7 +145,7 @@ def move(
                     apart = positions[cell, k] - positions[other, k]
                     # Twice, as the edge pulls from its other end, too.
                     pull[k] += np.float32(2) * _clipped(force * apart)
-        state = _mix(seed * STEP + np.uint64(epoch) * BY_EPOCH + np.uint64(cell) * BY_CELL)
+        state = _first_state(seed, epoch, cell)
         for _ in range(drawn):
             state += STEP
             chance = _mix(state) >> np.uint64(32)
@@ -139,12 +160,8 @@ def move(
             for k in range(width):
                 pull[k] += _clipped(force * (positions[cell, k] - positions[other, k]))
         for k in range(width):
-            ahead = STEADY * direction[cell, k] + other_direction * pull[k]
-            squares = STEADY_SIZE * size[cell, k] + other_size * pull[k] * pull[k]
-            direction[cell, k] = ahead
-            size[cell, k] = squares
-            pace = rate * (ahead / grown) / (np.sqrt(squares / grown_size) + TINY)
-            moved[cell, k] = positions[cell, k] + pace
+            ahead, steps = _averaged(direction[cell], size[cell], k, pull[k], grown)
+            moved[cell, k] = positions[cell, k] + rate * ahead / steps
 
 
 @jit
@@ -171,10 +188,7 @@ def move_in_plane(
     Each random number gives two draws.
     """
     n = len(positions)
-    other_direction = np.float32(1) - STEADY
-    other_size = np.float32(1) - STEADY_SIZE
-    grown = np.float32(1 - np.float64(STEADY) ** (epoch + 1))
-    grown_size = np.float32(1 - np.float64(STEADY_SIZE) ** (epoch + 1))
+    grown = _grown(epoch)
     low = np.uint64(0xFFFFFFFF)
     for cell in range(first, stop):
         x, y = positions[cell, 0], positions[cell, 1]
@@ -192,7 +206,7 @@ def move_in_plane(
                 force = _force(attraction, squared)
                 pull_x += np.float32(2) * _clipped(force * dx)
                 pull_y += np.float32(2) * _clipped(force * dy)
-        state = _mix(seed * STEP + np.uint64(epoch) * BY_EPOCH + np.uint64(cell) * BY_CELL)
+        state = _first_state(seed, epoch, cell)
         number = np.uint64(0)
         for k in range(drawn):
             if k & 1:
@@ -208,9 +222,5 @@ def move_in_plane(
             pull_y += _clipped(force * dy)
         for k in range(2):
             pull = pull_y if k else pull_x
-            ahead = STEADY * direction[cell, k] + other_direction * pull
-            squares = STEADY_SIZE * size[cell, k] + other_size * pull * pull
-            direction[cell, k] = ahead
-            size[cell, k] = squares
-            pace = rate * (ahead / grown) / (np.sqrt(squares / grown_size) + TINY)
-            moved[cell, k] = positions[cell, k] + pace
+            ahead, steps = _averaged(direction[cell], size[cell], k, pull, grown)
+            moved[cell, k] = positions[cell, k] + rate * ahead / steps

@@ -15,7 +15,16 @@ from lazyomics.errors import ShapeError, require
 from lazyomics.graph.nearest import METRICS, nearest
 from lazyomics.graph.seeds import seed_of
 
-__all__ = ["Knn", "Metric", "given_distances", "indices_and_distances", "search"]
+__all__ = [
+    "Knn",
+    "Metric",
+    "approximate_searcher",
+    "given_distances",
+    "indices_and_distances",
+    "is_exact",
+    "search",
+    "umap_tuning",
+]
 
 Metric: TypeAlias = "str | Callable[[NDArray[Any], NDArray[Any]], float]"
 
@@ -85,15 +94,15 @@ def search(
     plain = isinstance(x, np.ndarray) and isinstance(metric, str) and metric in METRICS
     if knn and transformer is None and plain and not kwds:
         return _own_search(x, n_neighbors, str(metric), random_state, recall)
-    exact = not knn or _is_exact(n_obs, transformer, metric)
+    exact = not knn or is_exact(n_obs, transformer, metric)
     if exact:
         if not knn:
             _check_all_pairs_fit(n_obs)
         wanted = min(n_obs - 1, n_neighbors) if knn else n_obs - 1
         searcher = _exact_searcher(wanted, metric, kwds)
     elif transformer is None or isinstance(transformer, str):
-        tuning = _umap_tuning(n_obs) if transformer is None else {}
-        searcher = _approximate_searcher(n_neighbors, metric, kwds, random_state, tuning)
+        tuning = umap_tuning(n_obs) if transformer is None else {}
+        searcher = approximate_searcher(n_neighbors, metric, kwds, random_state, tuning)
     else:
         searcher = transformer
     found = sparse.csr_matrix(searcher.fit_transform(x))
@@ -156,7 +165,8 @@ def _nearest_stored(d: sparse.csr_matrix, n_neighbors: int) -> tuple[NDArray[Any
     return nearest.indices.reshape(shape), nearest.data.reshape(shape)
 
 
-def _is_exact(n_obs: int, transformer: Any, metric: Metric) -> bool:
+def is_exact(n_obs: int, transformer: Any, metric: Metric) -> bool:
+    """Return whether scikit-learn searches, as in scanpy; otherwise pynndescent does."""
     if transformer is None:
         return n_obs < (EXACT_EUCLIDEAN_BELOW if metric == "euclidean" else EXACT_BELOW)
     if isinstance(transformer, str) and transformer not in ("sklearn", "pynndescent"):
@@ -186,14 +196,16 @@ def _exact_searcher(n_neighbors: int, metric: Metric, kwds: dict[str, Any]) -> A
     )
 
 
-def _approximate_searcher(
+def approximate_searcher(
     n_neighbors: int,
     metric: Metric,
     kwds: dict[str, Any],
     random_state: Any,
     tuning: dict[str, int],
+    purpose: str = "pp.neighbors by pynndescent",
 ) -> Any:
-    pynndescent = require("pynndescent", extra="umap", purpose="pp.neighbors by pynndescent")
+    """Return pynndescent's transformer; ``tuning`` is ``umap_tuning`` or empty."""
+    pynndescent = require("pynndescent", extra="umap", purpose=purpose)
     return pynndescent.PyNNDescentTransformer(
         n_neighbors=n_neighbors,
         metric=metric,
@@ -203,7 +215,7 @@ def _approximate_searcher(
     )
 
 
-def _umap_tuning(n_obs: int) -> dict[str, int]:
+def umap_tuning(n_obs: int) -> dict[str, int]:
     """Return the search effort that umap-learn chooses for this many cells.
 
     One thread, because pynndescent's result depends on their number: the same data and seed

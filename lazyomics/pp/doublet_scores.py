@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazyomics import lazy
-from lazyomics.errors import require, warn_user
+from lazyomics.errors import warn_user
 from lazyomics.graph.nearest import METRICS, nearest
+from lazyomics.graph.search import approximate_searcher, is_exact, umap_tuning
 from lazyomics.graph.seeds import seed_of
 from lazyomics.kernels.moments import moments
 from lazyomics.kernels.product import project
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Scores", "Scoring", "score_doublets"]
 
-# Below these numbers of points the exact search is used, as by scanpy.
-EXACT_EUCLIDEAN_BELOW = 8192
-EXACT_BELOW = 4096
 POINTS_AT_A_TIME = 8192  # whose neighbours are held at once
 
 
@@ -167,8 +165,7 @@ def _embedded(
 def _is_exact(n_points: int, how: Scoring) -> bool:
     if how.use_approx_neighbors is not None:
         return not how.use_approx_neighbors
-    euclidean = how.knn_dist_metric == "euclidean"
-    return n_points < (EXACT_EUCLIDEAN_BELOW if euclidean else EXACT_BELOW)
+    return is_exact(n_points, None, how.knn_dist_metric)
 
 
 def _fitting(width: int, n_points: int) -> int:
@@ -211,21 +208,9 @@ def _approximate(
             own = np.arange(start, start + len(part), dtype=part.dtype)[:, None]
             yield np.sort(np.hstack([own, part]), axis=1)[:, first:width]
         return
-    package = require("pynndescent", extra="umap", purpose="pp.scrublet on many cells")
-    tuning = {}
-    if how.use_approx_neighbors is None:
-        # As by umap-learn for so many points; the result depends on the number of threads.
-        tuning = {
-            "n_jobs": 1,
-            "n_trees": min(64, 5 + round(n**0.5 / 20.0)),
-            "n_iters": max(5, round(np.log2(n))),
-        }
-    search = package.PyNNDescentTransformer(
-        n_neighbors=width,
-        metric=how.knn_dist_metric,
-        metric_kwds={},
-        random_state=generator,
-        **tuning,
+    tuning = umap_tuning(n) if how.use_approx_neighbors is None else {}
+    search = approximate_searcher(
+        width, how.knn_dist_metric, {}, generator, tuning, "pp.scrublet on many cells"
     )
     found = search.fit_transform(points)
     if (np.diff(found.indptr) != width + 1).any() or found.indices.min() < 0:

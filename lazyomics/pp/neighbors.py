@@ -41,10 +41,11 @@ def neighbors(
 ) -> AnnData | None:
     """Find the nearest neighbours of each cell and weigh the graph, eagerly.
 
-    The search is exact below 20,000 cells. Among more of them it goes by cells of k-means, as
-    many as it takes to find ``recall`` of the true neighbours. The graph is the same on any
-    number of threads. Metrics other than ``"euclidean"``, ``"cosine"`` and ``"correlation"``, and
-    sparse representations, are searched by scikit-learn up to 8,192 cells, by pynndescent above.
+    The search is exact below 20,000 cells, or five times the square of ``n_neighbors``. Among more
+    of them it goes by cells of k-means, as many as it takes to find ``recall`` of the true
+    neighbours. The graph is the same on any number of threads. Metrics other than ``"euclidean"``,
+    ``"cosine"`` and ``"correlation"``, and sparse representations, are searched by scikit-learn up
+    to 8,192 cells, by pynndescent above.
 
     Parameters
     ----------

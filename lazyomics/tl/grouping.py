@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lazyomics.container import AnnData
+from lazyomics.container.categories import natural_key
 from lazyomics.errors import ShapeError
 from lazyomics.pp.stored_graph import as_graph, choose_graph
 
@@ -41,7 +41,7 @@ class Task(NamedTuple):
         if self.restrict_to is not None and self.restricted is not None:
             key = f"{default}_R" if key == default else key
             labels = _relabel(adata.obs, self.restrict_to, self.restricted, labels)
-        categories = sorted(np.unique(labels).tolist(), key=_natural)
+        categories = sorted(np.unique(labels).tolist(), key=natural_key)
         adata.obs[key] = pd.Categorical(labels, categories=categories)
         return key
 
@@ -102,9 +102,3 @@ def _relabel(
     everyone = np.array([str(label) for label in obs[key]], dtype=object)
     everyone[restricted] = [f"{'-'.join(categories)},{label}" for label in labels]
     return everyone
-
-
-def _natural(label: str) -> tuple[Any, ...]:
-    """Sort key under which "10" comes after "2"."""
-    parts = re.split(r"(\d+)", label)
-    return tuple(int(part) if i % 2 else part for i, part in enumerate(parts))

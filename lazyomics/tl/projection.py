@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lazyomics.errors import require
+from lazyomics.tl.umap import load_umap
 
 __all__ = ["Nearest", "majority_labels", "nearest_cells", "place_in_umap"]
 
@@ -156,10 +156,8 @@ def place_in_umap(
     ----------
     McInnes, Healy and Melville (2018), UMAP. doi:10.48550/arXiv.1802.03426
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Tensorflow not installed")
-        umap_ = require("umap.umap_", extra="umap", purpose="tl.ingest of 'umap'")
-        layouts = require("umap.layouts", extra="umap", purpose="tl.ingest of 'umap'")
+    umap_ = load_umap("tl.ingest of 'umap'")
+    layouts = require("umap.layouts", extra="umap", purpose="tl.ingest of 'umap'")
     draws = np.random.RandomState(TRANSFORM_SEED)
     state = draws.randint(umap_.INT32_MIN, umap_.INT32_MAX, 3).astype(np.int64)
     indices = nearest.indices.astype(np.int32)

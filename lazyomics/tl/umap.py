@@ -21,7 +21,7 @@ from lazyomics.kernels.blas import one_blas_thread
 from lazyomics.pp.representation import as_dense, check_finite, choose_representation
 from lazyomics.pp.stored_graph import neighbors_entry, stored_connectivities
 
-__all__ = ["umap"]
+__all__ = ["load_umap", "umap"]
 
 METHODS = ("umap", "umap-learn")
 STARTS = ("spectral", "pca", "random", "paga")
@@ -294,7 +294,7 @@ def _by_umap_learn(
 ) -> NDArray[np.float32]:
     from sklearn.utils import check_random_state
 
-    umap_ = load_umap()
+    umap_ = load_umap("tl.umap(method='umap-learn')")
     embedding: NDArray[np.float32] = umap_.simplicial_set_embedding(
         data=_data_for_layout(adata, given, weights, start, n_components, n_epochs),
         graph=weights.tocoo(copy=True),  # umap-learn zeroes weak edges in place
@@ -340,8 +340,8 @@ def _data_for_layout(
     return np.empty((adata.n_obs, 0), dtype=np.float32)
 
 
-def load_umap() -> Any:
+def load_umap(purpose: str) -> Any:
     """Import ``umap.umap_`` without its remark about TensorFlow, which is not used here."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Tensorflow not installed")
-        return require("umap.umap_", extra="umap", purpose="tl.umap(method='umap-learn')")
+        return require("umap.umap_", extra="umap", purpose=purpose)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import MissingDependencyError
-from lazyomics.pp.representation import choose_representation
+from lazyomics.pp.representation import as_dense, choose_representation
 
 __all__ = ["batch_column", "coordinates_of", "package"]
 
@@ -30,8 +29,7 @@ def coordinates_of(adata: AnnData, basis: str, verb: str) -> NDArray[Any]:
     check_annotated(adata, verb)
     if basis not in adata.obsm:
         raise KeyError(f"{verb}: adata.obsm has no {basis!r}, only {sorted(adata.obsm)}")
-    found = choose_representation(adata, use_rep=basis, finite=True)
-    return np.asarray(found.toarray() if hasattr(found, "toarray") else found)
+    return as_dense(choose_representation(adata, use_rep=basis, finite=True))
 
 
 def batch_column(adata: AnnData, key: str, verb: str) -> pd.Series[Any]:

@@ -171,6 +171,8 @@ TAKE_ANNDATA = {
     "tl.leiden": lambda x: lo.tl.leiden(x),
     "tl.louvain": lambda x: lo.tl.louvain(x),
     "tl.embedding_density": lambda x: lo.tl.embedding_density(x),
+    "tl.ingest": lambda x: lo.tl.ingest(x, x),
+    "tl.Ingest": lambda x: lo.tl.Ingest(x),
     "tl.dendrogram": lambda x: lo.tl.dendrogram(x, "a"),
     "get.obs_df": lambda x: lo.get.obs_df(x, ["a"]),
     "get.var_df": lambda x: lo.get.var_df(x, ["a"]),

@@ -127,11 +127,14 @@ class Ingest:
 
     Raises
     ------
+    TypeError
+        If ``adata`` is not an AnnData.
     ValueError
         If there is no graph, or its representation.
     """
 
     def __init__(self, adata: AnnData, neighbors_key: str | None = None) -> None:
+        check_annotated(adata, "tl.Ingest")
         key = "neighbors" if neighbors_key is None else neighbors_key
         if key not in adata.uns:
             raise ValueError(
@@ -166,7 +169,7 @@ class Ingest:
         ValueError
             If genes differ, or the new cells lack the representation.
         """
-        check_annotated(adata_new, "tl.ingest")
+        check_annotated(adata_new, "tl.Ingest")
         theirs = adata_new.var_names.astype(str).str.upper()
         if not self._reference.var_names.astype(str).str.upper().equals(theirs):
             raise ValueError(

@@ -10,13 +10,13 @@ from typing import Any
 from dask.callbacks import Callback
 from dask.diagnostics import ProgressBar
 
-__all__ = ["ClusterProgress", "ProgressBar"]
+__all__ = ["Progress", "ProgressBar"]
 
 _SECONDS_TO_BE_HEARD = 2.0
 
 
-class ClusterProgress:
-    """Shows in dask's bars what a cluster has done: dask itself tells them of threads only.
+class Progress:
+    """Shows in dask's bars what dask does not tell them of: work on clusters, and compiled loops.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class ClusterProgress:
         self._state: dict[str, Any] = {}
         self._heard: threading.Event | None = None
 
-    def __enter__(self) -> ClusterProgress:
+    def __enter__(self) -> Progress:
         for bar in self.bars:
             bar._start({})
         return self

@@ -25,3 +25,13 @@ def test_a_bar_by_configuration(capsys) -> None:
 def test_no_bar_by_default(capsys) -> None:
     lo.pp.calculate_qc_metrics(small(), percent_top=None)
     assert capsys.readouterr().out == ""
+
+
+def test_a_bar_for_neighbours_and_layout(capsys) -> None:
+    adata = lo.AnnData(np.random.default_rng(0).normal(size=(1200, 4)))
+    with lo.ProgressBar():
+        lo.pp.neighbors(adata, n_neighbors=5)
+        searched = capsys.readouterr().out
+        lo.tl.umap(adata, maxiter=3)
+    assert "100% Completed" in searched
+    assert "100% Completed" in capsys.readouterr().out

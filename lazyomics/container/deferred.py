@@ -22,6 +22,7 @@ __all__ = [
     "CutFrame",
     "Deferred",
     "DeferredFrame",
+    "as_lazy_matrix",
     "compute_inside",
     "computed",
     "cut_frame",
@@ -124,6 +125,18 @@ def is_deferred(value: Any) -> bool:
         return False
     kind = type(value)  # isinstance would ask for nbytes, which opens the file
     return hasattr(kind, "load") and hasattr(kind, "nbytes")
+
+
+def as_lazy_matrix(value: Any) -> Any:
+    """Return a stored array, or a cut of one, as a lazy matrix; None where that is not what it is.
+
+    Arrays are read as a whole when they are asked for. This is for those too large for memory.
+    """
+    base = value.base if isinstance(value, Cut) else value
+    matrix = base.as_matrix() if is_deferred(base) and hasattr(base, "as_matrix") else None
+    if matrix is None or not isinstance(value, Cut):
+        return matrix
+    return lazy.take(matrix, value.selectors[0], slice(0, matrix.shape[1], 1))
 
 
 def deferred_recipe(value: Any) -> Recipe | None:

@@ -114,7 +114,7 @@ def lay_out(
     n_obs, width = before.shape
     move: Any = layout_loops.move_in_plane if width == 2 else layout_loops.move
     with ThreadPoolExecutor(lazy.threads()) as pool:
-        for epoch in range(n_epochs):
+        for epoch in lazy.tracked(range(n_epochs), n_epochs):
             rate = np.float32(alpha * (1 - epoch / n_epochs))
 
             def work(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lazyomics import lazy
+from lazyomics.graph.points import Points, sorted_rows
 from lazyomics.kernels.blas import one_blas_thread
 
-__all__ = ["EXACT_BELOW", "METRICS", "Nearest", "nearest"]
+__all__ = ["EXACT_BELOW", "METRICS", "Nearest", "is_exact", "nearest"]
 
 METRICS = ("euclidean", "cosine", "correlation")
 EXACT_BELOW = 20_000  # points: with more of them the cells are faster
@@ -49,8 +50,13 @@ class Nearest(NamedTuple):
     recall: float | None
 
 
+def is_exact(n: int, k: int, recall: float) -> bool:
+    """Return whether `nearest` compares all points with each other."""
+    return n < max(EXACT_BELOW, EXACT_BELOW_SQUARES * k**2) or recall >= 1
+
+
 def nearest(
-    x: NDArray[Any], k: int, *, metric: str = "euclidean", recall: float = 0.99, seed: int = 0
+    x: Any, k: int, *, metric: str = "euclidean", recall: float = 0.99, seed: int = 0
 ) -> Nearest:
     """Find the k nearest others of each point.
 
@@ -63,7 +69,8 @@ def nearest(
     Parameters
     ----------
     x
-        Finite numbers, shape (n, d), n > k.
+        Finite numbers, shape (n, d), n > k: ndarray, or lazy dense matrix, of which blocks of rows
+        are read, in a search by cells three times.
     k
         Neighbours of each point.
     metric
@@ -77,7 +84,8 @@ def nearest(
     Notes
     -----
     Memory: the points once (in float32 by cells, else in float64), twice n × k values of 8 bytes,
-    and a few MiB for each thread.
+    a block of 4 million coordinates, and a few MiB for each thread. By cells, points that do not
+    fit ``lazyomics.memory`` are put into a temporary file.
 
     References
     ----------
@@ -95,68 +103,22 @@ def nearest(
            [1.],
            [2.]]), recall=None)
     """
-    exact = len(x) < max(EXACT_BELOW, EXACT_BELOW_SQUARES * k**2) or recall >= 1
-    points, scale = _as_points(x, metric, np.dtype(np.float64 if exact else np.float32))
+    exact = is_exact(len(x), k, recall)
+    points = Points.of(x, metric)
     reached = None
     with one_blas_thread(), ThreadPoolExecutor(lazy.threads()) as pool:
         if exact:
-            rows = np.arange(len(points), dtype=np.int32)
-            indices, lengths = _exact(points, rows, k, pool)
+            table = points.table(np.dtype(np.float64), pool)
+            rows = np.arange(len(table), dtype=np.int32)
+            indices, lengths = _exact(table, rows, k, pool)
         else:
             indices, lengths, reached = _by_cells(points, k, recall, seed, pool)
     if metric == "euclidean":
         np.sqrt(lengths, out=lengths)
-        lengths *= lengths.dtype.type(scale)
+        lengths *= lengths.dtype.type(points.scale)
     else:
         lengths /= 2  # |u - v|² = 2 (1 - u·v) of directions u and v
     return Nearest(indices, lengths, reached)
-
-
-def _as_points(x: NDArray[Any], metric: str, dtype: np.dtype[Any]) -> tuple[NDArray[Any], float]:
-    """Return points whose squared euclidean distances are those asked for, and their scale.
-
-    Euclidean ones are moved to their mean, where products lose the fewest digits, and scaled by a
-    power of two, so that squares neither overflow nor vanish. Columns of zeros fill up to a
-    multiple of four.
-    """
-    n, width = x.shape
-    scale = 1.0
-    lost = np.zeros(n, dtype=bool)
-    if metric == "euclidean":
-        center = x.mean(axis=0, dtype=np.float64)
-        peak = float(
-            max(np.abs(x.max(axis=0) - center).max(), np.abs(x.min(axis=0) - center).max())
-        )
-        scale = 2.0 ** np.ceil(np.log2(peak)) if peak > 0 else 1.0
-    else:
-        lost = _without_direction(x, metric)
-    points = np.zeros((n, -(-(width + int(lost.any())) // 4) * 4), dtype=dtype)
-    for first in range(0, n, ASSIGNED_AT_ONCE):
-        part = slice(first, first + ASSIGNED_AT_ONCE)
-        rows = x[part].astype(np.float64)
-        if metric == "euclidean":
-            rows = (rows - center) / scale
-        else:
-            rows = _directions(rows, metric)
-            rows[lost[part]] = 0
-        points[part, :width] = rows
-    if lost.any():
-        points[lost, width] = 1  # a direction of their own
-    return points, scale
-
-
-def _without_direction(x: NDArray[Any], metric: str) -> NDArray[np.bool_]:
-    alike = x == 0 if metric == "cosine" else x == x[:, :1]
-    return alike.all(axis=1)
-
-
-def _directions(rows: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
-    if metric == "correlation":
-        rows = rows - rows.mean(axis=1, keepdims=True)
-    peaks = np.abs(rows).max(axis=1, keepdims=True)
-    rows = rows / np.where(peaks > 0, peaks, 1)
-    norms = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
-    return rows / np.where(norms > 0, norms, 1)
 
 
 def _squared_norms(points: NDArray[Any]) -> NDArray[Any]:
@@ -184,7 +146,7 @@ def _exact(
             _compare(points, norms, rows[part], everyone, indices[part], lengths[part])
         measure(points, rows[part], indices[part], lengths[part])
 
-    _each(pool, work, range(0, len(rows), ROWS))
+    _each(pool, work, range(0, len(rows), ROWS), many=len(rows) > CHECKED)
     return indices, lengths
 
 
@@ -206,8 +168,12 @@ def _compare(
         keep_nearest(products, norms[candidates], candidates, rows, indices, lengths)
 
 
-def _each(pool: ThreadPoolExecutor, work: Callable[[int], None], numbers: Iterable[int]) -> None:
-    for _ in pool.map(work, numbers):
+def _each(
+    pool: ThreadPoolExecutor, work: Callable[[int], None], numbers: Sequence[int], *, many: bool
+) -> None:
+    """Call a function in threads; ``many`` says that it is worth a progress bar."""
+    done = pool.map(work, numbers)
+    for _ in lazy.tracked(done, len(numbers)) if many else done:
         pass
 
 
@@ -234,11 +200,11 @@ class _Cells(NamedTuple):
 
 
 def _by_cells(
-    points: NDArray[np.float32], k: int, recall: float, seed: int, pool: ThreadPoolExecutor
+    points: Points, k: int, recall: float, seed: int, pool: ThreadPoolExecutor
 ) -> tuple[NDArray[np.int32], NDArray[Any], float]:
     random = np.random.default_rng(seed)
     cells = _divide(points, random, pool)
-    n = len(points)
+    n = len(cells.points)
     everyone = np.arange(n, dtype=np.int32)
     checked = np.sort(random.choice(everyone, CHECKED, replace=False))
     known = _exact(cells.points, checked, k, pool)[1]
@@ -272,22 +238,26 @@ def _recall(found: NDArray[Any], known: NDArray[Any]) -> float:
     return float((found <= known[:, -1:] * EQUAL).mean())
 
 
-def _divide(
-    points: NDArray[np.float32], random: np.random.Generator, pool: ThreadPoolExecutor
-) -> _Cells:
+def _divide(points: Points, random: np.random.Generator, pool: ThreadPoolExecutor) -> _Cells:
     """Divide the points into cells around centres that k-means finds with a sample of them."""
-    n = len(points)
+    n, dtype = points.shape[0], np.dtype(np.float32)
     n_cells = int(CELLS_PER_ROOT * n**0.5)
-    sample = points[np.sort(random.choice(n, min(n, n_cells * SAMPLED_PER_CELL), replace=False))]
+    chosen = np.sort(random.choice(n, min(n, n_cells * SAMPLED_PER_CELL), replace=False))
+    sample = np.empty((len(chosen), points.shape[1]), dtype=dtype)
+    for part, rows in points.blocks(dtype, pool):
+        here = slice(*np.searchsorted(chosen, (part.start, part.stop)))
+        sample[here] = rows[chosen[here] - part.start]
     centers = sample[np.sort(random.choice(len(sample), n_cells, replace=False))]
     for _ in range(ROUNDS):
-        labels = _nearest_center(sample, centers, pool)
-        order, start = _by_label(labels, n_cells)
+        order, start = _by_label(_nearest_center(sample, centers, pool), n_cells)
         filled = np.flatnonzero(np.diff(start))
         sums = np.add.reduceat(sample[order].astype(np.float64), start[filled], axis=0)
         centers[filled] = sums / np.diff(start)[filled, None]
-    order, start = _by_label(_nearest_center(points, centers, pool), n_cells)
-    ordered = points[order]
+    labels = np.empty(n, dtype=np.int32)
+    for part, rows in points.blocks(dtype, pool):
+        labels[part] = _nearest_center(rows, centers, pool)
+    order, start = _by_label(labels, n_cells)
+    ordered = sorted_rows(points, order, pool)
     return _Cells(ordered, _squared_norms(ordered), centers, start, order.astype(np.int32))
 
 
@@ -313,7 +283,7 @@ def _nearest_center(
         distances += norms
         labels[part] = distances.argmin(axis=1)
 
-    _each(pool, work, range(0, len(points), ASSIGNED_AT_ONCE))
+    _each(pool, work, range(0, len(points), ASSIGNED_AT_ONCE), many=False)
     return labels
 
 
@@ -352,7 +322,7 @@ def _look(
                 rows = np.arange(part.start, part.stop, dtype=np.int32)
                 _compare(cells.points, cells.norms, rows, group, indices[part], lengths[part])
 
-    _each(pool, work, np.flatnonzero(sizes).tolist())
+    _each(pool, work, np.flatnonzero(sizes).tolist(), many=True)
 
 
 def _refined(
@@ -367,5 +337,5 @@ def _refined(
         part = slice(first, first + ASSIGNED_AT_ONCE)
         refine(cells.points, rows[part], indices, found[part], far[part])
 
-    _each(pool, work, range(0, len(rows), ASSIGNED_AT_ONCE))
+    _each(pool, work, range(0, len(rows), ASSIGNED_AT_ONCE), many=len(rows) > CHECKED)
     return found, far

@@ -13,6 +13,7 @@ from scipy import sparse
 from lazyomics import config
 from lazyomics.errors import ShapeError, require
 from lazyomics.graph.nearest import METRICS, nearest
+from lazyomics.graph.nearest import is_exact as compares_all
 from lazyomics.graph.seeds import seed_of
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "given_distances",
     "indices_and_distances",
     "is_exact",
+    "reads_blocks",
     "search",
+    "searches_here",
     "umap_tuning",
 ]
 
@@ -73,7 +76,8 @@ def search(
     Parameters
     ----------
     x
-        ndarray or scipy sparse, shape (n_obs, n_features).
+        ndarray or scipy sparse, shape (n_obs, n_features); a lazy dense matrix where
+        `searches_here` and `reads_blocks`.
     n_neighbors
         Neighbours of each cell, itself included.
     knn
@@ -91,8 +95,8 @@ def search(
     """
     n_obs = int(x.shape[0])
     kwds = dict(metric_kwds or {})
-    plain = isinstance(x, np.ndarray) and isinstance(metric, str) and metric in METRICS
-    if knn and transformer is None and plain and not kwds:
+    is_own = searches_here(knn=knn, transformer=transformer, metric=metric, metric_kwds=kwds)
+    if is_own and not sparse.issparse(x):
         return _own_search(x, n_neighbors, str(metric), random_state, recall)
     exact = not knn or is_exact(n_obs, transformer, metric)
     if exact:
@@ -112,12 +116,22 @@ def search(
     return _tidy_exact(found, indices, lengths, dense=not knn)
 
 
-def _own_search(
-    x: NDArray[Any], n_neighbors: int, metric: str, random_state: Any, recall: float
-) -> Knn:
-    points = x if x.dtype.kind == "f" else x.astype(np.float64)
+def searches_here(
+    *, knn: bool, transformer: Any, metric: Metric, metric_kwds: Mapping[str, Any] | None
+) -> bool:
+    """Return whether dense points are searched by `lazyomics.graph.nearest`."""
+    known = isinstance(metric, str) and metric in METRICS
+    return knn and transformer is None and known and not metric_kwds
+
+
+def reads_blocks(n_obs: int, n_neighbors: int, recall: float) -> bool:
+    """Return whether the own search takes points a block of rows at a time, also from disk."""
+    return not compares_all(n_obs, n_neighbors - 1, recall)
+
+
+def _own_search(x: Any, n_neighbors: int, metric: str, random_state: Any, recall: float) -> Knn:
     seed = seed_of(random_state)
-    found = nearest(points, n_neighbors - 1, metric=metric, recall=recall, seed=seed)
+    found = nearest(x, n_neighbors - 1, metric=metric, recall=recall, seed=seed)
     others = found.lengths
     if metric == "cosine" and x.dtype == np.float32:
         others = others.astype(np.float32, copy=False)  # as those of scikit-learn

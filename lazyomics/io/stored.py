@@ -83,6 +83,16 @@ class StoredElement:
             _check_lead(self.path, self.name, value, self.lead)
         return value
 
+    def as_matrix(self) -> LazyMatrix | None:
+        """Return an array of rows and columns as a lazy matrix; None for anything else."""
+        if self.kind != "array":
+            return None
+        with self.snapshot.open(self.name) as file:
+            stored = _member(file, self.name)
+            if len(stored.shape) != 2 or stored.dtype.kind not in "biuf":
+                return None
+        return StoredMatrix(self.snapshot, self.name, lead=self.lead).load()
+
     @property
     def nbytes(self) -> int:
         with self.snapshot.open(self.name) as file:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lazyomics.importing import import_whole
 
 if TYPE_CHECKING:
-    from lazyomics.lazy.execute import compute, materialize, materialize_all, windows
+    from lazyomics.lazy.execute import compute, materialize, materialize_all, tracked, windows
     from lazyomics.lazy.joined import JoinedPart, JoinedSource, join_matrices
     from lazyomics.lazy.kinds import is_in_memory, to_memory_format
     from lazyomics.lazy.matrix import (
@@ -60,6 +60,7 @@ __all__ = [
     "take",
     "threads",
     "to_memory_format",
+    "tracked",
     "transpose",
     "windows",
     "workers",
@@ -67,7 +68,7 @@ __all__ = [
 
 
 _NAMES = {
-    "execute": ("compute", "materialize", "materialize_all", "windows"),
+    "execute": ("compute", "materialize", "materialize_all", "tracked", "windows"),
     "joined": ("JoinedPart", "JoinedSource", "join_matrices"),
     "kinds": ("is_in_memory", "to_memory_format"),
     "matrix": ("LazyMatrix", "MemorySource", "before_last_step", "from_source"),

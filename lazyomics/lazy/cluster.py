@@ -25,7 +25,7 @@ from lazyomics.lazy.recipe import holds_values
 from lazyomics.lazy.scheduler import active_client, slots
 
 if TYPE_CHECKING:
-    from lazyomics.progress import ClusterProgress
+    from lazyomics.progress import Progress
 
 __all__ = [
     "client_for",
@@ -151,10 +151,10 @@ def stream(client: Any, graph: Any, keys: list[Any], *, most: int) -> Iterator[l
                 future.release()
 
 
-def _progress() -> ClusterProgress:
-    from lazyomics.progress import ClusterProgress
+def _progress() -> Progress:
+    from lazyomics.progress import Progress
 
-    return ClusterProgress(wanted=config.progress())
+    return Progress(wanted=config.progress())
 
 
 def _fetched(client: Any, futures: list[Any]) -> list[Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import dask
 import dask.array as da
@@ -21,8 +21,11 @@ __all__ = [
     "compute",
     "materialize",
     "materialize_all",
+    "tracked",
     "windows",
 ]
+
+Item = TypeVar("Item")
 
 
 def compute(*values: Any) -> tuple[Any, ...]:
@@ -48,6 +51,17 @@ def _progress() -> AbstractContextManager[Any]:
     from lazyomics.progress import ProgressBar
 
     return ProgressBar()
+
+
+def tracked(items: Iterable[Item], total: int) -> Iterator[Item]:
+    """Hand on the steps of a computation without tasks, and show how many are done."""
+    from lazyomics.progress import Progress
+
+    with Progress(wanted=config.progress()) as progress:
+        for done, item in enumerate(items):
+            progress.show(done, total)
+            yield item
+        progress.show(total, total)
 
 
 def materialize(matrix: Any) -> Any:

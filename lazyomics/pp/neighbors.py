@@ -13,7 +13,7 @@ from scipy import sparse
 
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
-from lazyomics.graph.search import Knn, Metric, given_distances, search
+from lazyomics.graph.search import Knn, Metric, given_distances, reads_blocks, search, searches_here
 from lazyomics.graph.weights import fuzzy, gauss
 from lazyomics.pp.representation import choose_representation
 
@@ -101,7 +101,8 @@ def neighbors(
         NaN or infinite values, naming the cells (NaN may be there with the metric
         ``"nan_euclidean"``).
     MemoryError
-        If X is on disk and would not fit ``lazyomics.memory``, or ``knn=False`` would not.
+        If X is the representation and would not fit ``lazyomics.memory``, except where it is
+        dense and cells of k-means are searched; or if the pairs of ``knn=False`` would not.
     MissingDependencyError
         If pynndescent is needed and not installed.
 
@@ -109,7 +110,9 @@ def neighbors(
     -----
     Passes over X: 0 with an obsm representation, 1 if X is the representation. Peak memory: the
     representation, its float32 copy (float64 below 20,000 cells), and 2 × n_obs × n_neighbors
-    values for each matrix.
+    values for each matrix. A representation that would not fit ``lazyomics.memory`` stays on disk
+    where cells of k-means are searched, and is read 4 times, and once more for each part of its
+    copy that fits; the copy is a temporary file then, in dask's ``temporary-directory``.
 
     References
     ----------
@@ -135,15 +138,17 @@ def neighbors(
         metric = "euclidean" if metric is None else metric
         own = transformer is not None and not isinstance(transformer, str)
         finite = metric != "nan_euclidean" and not own
+        way: dict[str, Any] = {"knn": knn, "transformer": transformer}
+        way |= {"metric": metric, "metric_kwds": metric_kwds}
+        on_disk = searches_here(**way) and reads_blocks(adata.n_obs, n_neighbors, recall)
         found = search(
-            choose_representation(adata, use_rep=use_rep, n_pcs=n_pcs, finite=finite),
+            choose_representation(
+                adata, use_rep=use_rep, n_pcs=n_pcs, finite=finite, on_disk=on_disk
+            ),
             n_neighbors,
-            knn=knn,
-            transformer=transformer,
-            metric=metric,
-            metric_kwds=metric_kwds,
             random_state=random_state,
             recall=recall,
+            **way,
         )
     else:
         _refuse_search(n_pcs, use_rep, knn, transformer, metric)

@@ -13,7 +13,10 @@ from scipy import sparse
 from lazyomics import config, lazy
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_numbers
+from lazyomics.container.deferred import as_lazy_matrix, is_deferred
 from lazyomics.container.values import is_ragged
+from lazyomics.graph.points import row_blocks
+from lazyomics.lazy.kinds import is_dask_array
 
 __all__ = ["N_PCS", "Representation", "check_finite", "choose_representation"]
 
@@ -30,6 +33,7 @@ def choose_representation(
     use_rep: str | None = None,
     n_pcs: int | None = None,
     finite: bool = False,
+    on_disk: bool = False,
 ) -> Representation:
     """Return the representation that scanpy would choose, in memory.
 
@@ -43,10 +47,12 @@ def choose_representation(
         Use only the first ``n_pcs`` columns; 0 means X.
     finite
         Refuse NaN and infinity.
+    on_disk
+        Leave arrays and dense X on disk that would not fit ``lazyomics.memory``.
 
     Returns
     -------
-    ndarray or scipy sparse matrix, shape (n_obs, n_features)
+    ndarray or scipy sparse matrix, shape (n_obs, n_features), or a lazy dense matrix
         If ``X_pca`` is needed and missing, it is computed first and set (with a warning).
 
     Raises
@@ -56,7 +62,7 @@ def choose_representation(
     TypeError
         If it is no matrix of numbers.
     MemoryError
-        If X is on disk and would not fit ``lazyomics.memory``.
+        If X is on disk and would not fit ``lazyomics.memory``, unless it is left there.
 
     Notes
     -----
@@ -69,9 +75,10 @@ def choose_representation(
         use_rep = "X"
     chosen = _pca_or_small_x(adata, n_pcs) if use_rep is None else use_rep
     if chosen == "X" and (use_rep is None or "X" not in adata.obsm):
-        name, found = "X", _load_x(adata)
+        name, found = "X", _load_x(adata, on_disk=on_disk)
     elif chosen in adata.obsm:
-        name, found = f"obsm[{chosen!r}]", _first_columns(adata, chosen, n_pcs)
+        name = f"obsm[{chosen!r}]"
+        found = _first_columns(_entry(adata, chosen, on_disk=on_disk), name, n_pcs)
     else:
         raise ValueError(
             f"use_rep={use_rep!r} is neither 'X' nor in adata.obsm, which has "
@@ -91,6 +98,10 @@ def check_finite(values: Representation, name: str, names: pd.Index) -> None:
     ValueError
         That names the cells.
     """
+    if is_dask_array(values):
+        for part, rows in row_blocks(values):
+            check_finite(rows, name, names[part])
+        return
     stored = values.data if sparse.issparse(values) else values
     if stored.dtype.kind != "f" or np.isfinite(stored).all():
         return
@@ -127,26 +138,34 @@ def _compute_pca(adata: AnnData, n_comps: int) -> None:
     pca(adata, n_comps=n_comps)
 
 
-def _first_columns(adata: AnnData, key: str, n_pcs: int | None) -> Representation:
+def _entry(adata: AnnData, key: str, *, on_disk: bool) -> Any:
+    held = adata.obsm.stored()[key]
+    if on_disk and is_deferred(held) and held.nbytes > config.memory():
+        matrix = as_lazy_matrix(held)
+        if matrix is not None:
+            return matrix
     value = adata.obsm[key]
+    is_plain = is_ragged(value) or isinstance(value, np.ndarray | pd.DataFrame)
+    return value if is_plain or sparse.issparse(value) else lazy.materialize(value)
+
+
+def _first_columns(value: Any, name: str, n_pcs: int | None) -> Representation:
     if is_ragged(value) or value.ndim != 2:
         raise TypeError(
-            f"adata.obsm[{key!r}] is a {type(value).__name__}, expected a matrix, cells × features"
+            f"adata.{name} is a {type(value).__name__}, expected a matrix, cells × features"
         )
     width = int(value.shape[1])
     if n_pcs is not None and n_pcs > width:
         raise ValueError(
-            f"adata.obsm[{key!r}] has {width} columns, fewer than n_pcs={n_pcs}. "
+            f"adata.{name} has {width} columns, fewer than n_pcs={n_pcs}. "
             "Lower n_pcs, or compute more components."
         )
     if isinstance(value, pd.DataFrame):
         value = value.to_numpy()
-    elif not isinstance(value, np.ndarray) and not sparse.issparse(value):
-        value = lazy.materialize(value)
     return value if n_pcs is None else value[:, :n_pcs]
 
 
-def _load_x(adata: AnnData) -> Representation:
+def _load_x(adata: AnnData, *, on_disk: bool) -> Representation:
     x = adata.X
     if x is None:
         raise ValueError("adata.X is None: pass use_rep= with a key of adata.obsm")
@@ -156,6 +175,8 @@ def _load_x(adata: AnnData) -> Representation:
     needed = adata.n_obs * adata.n_vars * np.dtype(x.dtype).itemsize
     allowed = config.memory()
     if needed > allowed:
+        if on_disk and isinstance(x._meta, np.ndarray):
+            return x
         raise MemoryError(
             f"X as the representation means {adata.n_obs} × {adata.n_vars} values in memory, up "
             f"to {needed / 2**20:,.0f} MiB, and lazyomics.memory allows "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import ShapeError, require
 from lazyomics.graph.layout import curve, lay_out, strong_edges
+from lazyomics.graph.points import row_blocks
 from lazyomics.graph.seeds import seed_of
 from lazyomics.graph.spectral import spectral_positions
 from lazyomics.kernels.blas import one_blas_thread
@@ -240,37 +241,52 @@ def _begin(
     if way == "random":
         return random.uniform(-EXTENT, EXTENT, (adata.n_obs, n_components))
     if way == "pca":
-        return _principal_axes(as_dense(_representation(adata, given)), n_components)
+        return _principal_axes(_representation(adata, given, on_disk=True), n_components)
     strong = strong_edges(weights, n_epochs)
     n_parts, part_of = connected_components(strong, directed=False)
     centroids = None
     if n_parts > 2 * n_components:
-        data = as_dense(_representation(adata, given))
-        order = np.argsort(part_of, kind="stable")
-        bounds = np.searchsorted(part_of[order], np.arange(n_parts))
-        sums = np.add.reduceat(data[order].astype(np.float64), bounds, axis=0)
-        centroids = sums / np.bincount(part_of)[:, None]
+        centroids = _centroids(_representation(adata, given, on_disk=True), part_of)
     return spectral_positions(strong, n_components, part_of, centroids, random)
 
 
-def _representation(adata: AnnData, given: Mapping[str, Any]) -> Any:
-    return choose_representation(
-        adata, use_rep=given.get("use_rep"), n_pcs=given.get("n_pcs"), finite=True
-    )
+def _representation(adata: AnnData, given: Mapping[str, Any], *, on_disk: bool = False) -> Any:
+    n_pcs, use_rep = given.get("n_pcs"), given.get("use_rep")
+    return choose_representation(adata, use_rep=use_rep, n_pcs=n_pcs, finite=True, on_disk=on_disk)
 
 
-def _principal_axes(data: NDArray[Any], n_components: int) -> NDArray[np.float64]:
-    """Scores on the first axes, each with the side up whose largest loading is positive."""
-    if data.shape[1] < n_components:
-        raise ValueError(
-            f"init_pos='pca' needs {n_components} columns of the representation, which has "
-            f"{data.shape[1]}"
+def _dense_blocks(data: Any) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    return ((part, as_dense(rows).astype(np.float64)) for part, rows in row_blocks(data))
+
+
+def _centroids(data: Any, part_of: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    sizes = np.bincount(part_of)
+    sums = np.zeros((len(sizes), data.shape[1]))
+    for part, rows in _dense_blocks(data):
+        members = sparse.csr_matrix(
+            (np.ones(len(rows)), (part_of[part], np.arange(len(rows)))), (len(sizes), len(rows))
         )
-    centered = data.astype(np.float64) - data.mean(axis=0, dtype=np.float64)
+        sums += members @ rows
+    return sums / sizes[:, None]
+
+
+def _principal_axes(data: Any, n_components: int) -> NDArray[np.float64]:
+    """Scores on the first axes, each with the side up whose largest loading is positive."""
+    n_obs, width = data.shape
+    if width < n_components:
+        raise ValueError(
+            f"init_pos='pca' needs {n_components} columns of the representation, which has {width}"
+        )
+    mean = sum((rows.sum(axis=0) for _, rows in _dense_blocks(data)), np.zeros(width)) / n_obs
+    products, scores = np.zeros((width, width)), np.empty((n_obs, n_components))
     with one_blas_thread():
-        axes = np.linalg.eigh(centered.T @ centered)[1][:, : -n_components - 1 : -1]
+        for _, rows in _dense_blocks(data):
+            rows -= mean
+            products += rows.T @ rows
+        axes = np.linalg.eigh(products)[1][:, : -n_components - 1 : -1]
         axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(n_components)])
-        scores: NDArray[np.float64] = centered @ axes
+        for part, rows in _dense_blocks(data):
+            scores[part] = (rows - mean) @ axes
     return scores
 
 

@@ -14,13 +14,13 @@ from lazyomics import lazy, progress
 def shown(monkeypatch) -> list[tuple[int, int]]:
     """Tasks done, and all tasks, as a bar is told of them."""
     told: list[tuple[int, int]] = []
-    real = progress.ClusterProgress.show
+    real = progress.Progress.show
 
-    def show(self: progress.ClusterProgress, done: int, total: int) -> None:
+    def show(self: progress.Progress, done: int, total: int) -> None:
         told.append((done, total))
         real(self, done, total)
 
-    monkeypatch.setattr(progress.ClusterProgress, "show", show)
+    monkeypatch.setattr(progress.Progress, "show", show)
     return told
 
 
@@ -77,4 +77,4 @@ def test_no_bar_by_default(client, counts, capsys, shown) -> None:
     assert capsys.readouterr().out == ""
     with lo.ProgressBar():
         pass
-    assert not progress.ClusterProgress(wanted=False).bars
+    assert not progress.Progress(wanted=False).bars

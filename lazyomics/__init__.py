@@ -16,9 +16,10 @@ from lazyomics.container.anndata import AnnData
 from lazyomics.container.ports import Storage, use_storage
 from lazyomics.importing import import_whole
 from lazyomics.io.opening import read_h5ad
+from lazyomics.options import Verbosity, settings
 
 if TYPE_CHECKING:
-    from lazyomics import datasets, experimental, external, get, pl, pp, tl
+    from lazyomics import datasets, experimental, external, get, logging, pl, pp, tl
     from lazyomics.container.concat.concat import concat
     from lazyomics.container.explain import explain
     from lazyomics.container.mudata import MuData
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from lazyomics.io.repack import repack
     from lazyomics.io.transpose_storage import transpose_storage
     from lazyomics.io.writing_objects import write, write_h5ad, write_h5mu
+    from lazyomics.logging import show_versions
+    from lazyomics.pl.figure import set_figure_params
     from lazyomics.progress import ProgressBar
 
 config.check_array_engine(dask.config.get("array.query-planning", None))
@@ -38,6 +41,7 @@ __all__ = [
     "AnnData",
     "MuData",
     "ProgressBar",
+    "Verbosity",
     "__version__",
     "add_gene_major",
     "concat",
@@ -48,6 +52,7 @@ __all__ = [
     "explain",
     "external",
     "get",
+    "logging",
     "pl",
     "pp",
     "read",
@@ -55,6 +60,9 @@ __all__ = [
     "read_h5ad",
     "read_h5mu",
     "repack",
+    "set_figure_params",
+    "settings",
+    "show_versions",
     "tl",
     "transpose_storage",
     "write",
@@ -63,7 +71,7 @@ __all__ = [
 ]
 
 # Imported when they are first asked for: most programs need few of them.
-_PACKAGES = frozenset({"datasets", "experimental", "external", "get", "pl", "pp", "tl"})
+_PACKAGES = frozenset({"datasets", "experimental", "external", "get", "logging", "pl", "pp", "tl"})
 _HOMES = {
     "MuData": "container.mudata",
     "ProgressBar": "progress",
@@ -74,6 +82,8 @@ _HOMES = {
     "read_10x_h5": "io.opening_10x",
     "read_h5mu": "io.h5mu.opening",
     "repack": "io.repack",
+    "set_figure_params": "pl",
+    "show_versions": "logging",
     "transpose_storage": "io.transpose_storage",
     "write": "io.writing_objects",
     "write_h5ad": "io.writing_objects",

@@ -12,11 +12,13 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "lazyomics"
 
-BASE = {"errors", "config", "importing", "compiled", "missing"}
+BASE = {"errors", "config", "importing", "compiled", "logging", "missing", "options"}
 BLOCKS = BASE | {"blocks"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors"},
+    "options": {"config", "importing"},
+    "logging": {"errors", "options"},
     "importing": set(),
     "compiled": {"importing"},
     "missing": set(),

@@ -13,7 +13,7 @@ Every function takes ``show`` and ``save``:
     ``True`` writes ``figures/<name>.pdf``; a text such as ``"_cd4.png"`` is appended to the name
     (``figures/umap_cd4.png``). A :class:`~pathlib.Path`, or a text with a directory in it
     (``"out/umap.png"``), is taken as the file to write. The folder and the default format are
-    in :data:`lazyomics.pl.settings`.
+    in :data:`lazyomics.settings`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from lazyomics.errors import require
 from lazyomics.missing import missing
 
 if TYPE_CHECKING:
+    from lazyomics.options import settings
     from lazyomics.pl.dendrograms import dendrogram
     from lazyomics.pl.dotplots import dotplot
     from lazyomics.pl.embeddings import diffmap, draw_graph, embedding, pca, tsne, umap
-    from lazyomics.pl.figure import set_figure_params, settings
+    from lazyomics.pl.figure import set_figure_params
     from lazyomics.pl.gene_dispersions import highly_variable_genes
     from lazyomics.pl.score_distribution import scrublet_score_distribution
     from lazyomics.pl.variance_ratio import pca_variance_ratio
@@ -63,7 +64,6 @@ _MODULES = {
     "pca_variance_ratio": "variance_ratio",
     "scrublet_score_distribution": "score_distribution",
     "set_figure_params": "figure",
-    "settings": "figure",
     "tsne": "embeddings",
     "umap": "embeddings",
     "violin": "violins",
@@ -71,6 +71,10 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "settings":
+        from lazyomics.options import settings
+
+        return settings
     if name not in _MODULES:
         raise missing("pl", name)
     require("matplotlib", extra="plot", purpose=f"pl.{name}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -25,12 +26,13 @@ from matplotlib.gridspec import GridSpec
 from matplotlib.textpath import TextPath
 from matplotlib.typing import ColorType
 
+from lazyomics.options import settings
+
 __all__ = [
     "DEFAULT_20",
     "DEFAULT_28",
     "DEFAULT_102",
     "R_COLORS",
-    "FigureSettings",
     "LegendStyle",
     "Save",
     "add_legend",
@@ -43,7 +45,6 @@ __all__ = [
     "panel_grid",
     "panel_row",
     "set_figure_params",
-    "settings",
     "spread",
     "widest",
 ]
@@ -363,32 +364,6 @@ R_COLORS: Final[dict[str, str]] = {
 # fmt: on
 
 
-@dataclass
-class FigureSettings:
-    """What the plotting functions read besides ``matplotlib.rcParams``.
-
-    Attributes
-    ----------
-    figdir
-        Folder that ``save=True`` and ``save="_suffix"`` write to.
-    file_format
-        File format where ``save`` does not name one.
-    frameon
-        Whether scatter plots have a frame and axis labels.
-    vector_friendly
-        Whether points are drawn as an image also in PDF and SVG files.
-    """
-
-    figdir: Path = field(default_factory=lambda: Path("figures"))
-    file_format: str = "pdf"
-    frameon: bool = True
-    vector_friendly: bool = True
-
-
-settings = FigureSettings()
-"""The settings in use."""
-
-
 def set_figure_params(
     *,
     scanpy: bool = True,
@@ -402,6 +377,7 @@ def set_figure_params(
     format: str = "pdf",
     facecolor: ColorType | None = None,
     transparent: bool | None = False,
+    ipython_format: str | Iterable[str] = "retina",
 ) -> None:
     """Set size, resolution and style of all following figures.
 
@@ -430,6 +406,9 @@ def set_figure_params(
         Background colour.
     transparent
         Whether files have a transparent background.
+    ipython_format
+        Formats in which notebooks show figures, see
+        :func:`matplotlib_inline.backend_inline.set_matplotlib_formats`.
 
     Examples
     --------
@@ -454,9 +433,18 @@ def set_figure_params(
     changes["figure.figsize"] = changes.get("figure.figsize") if figsize is None else figsize
     given: Any = {key: value for key, value in changes.items() if value is not None}
     mpl.rcParams.update(given)
-    settings.file_format = format
+    if hasattr(builtins, "__IPYTHON__"):
+        names = [ipython_format] if isinstance(ipython_format, str) else ipython_format
+        _set_notebook_formats(names)
+    settings.file_format_figs = format
     settings.frameon = frameon
     settings.vector_friendly = vector_friendly
+
+
+def _set_notebook_formats(names: Iterable[str]) -> None:
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    set_matplotlib_formats(*names)
 
 
 def _scanpy_style(fontsize: float) -> dict[str, Any]:
@@ -524,12 +512,13 @@ def figure_path(name: str, save: bool | str | os.PathLike[str]) -> Path:
     >>> figure_path("umap", "out/cd4.png").as_posix()
     'out/cd4.png'
     """
+    name = f"{name}{settings.plot_suffix}"
     if isinstance(save, bool):
-        return settings.figdir / f"{name}.{settings.file_format}"
+        return settings.figdir / f"{name}.{settings.file_format_figs}"
     if not isinstance(save, str) or os.path.dirname(save):
         path = Path(save)
-        return path if path.suffix else path.with_name(f"{path.name}.{settings.file_format}")
-    ending = "" if save.endswith(EXTENSIONS) else f".{settings.file_format}"
+        return path if path.suffix else path.with_name(f"{path.name}.{settings.file_format_figs}")
+    ending = "" if save.endswith(EXTENSIONS) else f".{settings.file_format_figs}"
     return settings.figdir / f"{name}{save}{ending}"
 
 
@@ -552,11 +541,12 @@ def finish(
         Whether the plotting function made the figure. A saved figure is closed then, so that a
         script which saves many does not keep them all.
     """
+    save = settings.autosave if save is None else save
     if save:
         path = figure_path(name, save)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=_save_dpi(), bbox_inches="tight")
-    shown = _can_show() if show is None else show
+    shown = settings.autoshow and _can_show() if show is None else show
     if shown:
         plt.show()
     if save and owned:

@@ -16,8 +16,9 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.typing import ColorType
 
 from lazyomics.container import AnnData
+from lazyomics.options import settings
 from lazyomics.pl.coloring import Bounds, Coloring
-from lazyomics.pl.figure import LegendStyle, add_legend, figure_of, settings
+from lazyomics.pl.figure import LegendStyle, add_legend, figure_of
 
 __all__ = [
     "Edges",

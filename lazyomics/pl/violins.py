@@ -20,8 +20,9 @@ from matplotlib.typing import ColorType
 from scipy.stats import gaussian_kde
 
 from lazyomics.container import AnnData
+from lazyomics.options import settings
 from lazyomics.pl.coloring import Palette, category_colors
-from lazyomics.pl.figure import Save, figure_of, finish, panel_row, settings, widest
+from lazyomics.pl.figure import Save, figure_of, finish, panel_row, widest
 from lazyomics.pl.values import as_categories, choose_raw, plot_values
 
 __all__ = [

@@ -13,6 +13,7 @@ from lazyomics.container.choose import bare_matrix, is_annotated
 from lazyomics.errors import warn_user
 from lazyomics.kernels.blas import one_blas_thread
 from lazyomics.kernels.gram import Scatter, scatter_of_run
+from lazyomics.options import settings
 from lazyomics.pp.components import Components, coordinates, keep_budget, largest_eigenpairs
 from lazyomics.pp.krylov import krylov_components
 from lazyomics.pp.matrix_choice import RowBlocks, boolean_mask, checked_mask, choose_matrix
@@ -84,7 +85,6 @@ def _uncentred(state: Scatter, k: int) -> Components:
     return Components(axes, spread / max(state.n, 1), spread / total, None, state.kept)
 
 
-DEFAULT_COMPONENTS = 50
 EXACT_SOLVERS = ("covariance_eigh", "full", "tsqr")
 SOLVERS = (None, "auto", "arpack", "randomized", *EXACT_SOLVERS)
 
@@ -301,7 +301,7 @@ def _components(
 ) -> Components:
     smaller = min(x.shape)
     if n_comps is None:
-        n_comps = smaller - 1 if smaller <= DEFAULT_COMPONENTS else DEFAULT_COMPONENTS
+        n_comps = min(settings.N_PCS, smaller - 1)
     if svd_solver not in SOLVERS:
         warnings.warn(
             f"Ignoring {svd_solver=}; choose one of {SOLVERS}.", UserWarning, stacklevel=4

@@ -17,13 +17,12 @@ from lazyomics.container.deferred import as_lazy_matrix, is_deferred
 from lazyomics.container.values import is_ragged
 from lazyomics.graph.points import row_blocks
 from lazyomics.lazy.kinds import is_dask_array
+from lazyomics.options import settings
 
-__all__ = ["N_PCS", "Representation", "check_finite", "choose_representation"]
+__all__ = ["Representation", "check_finite", "choose_representation"]
 
 Representation: TypeAlias = Any  # two-dimensional ndarray, or scipy sparse when X is sparse
 
-# Data with at most this many variables need no principal components.
-N_PCS = 50
 CELLS_SHOWN = 5
 
 
@@ -119,10 +118,10 @@ def check_finite(values: Representation, name: str, names: pd.Index) -> None:
 
 def _pca_or_small_x(adata: AnnData, n_pcs: int | None) -> str:
     """The representation that is used where none is named."""
-    if adata.n_vars <= N_PCS:
+    if adata.n_vars <= settings.N_PCS:
         return "X"
     if "X_pca" not in adata.obsm:
-        _compute_pca(adata, N_PCS if n_pcs is None else n_pcs)
+        _compute_pca(adata, settings.N_PCS if n_pcs is None else n_pcs)
     return "X_pca"
 
 

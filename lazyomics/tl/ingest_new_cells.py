@@ -15,7 +15,8 @@ from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated, get_matrix
 from lazyomics.kernels.product import project
 from lazyomics.kernels.sums import column_totals
-from lazyomics.pp.representation import N_PCS, choose_representation
+from lazyomics.options import settings
+from lazyomics.pp.representation import choose_representation
 from lazyomics.tl.projection import Nearest, majority_labels, nearest_cells, place_in_umap
 
 __all__ = ["Ingest", "ingest"]
@@ -149,7 +150,7 @@ class Ingest:
         self._named_rep = str(params["use_rep"]) if "use_rep" in params else None
         self._n_pcs = int(params["n_pcs"]) if "n_pcs" in params else None
         if self._named_rep is None and self._n_pcs is None and "X_pca" in adata.obsm:
-            self._n_pcs = N_PCS if adata.n_vars > N_PCS else None
+            self._n_pcs = settings.N_PCS if adata.n_vars > settings.N_PCS else None
         rep = self._named_rep or ("X" if self._n_pcs is None else "X_pca")
         self._rep = choose_representation(adata, use_rep=rep, finite=True)
         if self._named_rep is None and self._n_pcs is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -198,31 +199,29 @@ for path in sys.argv[2:]:
 
 
 @pytest.mark.parametrize("outside", [False, True], ids=["", "other files allowed"])
-@pytest.mark.parametrize("change", REFUSED)
-def test_circles_are_refused(
-    tmp_path: Path, change: Callable[[h5py.File, str], None], outside: bool
-) -> None:
+def test_circles_are_refused(tmp_path: Path, outside: bool) -> None:
     """In a process of its own: HDF5 would end it."""
-    names = [name for name, x in DATASETS.items() if x == "csr" and not name.endswith("_index")]
-    names = ["X", *names] if change is itself else ["X", "obsm/e", "obs/n"]
-    paths = [tmp_path / f"{k}.h5ad" for k in range(len(names))]
-    for name, path in zip(names, paths, strict=True):
-        write(path, DATASETS[name])
-        with h5py.File(path, "r+") as file:
-            change(file, name)
+    paths, expected = [], []
+    for change, message in REFUSED.items():
+        names = [n for n, x in DATASETS.items() if x == "csr" and not n.endswith("_index")]
+        for name in ["X", *names] if change is itself else ["X", "obsm/e", "obs/n"]:
+            path = tmp_path / f"{len(paths)}.h5ad"
+            write(path, DATASETS[name])
+            with h5py.File(path, "r+") as file:
+                change(file, name)
+            paths.append(path)
+            expected.append(message)
     done = subprocess.run(
         [sys.executable, "-c", READ, str(outside), *map(str, paths)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     lines = done.stdout.splitlines()
-    assert len(lines) == 3 * len(names), done.stderr
-    expected = pytest.raises(FileFormatError, match=REFUSED[change])
-    for line in lines:
-        with expected:
-            raise FileFormatError(line)
+    assert len(lines) == 3 * len(paths), done.stderr
+    for k, line in enumerate(lines):
+        assert re.search(expected[k // 3], line), (paths[k // 3], line)
 
 
 def test_circles_through_other_files_are_refused(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ def no_window():
 @pytest.fixture(autouse=True)
 def figure_folder(tmp_path, monkeypatch):
     """Folder that ``save=True`` writes to; the settings are as they were after the test."""
-    from lazyomics.pl.figure import settings
+    from lazyomics import settings
 
-    for name in ("figdir", "file_format", "frameon", "vector_friendly"):
+    for name in ("figdir", "file_format_figs", "frameon", "vector_friendly"):
         monkeypatch.setattr(settings, name, getattr(settings, name))
     settings.figdir = tmp_path / "figures"
     return settings.figdir

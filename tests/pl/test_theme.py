@@ -8,7 +8,7 @@ import matplotlib as mpl
 import pytest
 
 import lazyomics as lo
-from lazyomics.pl.figure import settings
+from lazyomics import settings
 
 
 def test_parameters_equal_scanpy(sc):
@@ -30,7 +30,7 @@ def test_only_resolution(sc):
     assert mpl.rcParams["font.size"] == before
     assert mpl.rcParams["figure.dpi"] == 50
     assert not settings.frameon
-    assert lo.pl.settings.file_format == "png"
+    assert lo.pl.settings.file_format_figs == "png"
 
 
 def test_frames_and_images_follow_the_settings(small):

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import h5py
@@ -17,6 +18,23 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # A shell makes what it starts in the background ignore Ctrl-C, of which some tests are about.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of functions with more than LAZYOMICS_MOST_CASES cases, keep as many, drawn by their names."""
+    most = int(os.environ.get("LAZYOMICS_MOST_CASES", "0"))
+    if not most:
+        return
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    drawn = {
+        item
+        for same in cases.values()
+        for item in sorted(same, key=lambda item: sha256(item.nodeid.encode()).digest())[:most]
+    }
+    config.hook.pytest_deselected(items=[item for item in items if item not in drawn])
+    items[:] = [item for item in items if item in drawn]
 
 
 def data_folder() -> Path | None:

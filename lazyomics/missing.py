@@ -14,7 +14,7 @@ NOT_HERE: dict[str, frozenset[str]] = {
             *("dogplot", "dpt_groups_pseudotime", "dpt_timeseries", "embedding_density"),
             *("filter_genes_dispersion", "heatmap", "highest_expr_genes", "matrix", "matrixplot"),
             *("paga", "paga_adjacency", "paga_compare", "paga_path", "pca_loadings"),
-            *("pca_overview", "pca_scatter", "rank_genes_groups", "rank_genes_groups_dotplot"),
+            *("pca_overview", "pca_scatter"),
             *("rank_genes_groups_heatmap", "rank_genes_groups_matrixplot"),
             *("rank_genes_groups_stacked_violin", "rank_genes_groups_tracksplot"),
             *("rank_genes_groups_violin", "ranking", "scatter"),

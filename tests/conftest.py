@@ -21,7 +21,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of functions with more than LAZYOMICS_MOST_CASES cases, keep as many, drawn by their names."""
+    """Keep no more than LAZYOMICS_MOST_CASES cases of a function, drawn by their names."""
     most = int(os.environ.get("LAZYOMICS_MOST_CASES", "0"))
     if not most:
         return

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lazyomics.pl.embeddings import diffmap, draw_graph, embedding, pca, tsne, umap
     from lazyomics.pl.figure import set_figure_params
     from lazyomics.pl.gene_dispersions import highly_variable_genes
+    from lazyomics.pl.rankings import rank_genes_groups, rank_genes_groups_dotplot
     from lazyomics.pl.score_distribution import scrublet_score_distribution
     from lazyomics.pl.variance_ratio import pca_variance_ratio
     from lazyomics.pl.violins import violin
@@ -44,6 +45,8 @@ __all__ = [
     "highly_variable_genes",
     "pca",
     "pca_variance_ratio",
+    "rank_genes_groups",
+    "rank_genes_groups_dotplot",
     "scrublet_score_distribution",
     "set_figure_params",
     "settings",
@@ -62,6 +65,8 @@ _MODULES = {
     "highly_variable_genes": "gene_dispersions",
     "pca": "embeddings",
     "pca_variance_ratio": "variance_ratio",
+    "rank_genes_groups": "rankings",
+    "rank_genes_groups_dotplot": "rankings",
     "scrublet_score_distribution": "score_distribution",
     "set_figure_params": "figure",
     "tsne": "embeddings",

@@ -16,7 +16,7 @@ from lazyomics.errors import StaleFileError
 from lazyomics.io.files import open_for_reading
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.save_records import SaveRecord, read_records, records_between
-from lazyomics.io.transaction.locks import is_being_saved
+from lazyomics.io.transaction.locks import is_saved_by_another
 
 __all__ = ["Snapshot", "State", "state_of"]
 
@@ -183,15 +183,15 @@ def _settled_state(path: str, file: h5py.File, expected: State | None = None) ->
 
     Whenever a save has appended something, the file has another time stamp for a moment, until
     the save sets it back. The right one is ``expected``, or what the last record says. Where there
-    is none, it is the one that stays.
+    is none, it is the one that stays. Nobody else saves while this thread has the right to.
     """
     since = time.monotonic()
     deadline = since + _SECONDS_TO_SETTLE
     last: State | None = None
     while True:
-        saving = is_being_saved(path)
+        saving = is_saved_by_another(path)
         now = _state_of_open(path, file)
-        if now is None or now == expected or not (saving or is_being_saved(path)):
+        if now is None or now == expected or not (saving or is_saved_by_another(path)):
             return now
         if any(record.stamp == now.mtime_ns for record in read_records(file)[-1:]):
             return now

@@ -35,9 +35,9 @@ __all__ = [
     "WriterLock",
     "held",
     "holders_of",
-    "is_being_saved",
     "is_claimed_here",
     "is_mismatch",
+    "is_saved_by_another",
     "kept_open",
     "lock_exclusive",
     "lock_shared",
@@ -186,12 +186,13 @@ _held: WeakIdSet[WriterLock] = WeakIdSet()
 _claims: set[tuple[str, int]] = set()
 
 
-def is_being_saved(path: str) -> bool:
-    """Tell whether a save of a file may be on its way.
+def is_saved_by_another(path: str) -> bool:
+    """Tell whether a save that is not of this thread may be on its way.
 
-    Its time stamp is another one then for a moment whenever the save has appended something.
+    The time stamp of the file is another one then for a moment whenever it has appended something.
     """
-    return os.path.lexists(Names.of(path).lock)
+    names = Names.of(path)
+    return os.path.lexists(names.lock) and not is_claimed_here(names)
 
 
 def is_claimed_here(names: Names) -> bool:

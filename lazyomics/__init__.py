@@ -19,7 +19,7 @@ from lazyomics.io.opening import read_h5ad
 from lazyomics.options import Verbosity, settings
 
 if TYPE_CHECKING:
-    from lazyomics import datasets, experimental, external, get, logging, pl, pp, tl
+    from lazyomics import datasets, experimental, external, get, logging, metrics, pl, pp, tl
     from lazyomics.container.concat.concat import concat
     from lazyomics.container.explain import explain
     from lazyomics.container.mudata import MuData
@@ -53,6 +53,7 @@ __all__ = [
     "external",
     "get",
     "logging",
+    "metrics",
     "pl",
     "pp",
     "read",
@@ -71,7 +72,9 @@ __all__ = [
 ]
 
 # Imported when they are first asked for: most programs need few of them.
-_PACKAGES = frozenset({"datasets", "experimental", "external", "get", "logging", "pl", "pp", "tl"})
+_PACKAGES = frozenset(
+    {"datasets", "experimental", "external", "get", "logging", "metrics", "pl", "pp", "tl"}
+)
 _HOMES = {
     "MuData": "container.mudata",
     "ProgressBar": "progress",

@@ -8,6 +8,7 @@ __all__ = ["NOT_HERE", "missing"]
 NOT_HERE: dict[str, frozenset[str]] = {
     "experimental.pp": frozenset(),
     "get": frozenset(),
+    "metrics": frozenset(),
     "pl": frozenset(
         {
             *("DotPlot", "MatrixPlot", "StackedViolin", "clustermap", "correlation_matrix"),

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "experimental": BLOCKS | {"container", "lazy", "kernels", "pp", "experimental"},
     "external": BASE | {"container", "pp", "pl", "external"},
     "tl": BLOCKS | {"container", "lazy", "kernels", "graph", "get", "pp", "tl"},
+    "metrics": BLOCKS | {"container", "lazy", "kernels", "graph", "pp", "metrics"},
     "pl": BASE | {"container", "get", "tl", "pl"},
     "datasets": BASE | {"container", "io", "kernels", "datasets"},
 }
@@ -170,7 +171,17 @@ def test_public_names_exist() -> None:
         assert getattr(lo, name) is not None
 
 
-VERBS = ("datasets", "experimental.pp", "external.pl", "external.pp", "get", "pl", "pp", "tl")
+VERBS = (
+    "datasets",
+    "experimental.pp",
+    "external.pl",
+    "external.pp",
+    "get",
+    "metrics",
+    "pl",
+    "pp",
+    "tl",
+)
 
 
 def test_functions_are_not_hidden_by_modules_of_their_names() -> None:

@@ -91,6 +91,14 @@ def residual_components(adata: lo.AnnData) -> dict[str, np.ndarray]:
     return {"pca": adata.obsm["X_pca"]}
 
 
+def autocorrelated(adata: lo.AnnData) -> dict[str, np.ndarray]:
+    places = np.random.default_rng(0).normal(size=(adata.n_obs, 2))
+    adata.obsm["X_pca"] = places.astype("f4")
+    lo.pp.neighbors(adata, use_rep="X_pca")
+    chosen = logged(adata)[:, ::5]
+    return {"C": lo.metrics.gearys_c(chosen), "of places": lo.metrics.morans_i(adata, obsm="X_pca")}
+
+
 VERBS: dict[str, Callable[[lo.AnnData], dict[str, np.ndarray]]] = {
     "tl.score_genes": scores,
     "pp.regress_out, pp.pca": regressed,
@@ -104,9 +112,11 @@ VERBS: dict[str, Callable[[lo.AnnData], dict[str, np.ndarray]]] = {
     "pp.scrublet, batches": doublets("batch"),
     "pp.sqrt": roots,
     "experimental.pp.normalize_pearson_residuals_pca": residual_components,
+    "metrics.gearys_c, metrics.morans_i": autocorrelated,
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*variables were constant")
 @pytest.mark.parametrize("verb", VERBS)
 def test_same_as_with_threads(client, counts, count_passes, verb: str) -> None:
     """The workers read the file, this process does not."""

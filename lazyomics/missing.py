@@ -26,9 +26,8 @@ NOT_HERE: dict[str, frozenset[str]] = {
     "pp": frozenset(),
     "tl": frozenset(
         {
-            *("diffmap", "dpt", "draw_graph"),
+            *("diffmap", "dpt"),
             *("paga", "paga_compare_paths", "paga_degrees", "paga_expression_entropies", "sim"),
-            "tsne",
         }
     ),
 }

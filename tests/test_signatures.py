@@ -35,6 +35,7 @@ ADDED: dict[tuple[str, str], str] = {
     ("pp.neighbors", "recall"): "share of the true neighbours that the own search is to find",
     ("pp.neighbors", "distances"): NEWER,
     ("pp.highly_variable_genes", "filter_unexpressed_genes"): NEWER,
+    ("tl.tsne", "n_components"): NEWER,
     ("metrics.morans_i", "neighbors_key"): NEWER,
     ("metrics.gearys_c", "neighbors_key"): NEWER,
 }

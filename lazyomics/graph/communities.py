@@ -15,7 +15,13 @@ from scipy import sparse
 from lazyomics.errors import require
 from lazyomics.graph.seeds import seed_of
 
-__all__ = ["as_network", "joined_network", "leiden_communities", "louvain_communities"]
+__all__ = [
+    "as_network",
+    "joined_network",
+    "leiden_communities",
+    "louvain_communities",
+    "seeded",
+]
 
 
 def as_network(adjacency: sparse.csr_matrix, *, directed: bool) -> tuple[Any, NDArray[np.float64]]:
@@ -93,7 +99,7 @@ def leiden_communities(
     if resolution is not None:
         options["resolution"] = resolution
     options = {"objective_function": "modularity", "weights": weights.tolist(), **options}
-    with _seeded(random_state):
+    with seeded(random_state):
         return network.community_leiden(**options)
 
 
@@ -102,7 +108,7 @@ def louvain_communities(
 ) -> Any:
     """Find communities by igraph's multilevel algorithm; parameters as of `leiden_communities`."""
     network, weights = joined_network(adjacency, use_weights=use_weights)
-    with _seeded(random_state):
+    with seeded(random_state):
         return network.community_multilevel(weights=weights.tolist(), resolution=resolution)
 
 
@@ -110,7 +116,7 @@ _generator = threading.Lock()
 
 
 @contextmanager
-def _seeded(random_state: Any) -> Iterator[None]:
+def seeded(random_state: Any) -> Iterator[None]:
     """Give igraph, which has one for the process, a generator that leaves all others alone."""
     igraph = require("igraph", extra="cluster", purpose="clustering of the neighbour graph")
     with _generator:

@@ -10,6 +10,7 @@ from typing import NoReturn
 from lazyomics.missing import missing
 from lazyomics.pp.pca import pca
 from lazyomics.tl.dendrogram import dendrogram
+from lazyomics.tl.draw_graph import draw_graph
 from lazyomics.tl.embedding_density import embedding_density
 from lazyomics.tl.filter_rank_genes_groups import filter_rank_genes_groups
 from lazyomics.tl.ingest_new_cells import Ingest, ingest
@@ -20,11 +21,13 @@ from lazyomics.tl.marker_gene_overlap import marker_gene_overlap
 from lazyomics.tl.rank_genes_groups import rank_genes_groups
 from lazyomics.tl.score_genes import score_genes
 from lazyomics.tl.score_genes_cell_cycle import score_genes_cell_cycle
+from lazyomics.tl.tsne import tsne
 from lazyomics.tl.umap import umap
 
 __all__ = [
     "Ingest",
     "dendrogram",
+    "draw_graph",
     "embedding_density",
     "filter_rank_genes_groups",
     "ingest",
@@ -36,6 +39,7 @@ __all__ = [
     "rank_genes_groups",
     "score_genes",
     "score_genes_cell_cycle",
+    "tsne",
     "umap",
 ]
 

@@ -21,6 +21,7 @@ from lazyomics.graph.spectral import spectral_positions
 from lazyomics.kernels.blas import one_blas_thread
 from lazyomics.pp.representation import as_dense, check_finite, choose_representation
 from lazyomics.pp.stored_graph import neighbors_entry, stored_connectivities
+from lazyomics.tl.group_places import places_around_groups
 
 __all__ = ["load_umap", "umap"]
 
@@ -178,7 +179,7 @@ def _initial_positions(
     if isinstance(init_pos, str) and init_pos in adata.obsm:
         init_pos = np.asarray(adata.obsm[init_pos])
     elif isinstance(init_pos, str) and init_pos == "paga":
-        init_pos = _around_groups(adata, random_state)
+        init_pos = places_around_groups(adata, random_state)
     if isinstance(init_pos, str):
         if init_pos not in STARTS:
             raise ValueError(
@@ -200,32 +201,6 @@ def _initial_positions(
         )
     check_finite(coordinates, "init_pos", adata.obs_names)
     return coordinates
-
-
-def _around_groups(adata: AnnData, random_state: Any) -> NDArray[np.float64]:
-    """Scatter the cells of each group on the side of the group that it is most connected with."""
-    entry = adata.uns.get("paga", {})
-    if "pos" not in entry:
-        raise ValueError(
-            "init_pos='paga' needs adata.uns['paga']['pos'], the places of the groups: draw them "
-            "first, with scanpy's pl.paga for example"
-        )
-    random = np.random.RandomState(seed_of(random_state) % 2**32)
-    groups = adata.obs[str(entry["groups"])].cat.codes.to_numpy()
-    places = np.asarray(entry["pos"], dtype=np.float64)
-    connected = sparse.csr_matrix(entry["connectivities"])
-    positions = np.ones((adata.n_obs, 2))
-    for group, place in enumerate(places):
-        members = groups == group
-        row = connected[group]
-        if row.nnz:
-            beside = place - places[row.indices[np.argmax(row.data)]]
-            positions[members] = (
-                place - 0.5 * beside + random.random_sample((int(members.sum()), 2)) * beside
-            )
-        else:
-            positions[members] = place
-    return positions
 
 
 def _begin(

@@ -168,6 +168,8 @@ TAKE_ANNDATA = {
         x, s_genes=["a"], g2m_genes=["b"]
     ),
     "tl.umap": lambda x: lo.tl.umap(x),
+    "tl.tsne": lambda x: lo.tl.tsne(x),
+    "tl.draw_graph": lambda x: lo.tl.draw_graph(x),
     "tl.leiden": lambda x: lo.tl.leiden(x),
     "tl.louvain": lambda x: lo.tl.louvain(x),
     "tl.embedding_density": lambda x: lo.tl.embedding_density(x),

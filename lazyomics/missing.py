@@ -24,12 +24,7 @@ NOT_HERE: dict[str, frozenset[str]] = {
         }
     ),
     "pp": frozenset(),
-    "tl": frozenset(
-        {
-            *("diffmap", "dpt"),
-            *("paga", "paga_compare_paths", "paga_degrees", "paga_expression_entropies", "sim"),
-        }
-    ),
+    "tl": frozenset({"sim"}),
 }
 
 
@@ -49,11 +44,11 @@ def missing(space: str, name: str) -> AttributeError:
 
     Examples
     --------
-    >>> raise missing("tl", "dpt")
+    >>> raise missing("tl", "tsne")
     Traceback (most recent call last):
     ...
-    AttributeError: lazyomics.tl.dpt is not there yet. Call scanpy's: \
-adata.apply(scanpy.tl.dpt, ...)
+    AttributeError: lazyomics.tl.tsne is not there yet. Call scanpy's: \
+adata.apply(scanpy.tl.tsne, ...)
     """
     if name not in NOT_HERE.get(space, ()):
         return AttributeError(f"module 'lazyomics.{space}' has no attribute {name!r}")

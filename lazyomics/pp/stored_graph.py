@@ -12,7 +12,13 @@ from lazyomics import lazy
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_numbers
 
-__all__ = ["as_graph", "choose_graph", "neighbors_entry", "stored_connectivities"]
+__all__ = [
+    "as_graph",
+    "choose_graph",
+    "neighbors_entry",
+    "stored_connectivities",
+    "stored_distances",
+]
 
 
 def neighbors_entry(adata: AnnData, key: str | None = None) -> Mapping[str, Any]:
@@ -29,8 +35,17 @@ def stored_connectivities(adata: AnnData, key: str | None = None) -> sparse.csr_
 
     Old files hold them in ``uns`` itself, without naming keys.
     """
+    return _stored(adata, key, "connectivities")
+
+
+def stored_distances(adata: AnnData, key: str | None = None) -> sparse.csr_matrix:
+    """Return the distances that belong to ``adata.uns[key]``, in memory."""
+    return _stored(adata, key, "distances")
+
+
+def _stored(adata: AnnData, key: str | None, what: str) -> sparse.csr_matrix:
     entry = neighbors_entry(adata, key)
-    name = str(entry.get("connectivities_key", "connectivities"))
+    name = str(entry.get(f"{what}_key", what))
     if name in adata.obsp:
         return as_graph(adata.obsp[name], f"obsp[{name!r}]")
     if name in entry:

@@ -10,6 +10,8 @@ from typing import NoReturn
 from lazyomics.missing import missing
 from lazyomics.pp.pca import pca
 from lazyomics.tl.dendrogram import dendrogram
+from lazyomics.tl.diffmap import diffmap
+from lazyomics.tl.dpt import dpt
 from lazyomics.tl.draw_graph import draw_graph
 from lazyomics.tl.embedding_density import embedding_density
 from lazyomics.tl.filter_rank_genes_groups import filter_rank_genes_groups
@@ -18,6 +20,12 @@ from lazyomics.tl.leiden import leiden
 from lazyomics.tl.louvain import louvain
 from lazyomics.tl.lsi import lsi
 from lazyomics.tl.marker_gene_overlap import marker_gene_overlap
+from lazyomics.tl.paga import paga
+from lazyomics.tl.paga_measures import (
+    paga_compare_paths,
+    paga_degrees,
+    paga_expression_entropies,
+)
 from lazyomics.tl.rank_genes_groups import rank_genes_groups
 from lazyomics.tl.score_genes import score_genes
 from lazyomics.tl.score_genes_cell_cycle import score_genes_cell_cycle
@@ -27,6 +35,8 @@ from lazyomics.tl.umap import umap
 __all__ = [
     "Ingest",
     "dendrogram",
+    "diffmap",
+    "dpt",
     "draw_graph",
     "embedding_density",
     "filter_rank_genes_groups",
@@ -35,6 +45,10 @@ __all__ = [
     "louvain",
     "lsi",
     "marker_gene_overlap",
+    "paga",
+    "paga_compare_paths",
+    "paga_degrees",
+    "paga_expression_entropies",
     "pca",
     "rank_genes_groups",
     "score_genes",

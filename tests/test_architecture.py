@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "external": BASE | {"container", "pp", "pl", "external"},
     "tl": BLOCKS | {"container", "lazy", "kernels", "graph", "get", "pp", "tl"},
     "metrics": BLOCKS | {"container", "lazy", "kernels", "graph", "pp", "metrics"},
-    "pl": BASE | {"container", "get", "tl", "pl"},
+    "pl": BASE | {"container", "get", "graph", "tl", "pl"},
     "datasets": BASE | {"container", "io", "kernels", "datasets"},
 }
 ONLY_IN = {

@@ -17,10 +17,10 @@ from lazyomics.graph.seeds import seed_of
 
 __all__ = [
     "as_network",
+    "igraph_random",
     "joined_network",
     "leiden_communities",
     "louvain_communities",
-    "seeded",
 ]
 
 
@@ -61,7 +61,7 @@ def joined_network(
 
 
 def _network(n: int, ends: NDArray[Any], others: NDArray[Any], *, directed: bool) -> Any:
-    igraph = require("igraph", extra="cluster", purpose="clustering of the neighbour graph")
+    igraph = require("igraph", extra="cluster", purpose="clustering or layout of a graph")
     # igraph reads an array as it lies in memory, without making a tuple of each edge
     edges = np.empty((len(ends), 2), dtype=np.int64)
     edges[:, 0], edges[:, 1] = ends, others
@@ -99,7 +99,7 @@ def leiden_communities(
     if resolution is not None:
         options["resolution"] = resolution
     options = {"objective_function": "modularity", "weights": weights.tolist(), **options}
-    with seeded(random_state):
+    with igraph_random(seed_of(random_state)):
         return network.community_leiden(**options)
 
 
@@ -108,7 +108,7 @@ def louvain_communities(
 ) -> Any:
     """Find communities by igraph's multilevel algorithm; parameters as of `leiden_communities`."""
     network, weights = joined_network(adjacency, use_weights=use_weights)
-    with seeded(random_state):
+    with igraph_random(seed_of(random_state)):
         return network.community_multilevel(weights=weights.tolist(), resolution=resolution)
 
 
@@ -116,11 +116,11 @@ _generator = threading.Lock()
 
 
 @contextmanager
-def seeded(random_state: Any) -> Iterator[None]:
+def igraph_random(seed: int | bytes) -> Iterator[None]:
     """Give igraph, which has one for the process, a generator that leaves all others alone."""
-    igraph = require("igraph", extra="cluster", purpose="clustering of the neighbour graph")
+    igraph = require("igraph", extra="cluster", purpose="clustering or layout of a graph")
     with _generator:
-        igraph.set_random_number_generator(random.Random(seed_of(random_state)))
+        igraph.set_random_number_generator(random.Random(seed))
         try:
             yield
         finally:

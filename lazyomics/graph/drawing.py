@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lazyomics.errors import require
-from lazyomics.graph.communities import as_network, seeded
+from lazyomics.graph.communities import as_network, igraph_random
+from lazyomics.graph.seeds import seed_of
 
 __all__ = ["LAYOUTS", "force_atlas", "igraph_layout"]
 
@@ -56,7 +57,7 @@ def igraph_layout(
         options["root"] = None if root is None else [root]
     if layout == "grid_fr":  # a name that igraph had once
         layout, options = "fr", {"grid": "grid", **options}
-    with seeded(random_state):
+    with igraph_random(seed_of(random_state)):
         return np.array(network.layout(layout, **options).coords, dtype=np.float64)
 
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from lazyomics.pl.embeddings import diffmap, draw_graph, embedding, pca, tsne, umap
     from lazyomics.pl.figure import set_figure_params
     from lazyomics.pl.gene_dispersions import highly_variable_genes
+    from lazyomics.pl.paga_compared import paga_compare
+    from lazyomics.pl.paga_graph import paga
+    from lazyomics.pl.paga_paths import paga_path
     from lazyomics.pl.rankings import rank_genes_groups, rank_genes_groups_dotplot
     from lazyomics.pl.score_distribution import scrublet_score_distribution
     from lazyomics.pl.variance_ratio import pca_variance_ratio
@@ -43,6 +46,9 @@ __all__ = [
     "draw_graph",
     "embedding",
     "highly_variable_genes",
+    "paga",
+    "paga_compare",
+    "paga_path",
     "pca",
     "pca_variance_ratio",
     "rank_genes_groups",
@@ -63,6 +69,9 @@ _MODULES = {
     "draw_graph": "embeddings",
     "embedding": "embeddings",
     "highly_variable_genes": "gene_dispersions",
+    "paga": "paga_graph",
+    "paga_compare": "paga_compared",
+    "paga_path": "paga_paths",
     "pca": "embeddings",
     "pca_variance_ratio": "variance_ratio",
     "rank_genes_groups": "rankings",

@@ -37,7 +37,7 @@ def places_around_groups(adata: AnnData, random_state: Any) -> NDArray[np.float6
     if "pos" not in entry:
         raise ValueError(
             "init_pos='paga' needs adata.uns['paga']['pos'], the places of the groups: draw them "
-            "first, with scanpy's pl.paga for example"
+            "first, with pl.paga(adata)"
         )
     random = np.random.RandomState(seed_of(random_state) % 2**32)
     groups = adata.obs[str(entry["groups"])].cat.codes.to_numpy()

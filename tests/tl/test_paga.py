@@ -189,7 +189,7 @@ def without_a_group(adata):
     ("change", "options", "error", "message"),
     [
         (drop("neighbors"), {}, ValueError, "has no 'neighbors'"),
-        (lambda a: a.obs.drop(columns="leiden", inplace=True), {}, ValueError, "tl.leiden"),
+        (lambda a: a.obs.pop("leiden"), {}, ValueError, "tl.leiden"),
         (None, {"groups": "nothing"}, KeyError, "no 'nothing'"),
         (None, {"groups": "score"}, ValueError, "must be categorical"),
         (None, {"model": "v2"}, ValueError, "model must be one of"),

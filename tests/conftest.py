@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -35,6 +36,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     }
     config.hook.pytest_deselected(items=[item for item in items if item not in drawn])
     items[:] = [item for item in items if item in drawn]
+
+
+@pytest.fixture(autouse=True)
+def printing() -> Iterator[None]:
+    """NumPy prints as before: scanpy's diffusion maps change it for the process."""
+    with np.printoptions():
+        yield
 
 
 def data_folder() -> Path | None:

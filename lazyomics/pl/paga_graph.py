@@ -28,7 +28,8 @@ from scipy.sparse.csgraph import connected_components
 
 from lazyomics.container import AnnData
 from lazyomics.graph.group_layout import TREE_LAYOUTS, lay_out_groups
-from lazyomics.pl.figure import Save, figure_of, finish, settings
+from lazyomics.options import settings
+from lazyomics.pl.figure import Save, figure_of, finish
 from lazyomics.pl.paga_nodes import (
     NodeColors,
     abstracted,

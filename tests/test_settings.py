@@ -62,7 +62,7 @@ def test_names_are_scanpys() -> None:
     }
     assert {n for n in names if not hasattr(lo.settings, n)} == set()
     ours, theirs = lo.settings, sc.settings
-    for name in ("verbosity", "N_PCS", "plot_suffix", "file_format_data", "file_format_figs"):
+    for name in ("N_PCS", "plot_suffix", "file_format_data", "file_format_figs"):
         assert getattr(ours, name) == getattr(theirs, name), name
     for name in ("autosave", "autoshow", "cache_compression", "categories_to_ignore"):
         assert getattr(ours, name) == getattr(theirs, name), name

@@ -12,7 +12,7 @@ NOT_HERE: dict[str, frozenset[str]] = {
     "pl": frozenset(
         {
             *("DotPlot", "MatrixPlot", "StackedViolin", "clustermap", "correlation_matrix"),
-            *("dogplot", "dpt_groups_pseudotime", "dpt_timeseries", "embedding_density"),
+            *("dogplot", "embedding_density"),
             *("filter_genes_dispersion", "heatmap", "highest_expr_genes", "matrix", "matrixplot"),
             *("paga_adjacency", "pca_loadings", "pca_overview", "pca_scatter"),
             *("rank_genes_groups_heatmap", "rank_genes_groups_matrixplot"),

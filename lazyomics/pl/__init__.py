@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lazyomics.pl.paga_compared import paga_compare
     from lazyomics.pl.paga_graph import paga
     from lazyomics.pl.paga_paths import paga_path
+    from lazyomics.pl.pseudotime_series import dpt_groups_pseudotime, dpt_timeseries
     from lazyomics.pl.rankings import rank_genes_groups, rank_genes_groups_dotplot
     from lazyomics.pl.score_distribution import scrublet_score_distribution
     from lazyomics.pl.variance_ratio import pca_variance_ratio
@@ -43,6 +44,8 @@ __all__ = [
     "dendrogram",
     "diffmap",
     "dotplot",
+    "dpt_groups_pseudotime",
+    "dpt_timeseries",
     "draw_graph",
     "embedding",
     "highly_variable_genes",
@@ -66,6 +69,8 @@ _MODULES = {
     "dendrogram": "dendrograms",
     "diffmap": "embeddings",
     "dotplot": "dotplots",
+    "dpt_groups_pseudotime": "pseudotime_series",
+    "dpt_timeseries": "pseudotime_series",
     "draw_graph": "embeddings",
     "embedding": "embeddings",
     "highly_variable_genes": "gene_dispersions",

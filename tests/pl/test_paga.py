@@ -87,7 +87,11 @@ def test_nodes_and_edges_are_scanpys(sc, cells, options):
     # for colour bars, it looks up lists and mappings among the columns of obs, and fails
     whole = isinstance(options.get("color"), list | dict) and len(options["color"]) == 6
     more = {"colorbar": False} if whole else {}
-    expected = sc.pl.paga(theirs, show=False, **options, **more)
+    try:
+        expected = sc.pl.paga(theirs, show=False, **options, **more)
+    except TypeError:
+        assert options["layout"] == "rt"
+        pytest.skip("scanpy 1.12 cannot lay out trees")
     found = lo.pl.paga(cells, show=False, **options)
     same_axes(found, expected)
     assert ("pos" in cells.uns["paga"]) == options.get("add_pos", True)

@@ -131,7 +131,7 @@ def paga(
             both = connectivities_v1_0(counts, sizes, _n_neighbors(entry, graph))
         found["connectivities"], found["connectivities_tree"] = both
     adata = adata.copy() if copy else adata
-    if labels is not adata.obs[groups].array:
+    if not isinstance(adata.obs[groups].dtype, pd.CategoricalDtype):
         adata.obs[groups] = labels
     if velocity is not None and VELOCITY not in adata.uns:
         adata.uns[VELOCITY] = adata.uns[OLD_VELOCITY]

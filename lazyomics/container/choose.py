@@ -20,6 +20,7 @@ __all__ = [
     "check_numbers",
     "choose_modality",
     "get_matrix",
+    "has_modalities",
     "is_annotated",
     "set_matrix",
 ]
@@ -52,12 +53,22 @@ def is_annotated(data: Any) -> bool:
     return all(hasattr(type(data), part) for part in PARTS)
 
 
-def _has_modalities(data: Any) -> bool:
+def has_modalities(data: Any) -> bool:
+    """Whether an object has the parts of a MuData."""
     return all(hasattr(type(data), part) for part in PARTS_OF_MODALITIES)
 
 
-def check_annotated(data: Any, verb: str) -> None:
+def check_annotated(data: Any, verb: str, *, or_modalities: bool = False) -> None:
     """Refuse what is no AnnData.
+
+    Parameters
+    ----------
+    data
+        What was given.
+    verb
+        For messages.
+    or_modalities
+        A MuData is taken, too.
 
     Raises
     ------
@@ -66,22 +77,21 @@ def check_annotated(data: Any, verb: str) -> None:
 
     Examples
     --------
-    >>> check_annotated(np.ones((2, 3)), "pp.neighbors")
+    >>> check_annotated(np.ones((2, 3)), "pp.combat")
     Traceback (most recent call last):
     ...
-    TypeError: pp.neighbors takes an AnnData, found ndarray: make one of it, lazyomics.AnnData(x)
+    TypeError: pp.combat takes an AnnData, found ndarray: make one of it, lazyomics.AnnData(x)
     """
-    if is_annotated(data):
+    if is_annotated(data) or (or_modalities and has_modalities(data)):
         return
-    if _has_modalities(data):
+    taken = f"{verb} takes an AnnData{' or a MuData' if or_modalities else ''}"
+    if has_modalities(data):
         names = ", ".join(f"mdata.mod[{name!r}]" for name in data.mod) or "it has none"
-        raise TypeError(f"{verb} takes an AnnData, found a MuData: pass a modality, {names}")
+        raise TypeError(f"{taken}, found a MuData: pass a modality, {names}")
     found = type(data).__name__
     if is_dask_array(data) or is_in_memory(data):
-        raise TypeError(
-            f"{verb} takes an AnnData, found {found}: make one of it, lazyomics.AnnData(x)"
-        )
-    raise TypeError(f"{verb} takes an AnnData, found {found}")
+        raise TypeError(f"{taken}, found {found}: make one of it, lazyomics.AnnData(x)")
+    raise TypeError(f"{taken}, found {found}")
 
 
 def bare_matrix(data: Any, verb: str, **options: Any) -> Any:
@@ -103,7 +113,7 @@ def bare_matrix(data: Any, verb: str, **options: Any) -> Any:
     ShapeError
         If it has not two dimensions.
     """
-    if _has_modalities(data):
+    if has_modalities(data):
         check_annotated(data, verb)
     if not is_dask_array(data) and not is_in_memory(data):
         check = "an AnnData, or a matrix of numpy, scipy.sparse or dask"

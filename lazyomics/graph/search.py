@@ -20,6 +20,7 @@ __all__ = [
     "Knn",
     "Metric",
     "approximate_searcher",
+    "as_matrix",
     "given_distances",
     "indices_and_distances",
     "is_exact",
@@ -138,7 +139,7 @@ def _own_search(x: Any, n_neighbors: int, metric: str, random_state: Any, recall
     own = np.arange(len(x), dtype=np.int32)[:, None]
     indices = np.hstack([own, found.indices])
     lengths = np.hstack([np.zeros((len(x), 1), dtype=others.dtype), others])
-    return Knn(_as_matrix(found.indices, others), indices, lengths, found.recall)
+    return Knn(as_matrix(found.indices, others), indices, lengths, found.recall)
 
 
 def given_distances(distances: Any, n_obs: int, n_neighbors: int) -> Knn:
@@ -287,7 +288,7 @@ def _equalize(d: sparse.csr_matrix, n_neighbors: int) -> sparse.csr_matrix:
             )
         indices[row] = np.r_[row, others[nearest]]
         lengths[row, 1:] = values[nearest]
-    return _as_matrix(indices, lengths)
+    return as_matrix(indices, lengths)
 
 
 def _tidy_exact(
@@ -298,13 +299,14 @@ def _tidy_exact(
     own = np.arange(n_obs)[:, None]
     lengths = np.where(indices == own, lengths.dtype.type(0), lengths)
     if not dense:
-        return Knn(_as_matrix(indices[:, 1:], lengths[:, 1:]), indices, lengths)
+        return Knn(as_matrix(indices[:, 1:], lengths[:, 1:]), indices, lengths)
     full = found.toarray()
     np.fill_diagonal(full, 0)
     return Knn(full, indices, lengths)
 
 
-def _as_matrix(indices: NDArray[Any], lengths: NDArray[Any]) -> sparse.csr_matrix:
+def as_matrix(indices: NDArray[Any], lengths: NDArray[Any]) -> sparse.csr_matrix:
+    """Make a matrix of neighbour tables, in their order."""
     n_obs, width = indices.shape
     indptr = np.arange(0, n_obs * width + 1, width) if width else np.zeros(n_obs + 1, dtype=int)
     # Zeros of duplicated cells stay stored: they are neighbours.

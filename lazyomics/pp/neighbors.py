@@ -12,17 +12,22 @@ import pandas as pd
 from scipy import sparse
 
 from lazyomics.container import AnnData
-from lazyomics.container.choose import check_annotated
+from lazyomics.container.by_kind import by_kind
+from lazyomics.container.choose import check_annotated, is_annotated
 from lazyomics.graph.search import Knn, Metric, given_distances, reads_blocks, search, searches_here
 from lazyomics.graph.weights import fuzzy, gauss
+from lazyomics.pp.neighbors_of_modalities import (
+    asks_for_arrays_of_the_whole,
+    neighbors_of_modalities,
+)
 from lazyomics.pp.representation import choose_representation
 
-__all__ = ["neighbors"]
+__all__ = ["neighbors", "neighbors_of_cells"]
 
 METHODS = ("umap", "gauss")
 
 
-def neighbors(
+def neighbors_of_cells(
     adata: AnnData,
     n_neighbors: int = 15,
     n_pcs: int | None = None,
@@ -41,6 +46,10 @@ def neighbors(
 ) -> AnnData | None:
     """Find the nearest neighbours of each cell and weigh the graph, eagerly.
 
+    Of a MuData, cells that are near in its modalities together are neighbours, with the parameters
+    of muon: see ``help(lo.pp.neighbors.of_modalities)``. With ``use_rep`` or ``distances`` that
+    belong to the whole, its cells are taken as those of an AnnData.
+
     The search is exact below 20,000 cells, or five times the square of ``n_neighbors``. Among more
     of them it goes by cells of k-means, as many as it takes to find ``recall`` of the true
     neighbours. The graph is the same on any number of threads. Metrics other than ``"euclidean"``,
@@ -50,7 +59,7 @@ def neighbors(
     Parameters
     ----------
     adata
-        Annotated matrix, ``n_obs`` × ``n_vars``.
+        Annotated matrix, ``n_obs`` × ``n_vars``; or a MuData.
     n_neighbors
         Neighbours of each cell, itself included. With ``knn=False`` the rank of the neighbour
         that sets the width of the Gaussian kernel.
@@ -130,7 +139,8 @@ def neighbors(
     >>> adata.obsp["distances"].shape, adata.obsp["distances"].nnz
     ((5, 5), 10)
     """
-    check_annotated(adata, "pp.neighbors")
+    check_annotated(adata, "pp.neighbors", or_modalities=True)
+    _check_whole(adata, use_rep, distances)
     _check(n_neighbors, knn=knn, method=method, transformer=transformer, recall=recall)
     n_neighbors = _fitting(adata.n_obs, n_neighbors, transformer)
     adata = adata.copy() if copy else adata
@@ -172,6 +182,14 @@ def neighbors(
         found.distances.sort_indices()
     _store(adata, found, weights, params, key_added)
     return adata if copy else None
+
+
+def _check_whole(adata: Any, use_rep: str | None, distances: Any) -> None:
+    if distances is None and not is_annotated(adata) and use_rep not in adata.obsm:
+        raise ValueError(
+            f"use_rep={use_rep!r} is not in mdata.obsm, which has {sorted(adata.obsm)}. Leave it "
+            "out for neighbours by all modalities together."
+        )
 
 
 def _refuse_search(n_pcs: Any, use_rep: Any, knn: bool, transformer: Any, metric: Any) -> None:
@@ -216,7 +234,7 @@ def _fitting(n_obs: int, n_neighbors: int, transformer: Any) -> int:
     warnings.warn(
         f"n_neighbors={n_neighbors} is more than the {n_obs} cells; using {fewer}",
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
     return fewer
 
@@ -239,3 +257,11 @@ def _store(
     }
     adata.obsp[f"{prefix}distances"] = found.distances
     adata.obsp[f"{prefix}connectivities"] = weights
+
+
+neighbors = by_kind(
+    "pp.neighbors",
+    neighbors_of_cells,
+    neighbors_of_modalities,
+    of_whole=asks_for_arrays_of_the_whole,
+)

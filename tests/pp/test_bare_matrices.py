@@ -191,6 +191,7 @@ TAKE_ANNDATA = {
     "get.group_stats": lambda x: lo.get.group_stats(x, ["a"], "b"),
     "get.rank_genes_groups_df": lambda x: lo.get.rank_genes_groups_df(x, "a"),
 }
+TAKE_BOTH = {"pp.neighbors"}  # AnnData and MuData
 TAKE_MODALITIES = {
     "pp.binarize": lambda x: lo.pp.binarize(x),
     "pp.clr": lambda x: lo.pp.clr(x),
@@ -231,11 +232,18 @@ def test_what_is_neither_is_refused(verb: str, value) -> None:
         {**TAKE_MATRICES, **TAKE_ANNDATA}[verb](value)
 
 
-@pytest.mark.parametrize("verb", [*TAKE_MATRICES, *TAKE_ANNDATA])
+@pytest.mark.parametrize("verb", sorted({*TAKE_MATRICES, *TAKE_ANNDATA} - TAKE_BOTH))
 def test_a_mudata_is_told_of_its_modalities(verb: str) -> None:
     mdata = lo.MuData({"rna": lo.AnnData(COUNTS.astype("f4"))})
     with pytest.raises(TypeError, match=rf"{verb} takes an AnnData.*mdata\.mod\['rna'\]"):
         {**TAKE_MATRICES, **TAKE_ANNDATA}[verb](mdata)
+
+
+@pytest.mark.parametrize("verb", sorted(TAKE_BOTH))
+def test_a_mudata_is_taken_once_its_graphs_are_there(verb: str) -> None:
+    mdata = lo.MuData({"rna": lo.AnnData(COUNTS.astype("f4"))})
+    with pytest.raises(ValueError, match=r"run pp\.neighbors"):
+        TAKE_ANNDATA[verb](mdata)
 
 
 @pytest.mark.parametrize("verb", TAKE_MATRICES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ __all__ = [
     "joined_network",
     "leiden_communities",
     "louvain_communities",
+    "multiplex_communities",
 ]
 
 
@@ -125,3 +126,52 @@ def igraph_random(seed: int | bytes) -> Iterator[None]:
             yield
         finally:
             igraph.set_random_number_generator(random)
+
+
+def multiplex_communities(
+    networks: Sequence[Any],
+    *,
+    resolutions: Sequence[float | None],
+    layer_weights: Sequence[float] | None,
+    partition_type: Any,
+    partition_kwargs: Mapping[str, Any],
+    random_state: Any,
+    **options: Any,
+) -> tuple[list[int], float]:
+    """Find communities of several graphs of the same cells by leidenalg.
+
+    Parameters
+    ----------
+    networks
+        Graphs of igraph, with the same number of vertices.
+    resolutions
+        Of each graph; None for the default of the partition type.
+    layer_weights
+        Of each graph, None for equal ones.
+    partition_type
+        leidenalg's class, None for RBConfigurationVertexPartition.
+    partition_kwargs
+        Its further arguments.
+    random_state
+        Seed, RandomState or Generator.
+    options
+        Of ``leidenalg.Optimiser.optimise_partition_multiplex``.
+
+    Returns
+    -------
+    The community of each cell, and by how much the quality rose.
+    """
+    leidenalg = require("leidenalg", extra="cluster", purpose="clustering of several graphs")
+    kind = leidenalg.RBConfigurationVertexPartition if partition_type is None else partition_type
+    parts = [
+        kind(
+            network,
+            **({} if resolution is None else {"resolution_parameter": resolution}),
+            **partition_kwargs,
+        )
+        for network, resolution in zip(networks, resolutions, strict=True)
+    ]
+    optimiser = leidenalg.Optimiser()
+    optimiser.set_rng_seed(seed_of(random_state) % 2**31)
+    risen = optimiser.optimise_partition_multiplex(parts, layer_weights=layer_weights, **options)
+    return parts[0].membership, float(risen)

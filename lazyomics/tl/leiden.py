@@ -8,17 +8,19 @@ from typing import Any
 from scipy import sparse
 
 from lazyomics.container import AnnData
+from lazyomics.container.by_kind import by_kind
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import require
 from lazyomics.graph.communities import as_network, leiden_communities
+from lazyomics.tl.communities_of_modalities import asks_for_one_graph, leiden_of_modalities
 from lazyomics.tl.grouping import task_of
 
-__all__ = ["leiden"]
+__all__ = ["leiden", "leiden_of_cells"]
 
 FLAVORS = ("leidenalg", "igraph")
 
 
-def leiden(
+def leiden_of_cells(
     adata: AnnData,
     resolution: float | None = 1,
     *,
@@ -38,10 +40,15 @@ def leiden(
 ) -> AnnData | None:
     """Cluster the cells by the Leiden algorithm, eagerly.
 
+    Of a MuData the graphs of the modalities are clustered together, with muon's parameters:
+    see ``help(lo.tl.leiden.of_modalities)``. ``obsp="connectivities"``, ``adjacency``,
+    ``restrict_to`` and a ``neighbors_key`` that no modality has choose its joint graph, which is
+    clustered as that of an AnnData.
+
     Parameters
     ----------
     adata
-        Annotated matrix after :func:`lazyomics.pp.neighbors`.
+        Annotated matrix after :func:`lazyomics.pp.neighbors`; or a MuData.
     resolution
         Higher values give more clusters; None for partition types without it.
     restrict_to
@@ -105,7 +112,7 @@ def leiden(
     >>> adata.obs["leiden"].value_counts().tolist()
     [10, 10]
     """
-    check_annotated(adata, "tl.leiden")
+    check_annotated(adata, "tl.leiden", or_modalities=True)
     flavor = "leidenalg" if flavor is None else flavor
     _check_flavor(flavor, directed=directed, partition_type=partition_type)
     adata = adata.copy() if copy else adata
@@ -159,3 +166,6 @@ def _by_leidenalg(
     if use_weights:
         options["weights"] = weights
     return leidenalg.find_partition(network, partition_type, seed=random_state, **options)
+
+
+leiden = by_kind("tl.leiden", leiden_of_cells, leiden_of_modalities, of_whole=asks_for_one_graph)

@@ -7,16 +7,18 @@ from types import MappingProxyType
 from typing import Any
 
 from lazyomics.container import AnnData
+from lazyomics.container.by_kind import by_kind
 from lazyomics.container.choose import check_annotated
 from lazyomics.graph.communities import louvain_communities
+from lazyomics.tl.communities_of_modalities import asks_for_one_graph, louvain_of_modalities
 from lazyomics.tl.grouping import task_of
 
-__all__ = ["louvain"]
+__all__ = ["louvain", "louvain_of_cells"]
 
 FLAVORS = ("vtraag", "igraph")
 
 
-def louvain(
+def louvain_of_cells(
     adata: AnnData,
     resolution: float | None = None,
     *,
@@ -38,10 +40,14 @@ def louvain(
     igraph computes it, whatever the flavor: the package ``louvain``, which scanpy calls by
     default, is no longer maintained. :func:`lazyomics.tl.leiden` is the better algorithm.
 
+    Of a MuData its joint graph is clustered, where ``obsp="connectivities"``, ``adjacency``,
+    ``restrict_to`` or a ``neighbors_key`` that no modality has chooses it. For the graphs of its
+    modalities together see :func:`lazyomics.tl.leiden`.
+
     Parameters
     ----------
     adata
-        Annotated matrix after :func:`lazyomics.pp.neighbors`.
+        Annotated matrix after :func:`lazyomics.pp.neighbors`; or a MuData.
     resolution
         Higher values give more clusters; by default 1.
     random_state
@@ -98,7 +104,7 @@ def louvain(
     >>> adata.obs["louvain"].value_counts().tolist()
     [10, 10]
     """
-    check_annotated(adata, "tl.louvain")
+    check_annotated(adata, "tl.louvain", or_modalities=True)
     if flavor not in FLAVORS:
         raise ValueError(f"flavor must be one of {FLAVORS}, found {flavor!r}")
     if partition_type is not None or partition_kwargs:
@@ -118,3 +124,8 @@ def louvain(
     params = {"resolution": resolution, "random_state": random_state}
     adata.uns[key_added] = {"params": params}
     return adata if copy else None
+
+
+louvain = by_kind(
+    "tl.louvain", louvain_of_cells, louvain_of_modalities, of_whole=asks_for_one_graph
+)

@@ -12,18 +12,21 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from lazyomics.container import AnnData
-from lazyomics.container.choose import check_annotated
+from lazyomics.container.by_kind import by_kind
+from lazyomics.container.choose import check_annotated, is_annotated
+from lazyomics.container.mudata import MuData
 from lazyomics.errors import ShapeError, require
 from lazyomics.graph.layout import curve, lay_out, strong_edges
 from lazyomics.graph.points import row_blocks
 from lazyomics.graph.seeds import seed_of
 from lazyomics.graph.spectral import spectral_positions
 from lazyomics.kernels.blas import one_blas_thread
+from lazyomics.pp.joint_representation import joint_representation
 from lazyomics.pp.representation import as_dense, check_finite, choose_representation
 from lazyomics.pp.stored_graph import neighbors_entry, stored_connectivities
 from lazyomics.tl.group_places import places_around_groups
 
-__all__ = ["load_umap", "umap"]
+__all__ = ["load_umap", "umap", "umap_of_cells", "umap_of_modalities"]
 
 METHODS = ("umap", "umap-learn")
 STARTS = ("spectral", "pca", "random", "paga")
@@ -31,7 +34,7 @@ EXTENT = 10.0  # of the start along each axis, as in umap-learn
 NOISE = 1e-4  # added to it, so that no two cells are in one place
 
 
-def umap(
+def umap_of_cells(
     adata: AnnData,
     *,
     min_dist: float = 0.5,
@@ -57,10 +60,13 @@ def umap(
     umap-learn moves pair after pair in one thread: pictures have the same groups and neighbours,
     and are turned and placed otherwise. ``method="umap-learn"`` gives scanpy's coordinates.
 
+    Of a MuData the graph of all modalities together is embedded, with muon's order of parameters
+    and its ``random_state=42``: ``lo.tl.umap.of_modalities``.
+
     Parameters
     ----------
     adata
-        Annotated matrix after :func:`lazyomics.pp.neighbors`.
+        Annotated matrix after :func:`lazyomics.pp.neighbors`; or a MuData after it.
     min_dist
         Least distance between embedded cells, relative to ``spread``.
     spread
@@ -127,7 +133,7 @@ def umap(
     >>> adata.obsm["X_umap"].shape
     (30, 2)
     """
-    check_annotated(adata, "tl.umap")
+    check_annotated(adata, "tl.umap", or_modalities=True)
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, found {method!r}")
     adata = adata.copy() if copy else adata
@@ -159,6 +165,102 @@ def umap(
     adata.obsm["X_umap" if key_added is None else key_added] = embedding
     adata.uns["umap" if key_added is None else key_added] = {"params": params}
     return adata if copy else None
+
+
+def umap_of_modalities(
+    mdata: MuData,
+    min_dist: float = 0.5,
+    spread: float = 1.0,
+    n_components: int = 2,
+    maxiter: int | None = None,
+    alpha: float = 1.0,
+    gamma: float = 1.0,
+    negative_sample_rate: int = 5,
+    init_pos: str | NDArray[Any] | None = "spectral",
+    random_state: Any = 42,
+    a: float | None = None,
+    b: float | None = None,
+    copy: bool = False,
+    method: str = "umap",
+    neighbors_key: str | None = None,
+    *,
+    key_added: str | None = None,
+) -> MuData | None:
+    """Embed the neighbour graph of all modalities together with UMAP, eagerly, in parallel.
+
+    ``lo.tl.umap(mdata)`` calls this function. Parameters, results and errors are those of
+    ``lo.tl.umap(adata)``, but for their order and the default of ``random_state``, which are
+    muon's. What is read of the representations, where a start needs them, are those of the
+    modalities beside each other; cells that a modality lacks have the mean of the others.
+
+    Parameters
+    ----------
+    mdata
+        Modalities after ``lo.pp.neighbors(mdata)``, ``n_obs`` cells in all.
+    min_dist, spread, n_components, maxiter, alpha, gamma, negative_sample_rate
+        As of ``lo.tl.umap(adata)``.
+    init_pos
+        As there; a key is one of ``mdata.obsm``.
+    random_state, a, b, copy
+        As there.
+    method
+        ``"umap"``, computed here; or ``"umap-learn"``, whose coordinates are muon's.
+    neighbors_key
+        Key in ``mdata.uns`` that ``lo.pp.neighbors(mdata)`` wrote, by default ``"neighbors"``.
+    key_added
+        Key in ``obsm`` and ``uns``; by default ``"X_umap"`` and ``"umap"``.
+
+    Returns
+    -------
+    None, or the copy
+        Sets ``mdata.obsm["X_umap"]``, float32, shape (n_obs, n_components), and
+        ``mdata.uns["umap"]["params"]``.
+
+    Raises
+    ------
+    ValueError
+        If there is no joint graph, and as ``lo.tl.umap(adata)``.
+    ShapeError
+        If modalities were changed since ``mdata.update()``.
+
+    Notes
+    -----
+    Passes over X: as of ``lo.tl.umap(adata)``, of each modality whose X is the representation.
+
+    Examples
+    --------
+    >>> import lazyomics as lo
+    >>> random = np.random.default_rng(0)
+    >>> mdata = lo.MuData({m: lo.AnnData(random.normal(size=(30, 4))) for m in ("rna", "adt")})
+    >>> for adata in mdata.mod.values():
+    ...     lo.pp.neighbors(adata, n_neighbors=5)
+    >>> lo.pp.neighbors(mdata)
+    >>> lo.tl.umap(mdata)
+    >>> mdata.obsm["X_umap"].shape
+    (30, 2)
+    """
+    mdata = mdata.copy() if copy else mdata
+    umap_of_cells(
+        mdata,  # type: ignore[arg-type]  # which has what is asked of an AnnData
+        min_dist=min_dist,
+        spread=spread,
+        n_components=n_components,
+        maxiter=maxiter,
+        alpha=alpha,
+        gamma=gamma,
+        negative_sample_rate=negative_sample_rate,
+        init_pos=init_pos,
+        random_state=random_state,
+        a=a,
+        b=b,
+        method=method,
+        key_added=key_added,
+        neighbors_key="neighbors" if neighbors_key is None else neighbors_key,
+    )
+    return mdata if copy else None
+
+
+umap = by_kind("tl.umap", umap_of_cells, umap_of_modalities)
 
 
 def _tell_of_other_weights(given: Any, neighbors_key: str) -> None:
@@ -227,6 +329,13 @@ def _begin(
 
 def _representation(adata: AnnData, given: Mapping[str, Any], *, on_disk: bool = False) -> Any:
     n_pcs, use_rep = given.get("n_pcs"), given.get("use_rep")
+    if isinstance(use_rep, Mapping):
+        return joint_representation(adata, given)  # type: ignore[arg-type]  # a MuData's
+    if not is_annotated(adata) and use_rep not in adata.obsm:
+        raise ValueError(
+            f"the representation {use_rep!r} of the neighbours is not in mdata.obsm, which has "
+            f"{sorted(adata.obsm)}: use init_pos='random', or run pp.neighbors again"
+        )
     return choose_representation(adata, use_rep=use_rep, n_pcs=n_pcs, finite=True, on_disk=on_disk)
 
 

@@ -191,7 +191,7 @@ TAKE_ANNDATA = {
     "get.group_stats": lambda x: lo.get.group_stats(x, ["a"], "b"),
     "get.rank_genes_groups_df": lambda x: lo.get.rank_genes_groups_df(x, "a"),
 }
-TAKE_BOTH = {"pp.neighbors"}  # AnnData and MuData
+TAKE_BOTH = {"pp.neighbors", "tl.umap", "tl.leiden", "tl.louvain"}  # AnnData and MuData
 TAKE_MODALITIES = {
     "pp.binarize": lambda x: lo.pp.binarize(x),
     "pp.clr": lambda x: lo.pp.clr(x),
@@ -242,7 +242,10 @@ def test_a_mudata_is_told_of_its_modalities(verb: str) -> None:
 @pytest.mark.parametrize("verb", sorted(TAKE_BOTH))
 def test_a_mudata_is_taken_once_its_graphs_are_there(verb: str) -> None:
     mdata = lo.MuData({"rna": lo.AnnData(COUNTS.astype("f4"))})
-    with pytest.raises(ValueError, match=r"run pp\.neighbors"):
+    error, said = ValueError, r"run pp\.neighbors"
+    if verb == "tl.louvain":
+        error, said = lo.errors.UnsupportedError, r"use tl\.leiden\(mdata\)"
+    with pytest.raises(error, match=said):
         TAKE_ANNDATA[verb](mdata)
 
 

@@ -19,7 +19,7 @@ SHARED = [
     for verb in getattr(lo, space).__all__
     if hasattr(getattr(sc, space), verb)
 ]
-OWN = {"pp.binarize", "pp.clr", "pp.tfidf", "tl.lsi", "get.group_stats"}
+OWN = {"pp.binarize", "pp.clr", "pp.tfidf", "tl.lsi", "tl.mofa", "get.group_stats"}
 NEWER_VERBS = {"metrics.modularity"}  # not in every scanpy that is supported
 NEWER = "a newer scanpy has it, so that scripts for it run whichever scanpy is installed"
 

@@ -20,6 +20,7 @@ from lazyomics.tl.leiden import leiden
 from lazyomics.tl.louvain import louvain
 from lazyomics.tl.lsi import lsi
 from lazyomics.tl.marker_gene_overlap import marker_gene_overlap
+from lazyomics.tl.mofa import mofa
 from lazyomics.tl.paga import paga
 from lazyomics.tl.paga_measures import (
     paga_compare_paths,
@@ -45,6 +46,7 @@ __all__ = [
     "louvain",
     "lsi",
     "marker_gene_overlap",
+    "mofa",
     "paga",
     "paga_compare_paths",
     "paga_degrees",

@@ -15,8 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 
 from lazyomics.container import AnnData
+from lazyomics.options import settings
 from lazyomics.pl.coloring import Palette, palette_colors
-from lazyomics.pl.figure import Save, figure_of, finish, settings, spread
+from lazyomics.pl.figure import Save, figure_of, finish, spread
 from lazyomics.pl.values import gene_frame
 
 __all__ = ["dpt_groups_pseudotime", "dpt_timeseries"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import re
+import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -134,3 +136,56 @@ def test_the_number_of_components_is_a_setting() -> None:
     adata = lo.AnnData(np.random.default_rng(0).normal(size=(40, 20)))
     lo.pp.pca(adata)
     assert adata.obsm["X_pca"].shape == (40, 7)
+
+
+VERBS = {
+    "pp.filter_cells": [{"min_genes": 12}, {"max_counts": 60}],
+    "pp.filter_genes": [{"min_cells": 25}, {"max_counts": 30}],
+    "pp.normalize_total": [{}],
+    "pp.normalize_per_cell": [{}],
+    "pp.highly_variable_genes": [{}, {"flavor": "seurat_v3", "n_top_genes": 5}],
+    "pp.regress_out": [{"keys": ["n"]}],
+    "pp.pca": [{"n_comps": 3, "svd_solver": "arpack"}],
+    "pp.neighbors": [{"use_rep": "X_e"}, {"use_rep": "X_e", "key_added": "k"}],
+    "tl.umap": [{"maxiter": 2}],
+    "tl.tsne": [{"use_rep": "X_e"}],
+    "tl.draw_graph": [{"layout": "fr"}],
+    "tl.leiden": [{"flavor": "igraph", "n_iterations": 2}, {"key_added": "c", "flavor": "igraph"}],
+    "tl.rank_genes_groups": [{"groupby": "kind"}, {"groupby": "kind", "key_added": "k"}],
+    "tl.score_genes": [{"gene_list": ["1", "2"], "ctrl_size": 4, "n_bins": 3}],
+    "tl.embedding_density": [{"basis": "e"}],
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_verbs_say_what_scanpys_say(verb: str) -> None:
+    sc = pytest.importorskip("scanpy", reason="compares with scanpy")
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(np.geomspace(0.5, 9, 20), (60, 20)).astype("f4")
+    ours = lo.AnnData(counts, obsm={"X_e": rng.normal(size=(60, 2))})
+    ours.obs["n"] = rng.normal(size=60)
+    ours.obs["kind"] = np.array(["a", "b", "c"])[rng.integers(0, 3, 60)]
+    if verb in ("tl.rank_genes_groups", "tl.score_genes") or verb == "pp.highly_variable_genes":
+        ours.layers["counts"] = ours.X
+        lo.pp.log1p(ours)
+    lo.pp.neighbors(ours, use_rep="X_e")
+    ours.strings_to_categoricals()
+    theirs = ours.to_anndata()
+    space, name = verb.split(".")
+    before, where = sc.settings.verbosity, sc.settings.logfile
+    for options in VERBS[verb]:
+        if options.get("flavor") == "seurat_v3":
+            pytest.importorskip("skmisc", reason="fits the trend of variances")
+            options = {**options, "layer": "counts"}
+        printed = io.StringIO()
+        sc.settings.verbosity, sc.settings.logfile = 3, printed
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                getattr(getattr(sc, space), name)(theirs, **options)
+        finally:
+            sc.settings.verbosity, sc.settings.logfile = before, where
+        found = said(lambda o=options: getattr(getattr(lo, space), name)(ours, **o), 3)
+        known = re.sub(r"\d:\d\d:\d\d", "0:00:00", printed.getvalue())
+        known = known.replace("    sparse input is densified and may lead to high memory use\n", "")
+        assert re.sub(r"\d:\d\d:\d\d", "0:00:00", found) == known

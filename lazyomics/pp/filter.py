@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazyomics import lazy
+from lazyomics import lazy, logging
 from lazyomics.container.choose import bare_matrix, is_annotated
 from lazyomics.kernels.qc import gene_totals
 from lazyomics.kernels.sums import row_positives
@@ -93,6 +93,7 @@ def filter_cells(
     (numbers,) = lazy.compute(found)
     numbers = numbers.astype(np.int64 if of_genes else count_dtype(x.dtype))
     keep = _within(numbers, name, limits[name])
+    _tell(keep, "cells that have", name.replace("genes", "genes expressed"), limits[name])
     if not inplace or not is_annotated(data):
         return keep, numbers
     adata = data.copy() if copy else data
@@ -166,12 +167,21 @@ def filter_genes(
     of_cells = name.endswith("cells")
     numbers = totals.positive if of_cells else totals.total.astype(count_dtype(x.dtype))
     keep = _within(numbers, name, limits[name])
+    _tell(keep, "genes that are detected in", name, limits[name])
     if not inplace or not is_annotated(data):
         return keep, numbers
     adata = data.copy() if copy else data
     adata.var["n_cells" if of_cells else "n_counts"] = numbers
     adata._inplace_subset_var(keep)
     return adata if copy else None
+
+
+def _tell(keep: NDArray[np.bool_], what: str, name: str, limit: Any) -> None:
+    if not keep.all():
+        which, counted = name.split("_", 1)
+        than = "less than" if which == "min" else "more than"
+        number = len(keep) - np.count_nonzero(keep)
+        logging.info(f"filtered out {number} {what} {than} {limit} {counted}")
 
 
 def _single_limit(limits: dict[str, float | None]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lazyomics import lazy
+from lazyomics import lazy, logging
 from lazyomics.container.categories import categorise
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import warn_user
@@ -286,6 +286,11 @@ def genes_of_counts(
 
 
 FLAVORS = ("seurat", "cell_ranger", *COUNT_FLAVORS)
+# Said of logged values, and of counts.
+ADDED = {
+    False: ("highly_variable", "means", "dispersions", "dispersions_norm"),
+    True: ("highly_variable", "highly_variable_rank", "means", "variances", "variances_norm"),
+}
 WRITTEN = (  # to var, in this order
     "highly_variable",
     "highly_variable_rank",
@@ -416,6 +421,7 @@ def highly_variable_genes(
     5
     """
     check_annotated(adata, "pp.highly_variable_genes")
+    begun = logging.info("extracting highly variable genes")
     bounds = (min_disp, max_disp, min_mean, max_mean)
     _check(flavor, n_top_genes, bounds)
     x, batches = choose_matrix(adata, layer=layer), _batches(adata, batch_key)
@@ -440,6 +446,7 @@ def highly_variable_genes(
             n_bins=n_bins,
             expressed_only=bool(filter_unexpressed_genes),
         )
+        logging.info("    finished", time=begun)
     if not inplace:
         return frame.loc[frame["highly_variable"]] if subset else frame
     _write(adata, frame, flavor, subset)
@@ -469,6 +476,11 @@ def _batches(adata: AnnData, batch_key: str | None) -> pd.Categorical | None:
 
 def _write(adata: AnnData, frame: pd.DataFrame, flavor: str, subset: bool) -> None:
     adata.uns["hvg"] = {"flavor": flavor}
+    added = [
+        f"    {name!r}, {'boolean' if name == 'highly_variable' else 'float'} vector (adata.var)"
+        for name in ADDED[flavor in COUNT_FLAVORS]
+    ]
+    logging.hint("\n".join(["added", *added]))
     for name in WRITTEN:
         if name in frame:
             values = frame[name].to_numpy()

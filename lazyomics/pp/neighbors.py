@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from lazyomics import logging
 from lazyomics.container import AnnData
 from lazyomics.container.by_kind import by_kind
 from lazyomics.container.choose import check_annotated, is_annotated
@@ -142,6 +143,7 @@ def neighbors_of_cells(
     check_annotated(adata, "pp.neighbors", or_modalities=True)
     _check_whole(adata, use_rep, distances)
     _check(n_neighbors, knn=knn, method=method, transformer=transformer, recall=recall)
+    begun = logging.info("computing neighbors")
     n_neighbors = _fitting(adata.n_obs, n_neighbors, transformer)
     adata = adata.copy() if copy else adata
     if distances is None:
@@ -181,6 +183,14 @@ def neighbors_of_cells(
         # UMAP's stay nearest first, as the search returned them; these in order of columns.
         found.distances.sort_indices()
     _store(adata, found, weights, params, key_added)
+    prefix = "" if key_added is None else f"{key_added}_"
+    logging.info(
+        "    finished",
+        time=begun,
+        deep=f"added to `.uns[{key_added or 'neighbors'!r}]`\n"
+        f"    `.obsp['{prefix}distances']`, distances for each pair of neighbors\n"
+        f"    `.obsp['{prefix}connectivities']`, weighted adjacency matrix",
+    )
     return adata if copy else None
 
 

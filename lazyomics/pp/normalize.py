@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazyomics import lazy
+from lazyomics import lazy, logging
 from lazyomics.container.choose import check_annotated
 from lazyomics.kernels.qc import highly_expressed
 from lazyomics.kernels.steps import NormalizeRows
@@ -104,6 +104,7 @@ def normalize_total(
         raise ValueError("`copy=True` cannot be used with `inplace=False`.")
     if not 0 <= max_fraction <= 1:
         raise ValueError(f"Choose max_fraction between 0 and 1, found {max_fraction}.")
+    begun = logging.info("normalizing counts per cell")
     adata = adata.copy() if copy else adata
     x = choose_matrix(adata, layer=layer, obsm=obsm)
     exclude = None
@@ -117,6 +118,7 @@ def normalize_total(
         if not np.all(totals > 0):
             warnings.warn("Some cells have zero counts", UserWarning, stacklevel=2)
     assert target_sum is not None
+    logging.info("    finished ({time_passed})", time=begun)
     normalized = lazy.map_rows(x, NormalizeRows(float(target_sum), exclude))
     if not inplace:
         return {"X": normalized, "norm_factor": factors}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lazyomics import lazy
+from lazyomics import lazy, logging
 from lazyomics.container.choose import bare_matrix, is_annotated
 from lazyomics.errors import ShapeError
 from lazyomics.kernels.steps import NormalizeRows, ScaleRows
@@ -95,6 +95,7 @@ def normalize_per_cell(
         return _normalized_matrix(data, counts_per_cell_after, counts_per_cell, min_counts, copy)
     if use_rep not in (None, "after", "X"):
         raise ValueError(f'use_rep should be "after", "X" or None, found {use_rep!r}')
+    begun = logging.info("normalizing by total count per cell")
     adata = data.copy() if copy else data
     if counts_per_cell is None:
         kept, counts = _filtered(adata, min_counts)
@@ -117,6 +118,11 @@ def normalize_per_cell(
             (totals,) = lazy.compute(lazy.collect_row_totals(x))
             target = float(np.median(totals))
         assign_matrix(adata, lazy.map_rows(x, NormalizeRows(float(target))), layer=name)
+    logging.info(
+        "    finished ({time_passed}): normalized adata.X and added\n"
+        f"    {key_n_counts!r}, counts per cell before normalization (adata.obs)",
+        time=begun,
+    )
     return adata if copy else None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazyomics import config, lazy
+from lazyomics import config, lazy, logging
 from lazyomics.container.choose import bare_matrix, is_annotated
 from lazyomics.errors import warn_user
 from lazyomics.kernels.blas import one_blas_thread
@@ -285,9 +285,12 @@ def chosen_genes(
 def _fit(
     x: RowBlocks, n_comps: int | None, dtype: DTypeLike, **options: Any
 ) -> tuple[Components, NDArray[Any]]:
+    begun = logging.info("computing PCA")
     with one_blas_thread():
         found = _components(x, n_comps, **options)
-        return found, coordinates(x, found, dtype)
+        scores = coordinates(x, found, dtype)
+    logging.info("    finished", time=begun)
+    return found, scores
 
 
 def _components(
@@ -302,6 +305,7 @@ def _components(
     smaller = min(x.shape)
     if n_comps is None:
         n_comps = min(settings.N_PCS, smaller - 1)
+    logging.info(f"    with {n_comps=}")
     if svd_solver not in SOLVERS:
         warnings.warn(
             f"Ignoring {svd_solver=}; choose one of {SOLVERS}.", UserWarning, stacklevel=4

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lazyomics import lazy
+from lazyomics import lazy, logging
 from lazyomics.container.categories import categorise
 from lazyomics.container.choose import check_annotated
 from lazyomics.kernels.regression import (
@@ -103,12 +103,14 @@ def regress_out(
     for name in names:
         if name not in adata.obs.columns:
             raise KeyError(f"obs has no column {name!r}; there are {list(adata.obs.columns)}")
+    begun = logging.info(f"regressing out {keys}")
     adata = adata.copy() if copy else adata
     x = choose_matrix(adata, layer=layer)
     columns = [adata.obs[name] for name in names]
     categorise(adata.obs, names)
     step = _of_groups(x, columns) if _is_text(columns[0]) else _of_numbers(x, columns)
     assign_matrix(adata, lazy.map_rows(x, step), layer=layer)
+    logging.info("    finished", time=begun)
     return adata if copy else None
 
 

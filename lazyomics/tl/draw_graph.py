@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lazyomics import logging
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import ShapeError, warn_user
@@ -121,6 +122,7 @@ def draw_graph(
         raise ValueError(f"layout must be one of {LAYOUTS}, found {layout!r}")
     if root is not None and not 0 <= root < adata.n_obs:
         raise ValueError(f"root must be the position of one of {adata.n_obs} cells, found {root}")
+    begun = logging.info(f"drawing single-cell graph using layout {layout!r}")
     adata = adata.copy() if copy else adata
     graph = task_of(adata, adjacency, None, neighbors_key, obsp).adjacency
     seed = seed_of(random_state)
@@ -136,8 +138,11 @@ def draw_graph(
         positions = force_atlas(graph, start, iterations=steps)
     else:
         positions = igraph_layout(graph, layout, start, root=root, random_state=seed, **kwds)
-    adata.obsm[f"X_draw_graph_{key_added_ext or layout}"] = positions
+    key_added = f"X_draw_graph_{key_added_ext or layout}"
+    adata.obsm[key_added] = positions
     adata.uns["draw_graph"] = {"params": {"layout": layout, "random_state": random_state}}
+    deep = f"added\n    {key_added!r}, graph_drawing coordinates (adata.obsm)"
+    logging.info("    finished", time=begun, deep=deep)
     return adata if copy else None
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lazyomics import logging
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.pp.representation import check_finite
@@ -73,6 +74,7 @@ def embedding_density(
     """
     check_annotated(adata, "tl.embedding_density")
     basis = basis.lower()
+    logging.info(f"computing density on {basis!r}")
     basis = "draw_graph_fa" if basis == "fa" else basis
     if f"X_{basis}" not in adata.obsm:
         raise ValueError(
@@ -95,6 +97,10 @@ def embedding_density(
         key_added = f"{basis}_density" if groupby is None else f"{basis}_density_{groupby}"
     adata.obs[key_added] = densities
     adata.uns[f"{key_added}_params"] = {"covariate": groupby, "components": chosen}
+    logging.hint(
+        f"added\n    '{key_added}', densities (adata.obs)\n"
+        f"    '{key_added}_params', parameter (adata.uns)"
+    )
 
 
 def _components(given: str | Sequence[str] | Sequence[int] | None) -> list[int]:

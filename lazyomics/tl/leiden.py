@@ -7,6 +7,7 @@ from typing import Any
 
 from scipy import sparse
 
+from lazyomics import logging
 from lazyomics.container import AnnData
 from lazyomics.container.by_kind import by_kind
 from lazyomics.container.choose import check_annotated
@@ -115,6 +116,7 @@ def leiden_of_cells(
     check_annotated(adata, "tl.leiden", or_modalities=True)
     flavor = "leidenalg" if flavor is None else flavor
     _check_flavor(flavor, directed=directed, partition_type=partition_type)
+    begun = logging.info("running Leiden clustering")
     adata = adata.copy() if copy else adata
     task = task_of(adata, adjacency, restrict_to, neighbors_key, obsp)
     options = {**clustering_args, "n_iterations": n_iterations}
@@ -139,6 +141,12 @@ def leiden_of_cells(
         },
         "modularity": float(part.modularity),
     }
+    logging.info(
+        "    finished",
+        time=begun,
+        deep=f"found {len(set(part.membership))} clusters and added\n"
+        f"    {key_added!r}, the cluster labels (adata.obs, categorical)",
+    )
     return adata if copy else None
 
 

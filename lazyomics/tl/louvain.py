@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from lazyomics import logging
 from lazyomics.container import AnnData
 from lazyomics.container.by_kind import by_kind
 from lazyomics.container.choose import check_annotated
@@ -112,6 +113,7 @@ def louvain_of_cells(
             "partition_type and partition_kwargs belong to the package louvain, which is not "
             "used: leave them out, or see tl.leiden(flavor='leidenalg')"
         )
+    begun = logging.info("running Louvain clustering")
     adata = adata.copy() if copy else adata
     task = task_of(adata, adjacency, restrict_to, neighbors_key, obsp)
     part = louvain_communities(
@@ -123,6 +125,12 @@ def louvain_of_cells(
     key_added = task.store(adata, key_added, "louvain", part.membership)
     params = {"resolution": resolution, "random_state": random_state}
     adata.uns[key_added] = {"params": params}
+    logging.info(
+        "    finished",
+        time=begun,
+        deep=f"found {len(set(part.membership))} clusters and added\n"
+        f"    {key_added!r}, the cluster labels (adata.obs, categorical)",
+    )
     return adata if copy else None
 
 

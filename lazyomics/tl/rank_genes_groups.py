@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lazyomics import logging
 from lazyomics.container.categories import categorise
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import warn_user
@@ -173,6 +174,7 @@ def rank_genes_groups(
         raise ValueError("Received `use_raw=True`, but `adata.raw` is empty.")
     if layer is not None and use_raw:
         raise ValueError("Cannot specify `layer` and have `use_raw=True`.")
+    begun = logging.info("ranking genes")
     adata = adata.copy() if copy else adata
     labels = _labels(adata, groupby)
     chosen = _chosen(labels, groupby, groups, reference)
@@ -224,7 +226,13 @@ def rank_genes_groups(
     for test in tests:
         table.add(names[test.group], test, basics)
     result.update(table.records())
-    adata.uns["rank_genes_groups" if key_added is None else key_added] = result
+    key_added = "rank_genes_groups" if key_added is None else key_added
+    adata.uns[key_added] = result
+    found = ["names", "scores", "logfoldchanges", "pvals", "pvals_adj"]
+    found = found[:2] if method == "logreg" else found
+    added = [f"    {name!r}, sorted np.recarray to be indexed by group ids" for name in found]
+    deep = "\n".join([f"added to `.uns[{key_added!r}]`", *added])
+    logging.info("    finished", time=begun, deep=deep)
     return adata if copy else None
 
 

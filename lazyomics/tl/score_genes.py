@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lazyomics import config, lazy
+from lazyomics import config, lazy, logging
 from lazyomics.container.choose import check_annotated, get_matrix
 from lazyomics.errors import warn_user
 from lazyomics.kernels.gene_sets import known_totals, set_means
@@ -134,12 +134,16 @@ def score_genes(
     """
     check_annotated(adata, "tl.score_genes")
     adata = adata.copy() if copy else adata
+    begun = logging.info(f"computing score {score_name!r}")
     how = Scoring(ctrl_as_ref, ctrl_size, gene_pool, n_bins, random_state, use_raw, layer)
-    add_scores(adata, {score_name: gene_list}, how)
+    (controls,) = add_scores(adata, {score_name: gene_list}, how)
+    deep = f"added\n    {score_name!r}, score of gene set (adata.obs).\n"
+    deep += f"    {controls} total control genes are used."
+    logging.info("    finished", time=begun, deep=deep)
     return adata if copy else None
 
 
-def add_scores(adata: AnnData, sets: dict[str, Any], how: Scoring) -> None:
+def add_scores(adata: AnnData, sets: dict[str, Any], how: Scoring) -> list[int]:
     """Score several sets of genes, all in the same one or two passes.
 
     Parameters
@@ -151,6 +155,10 @@ def add_scores(adata: AnnData, sets: dict[str, Any], how: Scoring) -> None:
         the only one: with the same seed.
     how
         The parameters that they share.
+
+    Returns
+    -------
+    How many genes are the controls of each set.
     """
     use_raw = how.use_raw
     if use_raw is None:
@@ -186,6 +194,7 @@ def add_scores(adata: AnnData, sets: dict[str, Any], how: Scoring) -> None:
     (scores,) = lazy.compute(rows)
     for k, name in enumerate(chosen):
         adata.obs[name] = scores[:, 2 * k] - scores[:, 2 * k + 1]
+    return [len(controls) for controls in columns[1::2]]
 
 
 def _existing(genes: Any, names: pd.Index[Any]) -> pd.Index[Any]:

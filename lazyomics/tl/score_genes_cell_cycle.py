@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lazyomics import logging
 from lazyomics.container.choose import check_annotated
 from lazyomics.tl.score_genes import Scoring, add_scores
 
@@ -76,6 +77,7 @@ def score_genes_cell_cycle(
     for name in ("ctrl_size", "score_name"):
         if name in kwargs:
             raise TypeError(f"tl.score_genes_cell_cycle sets {name} itself; leave it out")
+    logging.info("calculating cell cycle phase")
     adata = adata.copy() if copy else adata
     how = Scoring(ctrl_size=min(len(s_genes), len(g2m_genes)), **kwargs)
     add_scores(adata, {"S_score": s_genes, "G2M_score": g2m_genes}, how)
@@ -84,4 +86,5 @@ def score_genes_cell_cycle(
     phase[scores["G2M_score"] > scores["S_score"]] = "G2M"
     phase[np.all(scores < 0, axis=1)] = "G1"
     adata.obs["phase"] = phase
+    logging.hint("    'phase', cell cycle phase (adata.obs)")
     return adata if copy else None

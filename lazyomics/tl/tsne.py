@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lazyomics import logging
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import warn_user
@@ -107,6 +108,7 @@ def tsne(
     (20, 2)
     """
     check_annotated(adata, "tl.tsne")
+    begun = logging.info("computing tSNE")
     adata = adata.copy() if copy else adata
     x = choose_representation(adata, use_rep=use_rep, n_pcs=n_pcs, finite=True)
     n_jobs = 1 if n_jobs is None else n_jobs
@@ -128,6 +130,9 @@ def tsne(
     key_obsm, key_uns = ("X_tsne", "tsne") if key_added is None else (key_added, key_added)
     adata.obsm[key_obsm] = embedding
     adata.uns[key_uns] = {"params": {k: v for k, v in params.items() if v is not None}}
+    deep = f"added\n    {key_obsm!r}, tSNE coordinates (adata.obsm)\n"
+    deep += f"    {key_uns!r}, tSNE parameters (adata.uns)"
+    logging.info("    finished", time=begun, deep=deep)
     return adata if copy else None
 
 
@@ -145,5 +150,6 @@ def _embedded(x: Any, use_fast_tsne: bool, options: dict[str, Any]) -> NDArray[A
         warn_user("MulticoreTSNE is not installed: scikit-learn's t-SNE is used")
     from sklearn.manifold import TSNE
 
+    logging.info("    using sklearn.manifold.TSNE")
     embedding: NDArray[Any] = TSNE(**options).fit_transform(x)
     return embedding

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from lazyomics import logging
 from lazyomics.container import AnnData
 from lazyomics.container.by_kind import by_kind
 from lazyomics.container.choose import check_annotated, is_annotated
@@ -136,6 +137,7 @@ def umap_of_cells(
     check_annotated(adata, "tl.umap", or_modalities=True)
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, found {method!r}")
+    begun = logging.info("computing UMAP")
     adata = adata.copy() if copy else adata
     entry = neighbors_entry(adata, neighbors_key)
     given = entry.get("params", {})
@@ -162,8 +164,12 @@ def umap_of_cells(
     params = {"a": a, "b": b}
     if not (isinstance(random_state, int) and random_state == 0):
         params["random_state"] = random_state
-    adata.obsm["X_umap" if key_added is None else key_added] = embedding
-    adata.uns["umap" if key_added is None else key_added] = {"params": params}
+    key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
+    adata.obsm[key_obsm] = embedding
+    adata.uns[key_uns] = {"params": params}
+    deep = f"added\n    {key_obsm!r}, UMAP coordinates (adata.obsm)\n"
+    deep += f"    {key_uns!r}, UMAP parameters (adata.uns)"
+    logging.info("    finished", time=begun, deep=deep)
     return adata if copy else None
 
 

@@ -178,16 +178,7 @@ def rank_genes_groups(
     adata = adata.copy() if copy else adata
     labels = _labels(adata, groupby)
     chosen = _chosen(labels, groupby, groups, reference)
-    x = choose_matrix(adata, layer=layer, use_raw=use_raw)
-    var_names = adata.raw.var_names if use_raw and adata.raw is not None else adata.var_names
-    if mask_var is not None:
-        kept = np.flatnonzero(boolean_mask(adata, mask_var, "var"))
-        if x.shape[1] != adata.n_vars:
-            raise ValueError(
-                f"mask_var marks genes of adata ({adata.n_vars}), but raw has {x.shape[1]}: "
-                "use_raw=False takes X"
-            )
-        x, var_names = x[:, kept], var_names[kept]
+    x, var_names = _matrix(adata, mask_var, layer=layer, use_raw=use_raw)
     names = [str(name) for name in labels.categories[chosen]]
     result: dict[str, Any] = {
         "params": {
@@ -216,11 +207,7 @@ def rank_genes_groups(
         else:
             tests = t_test(basics, comparison, overestimate=method != "t-test")
     if pts and basics is not None:
-        shares = {"pts": basics.share[: len(chosen)]}
-        if comparison.reference is None:
-            shares["pts_rest"] = basics.share_rest
-        for key, values in shares.items():
-            result[key] = pd.DataFrame(values.T, index=var_names, columns=names)
+        result.update(_shares(basics, comparison, var_names, names))
     base = adata.uns.get("log1p", {}).get("base")
     table = _Table(var_names, n_genes, corr_method, base, rankby_abs=rankby_abs)
     for test in tests:
@@ -228,12 +215,46 @@ def rank_genes_groups(
     result.update(table.records())
     key_added = "rank_genes_groups" if key_added is None else key_added
     adata.uns[key_added] = result
+    logging.info("    finished", time=begun, deep=_added(key_added, method))
+    return adata if copy else None
+
+
+def _matrix(
+    adata: AnnData, mask_var: Any, *, layer: str | None, use_raw: bool
+) -> tuple[Any, pd.Index[Any]]:
+    """The matrix whose genes are ranked, and their names."""
+    x = choose_matrix(adata, layer=layer, use_raw=use_raw)
+    var_names = adata.raw.var_names if use_raw and adata.raw is not None else adata.var_names
+    if mask_var is None:
+        return x, var_names
+    kept = np.flatnonzero(boolean_mask(adata, mask_var, "var"))
+    if x.shape[1] != adata.n_vars:
+        raise ValueError(
+            f"mask_var marks genes of adata ({adata.n_vars}), but raw has {x.shape[1]}: "
+            "use_raw=False takes X"
+        )
+    return x[:, kept], var_names[kept]
+
+
+def _shares(
+    basics: Basics, comparison: Comparison, var_names: pd.Index[Any], names: list[str]
+) -> dict[str, pd.DataFrame]:
+    """Which share of the cells of each group, and of all others, expresses each gene."""
+    shares = {"pts": basics.share[: len(names)]}
+    if comparison.reference is None:
+        shares["pts_rest"] = basics.share_rest
+    return {
+        key: pd.DataFrame(values.T, index=var_names, columns=names)
+        for key, values in shares.items()
+    }
+
+
+def _added(key: str, method: str) -> str:
+    """What scanpy says of the result."""
     found = ["names", "scores", "logfoldchanges", "pvals", "pvals_adj"]
     found = found[:2] if method == "logreg" else found
-    added = [f"    {name!r}, sorted np.recarray to be indexed by group ids" for name in found]
-    deep = "\n".join([f"added to `.uns[{key_added!r}]`", *added])
-    logging.info("    finished", time=begun, deep=deep)
-    return adata if copy else None
+    lines = [f"    {name!r}, sorted np.recarray to be indexed by group ids" for name in found]
+    return "\n".join([f"added to `.uns[{key!r}]`", *lines])
 
 
 def _labels(adata: AnnData, groupby: str) -> pd.Categorical[Any]:

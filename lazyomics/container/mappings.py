@@ -62,6 +62,10 @@ class StoredValues(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        """Keys that a notebook offers after an opening bracket."""
+        return [str(key) for key in self]
+
     def stored(self) -> dict[str, Any]:
         """Values as they are held: those that were not read yet stay deferred."""
         return dict(self._values)
@@ -301,6 +305,22 @@ def _loaded(colors: Any) -> Any:
     return colors.load() if is_deferred(colors) else colors
 
 
+SHOWN_AS_THEY_ARE = 60  # characters of an entry
+
+
+def _in_a_word(value: Any) -> str:
+    if is_deferred(value):
+        return "in the file"
+    if isinstance(value, Mapping):
+        return f"dict with {', '.join(map(repr, value)) or 'nothing'}"
+    if not isinstance(value, bool | int | float | str | np.generic):
+        shape = getattr(value, "shape", None)
+        size = f" of shape {shape}" if shape is not None else ""
+        return f"{type(value).__name__}{size}"
+    text = repr(value)
+    return text if len(text) <= SHOWN_AS_THEY_ARE else f"{text[:SHOWN_AS_THEY_ARE]}…"
+
+
 class Uns(StoredValues, MutableMapping[str, Any]):
     """A dict whose stored entries are loaded on access."""
 
@@ -316,7 +336,9 @@ class Uns(StoredValues, MutableMapping[str, Any]):
         del self._values[key]
 
     def __repr__(self) -> str:
-        return repr(dict(self))
+        """A line for each entry; those that are still in the file are not read."""
+        lines = [f"    {key}: {_in_a_word(value)}" for key, value in self.stored().items()]
+        return "\n".join(["uns with entries:" if lines else "uns without entries", *lines])
 
     def copy(self) -> Uns:
         """Return an independent copy; stored entries stay in the file."""

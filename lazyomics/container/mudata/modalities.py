@@ -67,6 +67,10 @@ class Modalities(MutableMapping[str, AnnData]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        """Names that a notebook offers after an opening bracket."""
+        return list(self._values)
+
     def __repr__(self) -> str:
         lines = ["MuData"]
         for k, (name, adata) in enumerate(self._values.items()):

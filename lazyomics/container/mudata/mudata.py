@@ -628,6 +628,10 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
 
     # -- description ----------------------------------------------------------------------
 
+    def _ipython_key_completions_(self) -> list[str]:
+        """Names that a notebook offers after an opening bracket."""
+        return list(self.mod)
+
     def __repr__(self) -> str:
         return describe_mudata(self)
 

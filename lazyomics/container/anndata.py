@@ -660,6 +660,12 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
     def __repr__(self) -> str:
         return describe(self)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows. Reads no matrix."""
+        from lazyomics.container.html import html_of_anndata
+
+        return html_of_anndata(self)
+
     def __sizeof__(self) -> int:
         return summary.held_bytes(self)
 

@@ -56,6 +56,9 @@ class DeferredFrame(Protocol):
     def column(self, name: str) -> pd.Series[Any]:
         """Read one column only."""
 
+    def kinds(self) -> dict[str, str]:
+        """What each column holds, in words; no values are read."""
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of its columns."""
@@ -102,6 +105,9 @@ class CutFrame:
 
     def index(self) -> pd.Index:
         return self.base.index()[self.rows]
+
+    def kinds(self) -> dict[str, str]:
+        return self.base.kinds()
 
     def column(self, name: str) -> pd.Series[Any]:
         return self.of(self.base.column(name).to_frame())[name]

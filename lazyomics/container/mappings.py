@@ -174,6 +174,12 @@ class AlignedMapping(AlignedNames, StoredValues, MutableMapping[str, Any]):
     def __repr__(self) -> str:
         return f"{self.name} with keys: {', '.join(self._values)}"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows. Reads nothing."""
+        from lazyomics.container.html import html_of_mapping
+
+        return html_of_mapping(self.name, self)
+
     def take(self, selectors: tuple[Selector, Selector], shape: tuple[int, int]) -> AlignedMapping:
         """Return the mapping of a selection of the object."""
         chosen = tuple(selectors[axis] for axis in AXES[self.name])
@@ -339,6 +345,12 @@ class Uns(StoredValues, MutableMapping[str, Any]):
         """A line for each entry; those that are still in the file are not read."""
         lines = [f"    {key}: {_in_a_word(value)}" for key, value in self.stored().items()]
         return "\n".join(["uns with entries:" if lines else "uns without entries", *lines])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows. Reads nothing."""
+        from lazyomics.container.html import html_of_mapping
+
+        return html_of_mapping("uns", self)
 
     def copy(self) -> Uns:
         """Return an independent copy; stored entries stay in the file."""

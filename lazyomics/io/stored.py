@@ -197,6 +197,12 @@ class StoredFrame:
         with self.snapshot.open(self.element(INDEX), self.element(name)) as file:
             return self._checked(read_frame(_member(file, self.name), [name]))[name]
 
+    def kinds(self) -> dict[str, str]:
+        """What each column holds, in words; no values are read."""
+        with self.snapshot.open() as file:
+            table = _member(file, self.name)
+            return {name: _kind_of_column(table, name) for name in self.columns}
+
     @cached_property
     def nbytes(self) -> int:
         with self.snapshot.open() as file:
@@ -242,3 +248,17 @@ def stored_bytes(obj: Any) -> int:
 
     obj.visititems(visit)
     return sum(sizes)
+
+
+def _kind_of_column(table: Any, name: str) -> str:
+    if isinstance(table, h5py.Dataset):  # of an old layout: records
+        return str(table.dtype[name]) if name in (table.dtype.names or ()) else "?"
+    column = open_member(table, name)
+    if isinstance(column, h5py.Dataset):
+        if "categories" in column.attrs:
+            return "categories"
+        return str(column.dtype) if column.dtype.kind in "biufc" else "text"
+    kind = str(column.attrs.get("encoding-type", "?"))
+    if kind == "categorical" and isinstance(column.get("categories"), h5py.Dataset):
+        return f"{column['categories'].shape[0]:,} categories"
+    return kind

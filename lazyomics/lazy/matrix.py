@@ -126,6 +126,12 @@ class LazyMatrix(BlockArray):
         cols = positions(_plain(keys[1]) if len(keys) == 2 else whole, n_cols, "columns")
         return LazyMatrix.cook(recipe.select(rows, cols))
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what is stored and done, where dask counts all values as dense."""
+        from lazyomics.lazy.html import html_of_matrix
+
+        return html_of_matrix(self)
+
     def copy(self) -> Any:
         """Return a matrix that does not change if values are assigned to this one."""
         recipe = recipe_of(self)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse as sp
 
 import lazyomics as lo
 
@@ -44,3 +47,58 @@ def test_uns_is_shown_in_a_few_lines(adata: lo.AnnData, tmp_path: Path) -> None:
     opened = lo.read_h5ad(tmp_path / "a.h5ad")
     assert "    colors: in the file" in repr(opened.uns).splitlines()
     assert repr(lo.AnnData(np.ones((1, 1))).uns) == "uns without entries"
+
+
+@pytest.mark.parametrize("where", ["memory", "file", "selection", "lazy"])
+def test_html_tells_what_is_where(tmp_path: Path, where: str, count_passes) -> None:
+    x = sp.random(40, 10, 0.3, format="csr", dtype="f4", random_state=0)
+    obs = {"kind": pd.Categorical(["<b>T</b>", "B"] * 20), "n": np.arange(40)}
+    adata = lo.AnnData(x, obs=obs, obsm={"X_pca": np.ones((40, 2))}, layers={"counts": x.copy()})
+    adata.uns["kind_colors"] = ["#ff0000", "#00ff00"]
+    adata.uns["<script>"] = {"a": 1}
+    path = tmp_path / "a.h5ad"
+    adata.write_h5ad(path)
+    shown = adata if where == "memory" else lo.read_h5ad(path)
+    if where == "selection":
+        shown = shown[:30, 1:]
+    if where == "lazy":
+        lo.pp.normalize_total(shown, target_sum=1e4)
+        lo.pp.log1p(shown)
+    with count_passes(path) as passes:
+        html = shown._repr_html_()
+        parts = [getattr(shown, p)._repr_html_() for p in ("obsm", "layers", "uns")]
+    assert passes.values == 0
+    assert "<script>" not in html
+    assert "<script>" not in parts[2]
+    assert "&lt;script&gt;" in html
+    assert f"AnnData, {shown.n_obs} cells × {shown.n_vars} genes" in html
+    assert ("in memory" if where == "memory" else f"file {path}") in html
+    assert ("recorded steps" in html) == (where == "lazy")
+    if where == "memory":
+        assert "background:#ff0000" in html
+        assert "&lt;b&gt;T&lt;/b&gt;" in html
+    else:
+        assert "2 categories" in html
+    ElementTree.fromstring(html.partition("</style>")[2].strip().replace("&ensp;", " "))
+
+
+def test_html_of_a_lazy_matrix_counts_what_is_stored(tmp_path: Path) -> None:
+    x = sp.random(1000, 2000, 0.01, format="csr", dtype="f4", random_state=0)
+    lo.AnnData(x).write_h5ad(tmp_path / "a.h5ad")
+    matrix = lo.read_h5ad(tmp_path / "a.h5ad")[::2].X
+    html = matrix._repr_html_()
+    assert "lazy matrix, 500 × 2,000" in html
+    assert "csr float32" in html
+    assert "500 (scattered) of 1,000 rows" in html
+    assert "MiB" not in html  # as dense it would be 3.8 MiB
+    assert "a.h5ad:/X" in html
+
+
+def test_html_of_several_modalities(tmp_path: Path, adata: lo.AnnData) -> None:
+    mdata = lo.MuData({"rna": adata, "prot": lo.AnnData(np.ones((3, 1)))})
+    mdata.write_h5mu(tmp_path / "a.h5mu")
+    for shown in (mdata, lo.read_h5mu(tmp_path / "a.h5mu")):
+        html = shown._repr_html_()
+        assert "MuData, 3 cells × 3 features, 2 modalities" in html
+        for part in ("rna", "prot", "X_umap", "counts"):
+            assert part in html

@@ -628,6 +628,12 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
 
     # -- description ----------------------------------------------------------------------
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows. Reads no matrix."""
+        from lazyomics.container.html import html_of_mudata
+
+        return html_of_mudata(self)
+
     def _ipython_key_completions_(self) -> list[str]:
         """Names that a notebook offers after an opening bracket."""
         return list(self.mod)

@@ -1,0 +1,145 @@
+"""Objects as notebooks show them: what is in memory, lazy or on disk. Reads no matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from lazyomics import lazy
+from lazyomics.container.deferred import deferred_recipe, is_deferred
+from lazyomics.container.frames import FrameSlot
+from lazyomics.container.slots import matrix_bytes
+from lazyomics.lazy.explain import size_text
+from lazyomics.lazy.html import page, section, swatches, table
+from lazyomics.lazy.kinds import is_dask_array
+
+if TYPE_CHECKING:
+    from lazyomics.container.anndata import AnnData
+    from lazyomics.container.mudata.mudata import MuData
+
+__all__ = ["html_of_anndata", "html_of_mapping", "html_of_mudata", "value_text"]
+
+FIRST_NAMES = 5
+NAMES_READ = 50_000  # more of them are not read for being shown
+
+
+def html_of_anndata(adata: AnnData) -> str:
+    """Return the parts of an object, each of which opens to what is in it."""
+    title = f"AnnData, {adata.n_obs:,} cells × {adata.n_vars:,} genes"
+    return page(repr(adata), title, _origin(adata), _parts(adata))
+
+
+def html_of_mudata(mdata: MuData) -> str:
+    """Return the joint parts of an object, and its modalities."""
+    parts = []
+    for name, adata in mdata.mod.items():
+        note = f"{adata.n_obs:,} × {adata.n_vars:,}"
+        parts.append(section(name, note, "".join(_parts(adata))))
+    for name, axis in mdata._axes.items():
+        parts += _table_section(name, axis.table, mdata.uns)
+    for name in ("obsm", "varm", "obsp", "varp"):
+        parts += _mapping_section(name, getattr(mdata, name))
+    parts += _mapping_section("uns", mdata.uns)
+    size = f"{mdata.n_obs:,} cells × {mdata.n_vars:,} features"
+    title = f"MuData, {size}, {len(mdata.mod)} modalities"
+    return page(repr(mdata), title, _origin(mdata), parts)
+
+
+def html_of_mapping(name: str, mapping: Any) -> str:
+    """Return a line for each value of a mapping."""
+    held = mapping.stored()
+    note = f"{len(held)} entr{'y' if len(held) == 1 else 'ies'}"
+    return page(repr(mapping), name, [note], [_entries(held)])
+
+
+def _origin(of: AnnData | MuData) -> list[str]:
+    return [f"file {of.filename}" if of.isbacked else "in memory"]
+
+
+def _parts(adata: AnnData) -> Iterator[str]:
+    x = adata._x.held
+    yield section("X", "none" if x is None else value_text(x), "")
+    yield from _table_section("obs", adata._obs, adata._uns)
+    yield from _table_section("var", adata._var, adata._uns)
+    for mapping in adata._mappings():
+        yield from _mapping_section(mapping.name, mapping)
+    if adata._raw is not None:
+        x = value_text(adata._raw.x.held)
+        yield section("raw", f"{len(adata._raw.var):,} genes, X {x}", "")
+    yield from _mapping_section("uns", adata._uns)
+
+
+def _table_section(name: str, slot: FrameSlot, uns: Any) -> Iterator[str]:
+    stored = slot.stored
+    first = []
+    if stored is None or len(slot) <= NAMES_READ:
+        names = [str(n) for n in slot.index[:FIRST_NAMES]]
+        more = ", …" if len(slot) > FIRST_NAMES else ""
+        first = [(f"<i>{name}_names</i>", escape(", ".join(names) + more))]
+    if stored is None:
+        rows = [(escape(str(c)), _column_html(slot.frame[c], uns)) for c in slot.columns]
+    else:
+        kinds = stored.kinds()
+        rows = [(escape(c), escape(kinds.get(c, "?"))) for c in slot.columns]
+    place = "in memory" if stored is None else "on disk"
+    yield section(name, f"{len(slot.columns)} columns, {place}", table([*first, *rows]))
+
+
+def _column_html(column: Any, uns: Any) -> str:
+    if not isinstance(column, pd.Series):  # of a name that repeats
+        return "several"
+    dtype = column.dtype
+    if not isinstance(dtype, pd.CategoricalDtype):
+        return escape(str(dtype))
+    held = uns.stored().get(f"{column.name}_colors")
+    colors = held.load() if is_deferred(held) else held
+    colors = None if colors is None or np.ndim(colors) != 1 else [str(c) for c in colors]
+    kind = f"{len(dtype.categories):,} categories"
+    return f"{kind}:{swatches([str(c) for c in dtype.categories], colors)}"
+
+
+def _mapping_section(name: str, mapping: Any) -> Iterator[str]:
+    held = mapping.stored()
+    if held:
+        yield section(name, ", ".join(map(str, held)), _entries(held))
+
+
+def _entries(held: Mapping[str, Any]) -> str:
+    return table((escape(str(key)), escape(value_text(value))) for key, value in held.items())
+
+
+def value_text(value: Any) -> str:
+    """Kind, shape, type and bytes of a value, and where it is; a stored one is not read."""
+    if is_deferred(value):
+        plan = deferred_recipe(value)
+        size = f"on disk, {size_text(int(value.nbytes))} in memory"
+        if plan is None:
+            return size
+        return f"{plan.source.format} {plan.source.dtype}, {_shape(plan.shape)}, {size}"
+    if is_dask_array(value):
+        recipe = lazy.recipe_of(value)
+        kind = "dask array" if recipe is None else f"lazy {recipe.source.format}"
+        steps = 0 if recipe is None else len(recipe.steps)
+        after = f", {steps} recorded step{'s' if steps > 1 else ''}" if steps else ""
+        size = size_text(matrix_bytes(value))
+        return f"{kind} {value.dtype}, {_shape(value.shape)}, {size} in memory{after}"
+    if isinstance(value, pd.DataFrame):
+        return f"table, {_shape(value.shape)}"
+    if sp.issparse(value):
+        stored = f"{value.nnz:,} stored values, {size_text(matrix_bytes(value))}"
+        return f"{value.format} {value.dtype}, {_shape(value.shape)}, {stored}, in memory"
+    if isinstance(value, np.ndarray):
+        return f"array {value.dtype}, {_shape(value.shape)}, {size_text(value.nbytes)}, in memory"
+    if isinstance(value, Mapping):
+        return f"dict: {', '.join(map(str, value))}"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " × ".join(f"{n:,}" for n in shape)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lazyomics.pl.paga_paths import paga_path
     from lazyomics.pl.pseudotime_series import dpt_groups_pseudotime, dpt_timeseries
     from lazyomics.pl.rankings import rank_genes_groups, rank_genes_groups_dotplot
+    from lazyomics.pl.scatters import scatter
     from lazyomics.pl.score_distribution import scrublet_score_distribution
     from lazyomics.pl.variance_ratio import pca_variance_ratio
     from lazyomics.pl.violins import violin
@@ -56,6 +57,7 @@ __all__ = [
     "pca_variance_ratio",
     "rank_genes_groups",
     "rank_genes_groups_dotplot",
+    "scatter",
     "scrublet_score_distribution",
     "set_figure_params",
     "settings",
@@ -81,6 +83,7 @@ _MODULES = {
     "pca_variance_ratio": "variance_ratio",
     "rank_genes_groups": "rankings",
     "rank_genes_groups_dotplot": "rankings",
+    "scatter": "scatters",
     "scrublet_score_distribution": "score_distribution",
     "set_figure_params": "figure",
     "tsne": "embeddings",

@@ -40,6 +40,7 @@ __all__ = [
     "figure_path",
     "finish",
     "font_points",
+    "legend_columns",
     "legend_width",
     "panel_axes",
     "panel_grid",
@@ -266,7 +267,7 @@ def legend_width(labels: pd.Index[Any], style: LegendStyle) -> float:
     rc = mpl.rcParams
     size = rc["legend.fontsize"] if style.fontsize is None else style.fontsize
     em = font_points(size) / POINTS_PER_INCH
-    columns = min(_columns(len(labels)), len(labels))
+    columns = min(legend_columns(len(labels)), len(labels))
     column = (rc["legend.handlelength"] + rc["legend.handletextpad"]) * em
     column += widest(labels, fontsize=size)
     between = (columns - 1) * rc["legend.columnspacing"] * em
@@ -274,7 +275,8 @@ def legend_width(labels: pd.Index[Any], style: LegendStyle) -> float:
     return float(columns * column + between + border)
 
 
-def _columns(labels: int) -> int:
+def legend_columns(labels: int) -> int:
+    """Columns of a legend in the right margin."""
     return (
         1 if labels <= 14 else 2 if labels <= 30 else 3 if labels <= 102 else math.ceil(labels / 34)
     )
@@ -286,7 +288,7 @@ def _place(ax: Axes, labels: int, style: LegendStyle) -> None:
             frameon=False,
             loc="center left",
             bbox_to_anchor=(1, 0.5),
-            ncol=_columns(labels),
+            ncol=legend_columns(labels),
             fontsize=style.fontsize,
         )
     else:

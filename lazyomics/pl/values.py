@@ -26,6 +26,7 @@ __all__ = [
     "VarNames",
     "as_categories",
     "choose_raw",
+    "column_values",
     "coordinates",
     "draw_brackets",
     "gene_frame",
@@ -106,7 +107,7 @@ def plot_values(
     found: dict[str, Values] = {
         key: frame[name].to_numpy() for key, name in zip(genes, names, strict=True)
     }
-    return {key: found[key] if key in found else _obs_values(adata.obs[key]) for key in keys}
+    return {key: found[key] if key in found else column_values(adata.obs[key]) for key in keys}
 
 
 def gene_frame(
@@ -188,7 +189,8 @@ def as_categories(column: pd.Series[Any]) -> pd.Categorical | None:
     return groups
 
 
-def _obs_values(column: pd.Series[Any]) -> Values:
+def column_values(column: pd.Series[Any]) -> Values:
+    """Categories of a column, or its numbers."""
     groups = as_categories(column)
     if groups is not None:
         return groups

@@ -13,7 +13,7 @@ NOT_HERE: dict[str, frozenset[str]] = {
         {
             *("DotPlot", "MatrixPlot", "StackedViolin", "clustermap", "correlation_matrix"),
             *("dogplot", "embedding_density"),
-            *("filter_genes_dispersion", "heatmap", "highest_expr_genes", "matrix", "matrixplot"),
+            *("filter_genes_dispersion", "heatmap", "matrix", "matrixplot"),
             *("paga_adjacency", "pca_loadings", "pca_overview", "pca_scatter"),
             *("rank_genes_groups_heatmap", "rank_genes_groups_matrixplot"),
             *("rank_genes_groups_stacked_violin", "rank_genes_groups_tracksplot"),

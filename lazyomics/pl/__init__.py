@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lazyomics.pl.paga_graph import paga
     from lazyomics.pl.paga_paths import paga_path
     from lazyomics.pl.pseudotime_series import dpt_groups_pseudotime, dpt_timeseries
+    from lazyomics.pl.highest_genes import highest_expr_genes
     from lazyomics.pl.rankings import rank_genes_groups, rank_genes_groups_dotplot
     from lazyomics.pl.scatters import scatter
     from lazyomics.pl.score_distribution import scrublet_score_distribution
@@ -49,6 +50,7 @@ __all__ = [
     "dpt_timeseries",
     "draw_graph",
     "embedding",
+    "highest_expr_genes",
     "highly_variable_genes",
     "paga",
     "paga_compare",
@@ -75,6 +77,7 @@ _MODULES = {
     "dpt_timeseries": "pseudotime_series",
     "draw_graph": "embeddings",
     "embedding": "embeddings",
+    "highest_expr_genes": "highest_genes",
     "highly_variable_genes": "gene_dispersions",
     "paga": "paga_graph",
     "paga_compare": "paga_compared",

@@ -14,7 +14,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cbook import boxplot_stats
 from matplotlib.collections import LineCollection
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 from scipy.stats import gaussian_kde
@@ -23,6 +22,7 @@ from lazyomics.container import AnnData
 from lazyomics.options import settings
 from lazyomics.pl.coloring import Palette, category_colors
 from lazyomics.pl.figure import Save, figure_of, finish, panel_row, widest
+from lazyomics.pl.hues import desaturated
 from lazyomics.pl.values import as_categories, choose_raw, plot_values
 
 __all__ = [
@@ -375,7 +375,7 @@ def _draw_bodies(ax: Axes, strip: Strip, options: ViolinOptions) -> None:
     width = options.width * (1 - options.gap)
     halves = half_widths(densities, options.density_norm, width=width)
     saturation = options.saturation if options.fill else 1.0
-    fills = [_desaturated(color, saturation) for color in strip.colors]
+    fills = [desaturated(color, saturation) for color in strip.colors]
     dark = 0.6 * min((colorsys.rgb_to_hls(*fill)[1] for fill in fills), default=0.5)
     for place, density in enumerate(densities):
         half, fill, line = halves[place], fills[place], options.linecolor
@@ -423,11 +423,6 @@ def _name_violins(ax: Axes, names: list[str], rotation: float | None, width: flo
         ax.set_xticks([])
     else:
         ax.set_xticks(range(len(names)), names, rotation=rotation)
-
-
-def _desaturated(color: ColorType, share: float) -> tuple[float, float, float]:
-    hue, lightness, saturation = colorsys.rgb_to_hls(*to_rgb(color))
-    return colorsys.hls_to_rgb(hue, lightness, saturation * share)
 
 
 Columns = dict[str, npt.NDArray[Any]]

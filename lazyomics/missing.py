@@ -12,12 +12,10 @@ NOT_HERE: dict[str, frozenset[str]] = {
     "pl": frozenset(
         {
             *("DotPlot", "MatrixPlot", "StackedViolin", "clustermap", "correlation_matrix"),
-            *("dogplot", "embedding_density"),
-            *("filter_genes_dispersion", "heatmap", "matrix", "matrixplot"),
+            *("dogplot", "embedding_density", "filter_genes_dispersion", "heatmap", "matrix"),
             *("paga_adjacency", "pca_loadings", "pca_overview", "pca_scatter"),
-            *("rank_genes_groups_heatmap", "rank_genes_groups_matrixplot"),
-            *("rank_genes_groups_stacked_violin", "rank_genes_groups_tracksplot"),
-            *("rank_genes_groups_violin", "ranking"),
+            *("rank_genes_groups_heatmap", "rank_genes_groups_stacked_violin"),
+            *("rank_genes_groups_tracksplot", "rank_genes_groups_violin", "ranking"),
             *("set_rcParams_defaults", "set_rcParams_scanpy", "sim", "spatial", "stacked_violin"),
             *("timeseries", "timeseries_as_heatmap", "timeseries_subplot", "tracksplot"),
         }

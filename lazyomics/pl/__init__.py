@@ -31,12 +31,17 @@ if TYPE_CHECKING:
     from lazyomics.pl.embeddings import diffmap, draw_graph, embedding, pca, tsne, umap
     from lazyomics.pl.figure import set_figure_params
     from lazyomics.pl.gene_dispersions import highly_variable_genes
+    from lazyomics.pl.highest_genes import highest_expr_genes
+    from lazyomics.pl.matrixplots import matrixplot
     from lazyomics.pl.paga_compared import paga_compare
     from lazyomics.pl.paga_graph import paga
     from lazyomics.pl.paga_paths import paga_path
     from lazyomics.pl.pseudotime_series import dpt_groups_pseudotime, dpt_timeseries
-    from lazyomics.pl.highest_genes import highest_expr_genes
-    from lazyomics.pl.rankings import rank_genes_groups, rank_genes_groups_dotplot
+    from lazyomics.pl.rankings import (
+        rank_genes_groups,
+        rank_genes_groups_dotplot,
+        rank_genes_groups_matrixplot,
+    )
     from lazyomics.pl.scatters import scatter
     from lazyomics.pl.score_distribution import scrublet_score_distribution
     from lazyomics.pl.variance_ratio import pca_variance_ratio
@@ -52,6 +57,7 @@ __all__ = [
     "embedding",
     "highest_expr_genes",
     "highly_variable_genes",
+    "matrixplot",
     "paga",
     "paga_compare",
     "paga_path",
@@ -59,6 +65,7 @@ __all__ = [
     "pca_variance_ratio",
     "rank_genes_groups",
     "rank_genes_groups_dotplot",
+    "rank_genes_groups_matrixplot",
     "scatter",
     "scrublet_score_distribution",
     "set_figure_params",
@@ -82,10 +89,12 @@ _MODULES = {
     "paga": "paga_graph",
     "paga_compare": "paga_compared",
     "paga_path": "paga_paths",
+    "matrixplot": "matrixplots",
     "pca": "embeddings",
     "pca_variance_ratio": "variance_ratio",
     "rank_genes_groups": "rankings",
     "rank_genes_groups_dotplot": "rankings",
+    "rank_genes_groups_matrixplot": "rankings",
     "scatter": "scatters",
     "scrublet_score_distribution": "score_distribution",
     "set_figure_params": "figure",

@@ -27,13 +27,17 @@ from lazyomics.pl.figure import Save, figure_of, finish, font_points
 from lazyomics.pl.values import VarGroups, VarNames, draw_brackets, label_room, split_var_names
 
 __all__ = [
+    "COLOR_TITLE",
     "DotAxes",
     "DotLayout",
     "DotSizes",
     "DotStyle",
+    "GroupedValues",
     "dotplot",
+    "draw_colorbar",
     "draw_dots",
     "draw_legends",
+    "in_order",
 ]
 
 
@@ -53,7 +57,7 @@ class DotAxes:
 
     figure: Figure
     main: Axes
-    size_legend: Axes
+    size_legend: Axes | None
     color_legend: Axes
     tree: Axes | None
     brackets: Axes | None
@@ -139,8 +143,8 @@ class DotLayout:
         sizes = (width, height, main_width, main_height, tree_size, bracket, legend_height)
         return cls(*sizes, text_scale=scale, swapped=swapped)
 
-    def draw(self, ax: Axes | None, title: str | None) -> DotAxes:
-        """Make the axes, in a new figure or in place of ``ax``."""
+    def draw(self, ax: Axes | None, title: str | None, *, sizes: bool = True) -> DotAxes:
+        """Make the axes, in a new figure or in place of ``ax``, perhaps without size legend."""
         ratios = [self.main_width + self._beside, LEGENDS_WIDTH * self.text_scale]
         figure, outer = _grid(ax, self.width, self.height, ratios)
         if title:
@@ -165,8 +169,10 @@ class DotLayout:
         if self.bracket:
             where, share = (inner[2, 1], "sharey") if self.swapped else (inner[1, 0], "sharex")
             brackets = figure.add_subplot(where, **{share: main})
-        sizes, colors = self._legends(figure, outer)
-        return DotAxes(figure, main, sizes, colors, tree, brackets)
+        if not sizes:
+            return DotAxes(figure, main, None, self._legend(figure, outer), tree, brackets)
+        size_legend, colors = self._legends(figure, outer)
+        return DotAxes(figure, main, size_legend, colors, tree, brackets)
 
     def _legends(self, figure: Figure, outer: GridSpecBase) -> tuple[Axes, Axes]:
         size, least, bar = (share * self.legend_height for share in (0.27, 0.3, 0.08))
@@ -174,6 +180,11 @@ class DotLayout:
         rest = max(self.height - size - space - bar, 0.0)
         column = outer[0, 1].subgridspec(4, 1, height_ratios=[rest, size, space, bar])
         return figure.add_subplot(column[1]), figure.add_subplot(column[3])
+
+    def _legend(self, figure: Figure, outer: GridSpecBase) -> Axes:
+        bar = 0.08 * self.legend_height
+        column = outer[0, 1].subgridspec(2, 1, height_ratios=[self.height - bar, bar])
+        return figure.add_subplot(column[1])
 
     @property
     def _beside(self) -> float:
@@ -338,10 +349,17 @@ def draw_legends(sizes: Axes, colors: Axes, style: DotStyle) -> None:
     The colour scale has its limits once the dots are drawn, so draw them first.
     """
     _draw_sizes(sizes, style.sizes, style.size_title, style.edge_width)
-    mappable = ScalarMappable(norm=style.norm, cmap=colormap(style.cmap))
-    Colorbar(colors, mappable=mappable, orientation="horizontal")
-    colors.set_title(style.color_title or "", fontsize="small")
-    colors.xaxis.set_tick_params(labelsize="small")
+    draw_colorbar(colors, style.norm, style.cmap, style.color_title)
+
+
+def draw_colorbar(
+    ax: Axes, norm: Normalize, cmap: Colormap | str | None, title: str | None
+) -> None:
+    """Draw a horizontal colour bar into axes."""
+    mappable = ScalarMappable(norm=norm, cmap=colormap(cmap))
+    Colorbar(ax, mappable=mappable, orientation="horizontal")
+    ax.set_title(title or "", fontsize="small")
+    ax.xaxis.set_tick_params(labelsize="small")
 
 
 def _draw_sizes(ax: Axes, sizes: DotSizes, title: str | None, edge_width: float) -> None:
@@ -518,7 +536,7 @@ def dotplot(
         mean_only_expressed=mean_only_expressed,
     )
     values = _recolored(values.scaled(standard_scale), dot_color_df)
-    content = _Content(_in_order(values, categories_order), var_groups, None)
+    content = GroupedValues(in_order(values, categories_order), var_groups, None)
     if dendrogram:
         key = dendrogram if isinstance(dendrogram, str) else None
         content = content.with_tree(adata, groupby, key)
@@ -543,6 +561,7 @@ def dotplot(
     axes = layout.draw(ax, title)
     content.draw_margins(axes, layout, var_group_rotation)
     draw_dots(axes.main, content.values, style, swapped=layout.swapped)
+    assert axes.size_legend is not None
     draw_legends(axes.size_legend, axes.color_legend, style)
     if return_fig:
         return axes.figure
@@ -551,14 +570,16 @@ def dotplot(
 
 
 @dataclass(frozen=True)
-class _Content:
+class GroupedValues:
     """What is drawn, in the order in which it is drawn."""
 
     values: DotValues
     var_groups: VarGroups | None
     tree: dict[str, Any] | None
 
-    def with_tree(self, adata: AnnData, groupby: str | Sequence[str], key: str | None) -> _Content:
+    def with_tree(
+        self, adata: AnnData, groupby: str | Sequence[str], key: str | None
+    ) -> GroupedValues:
         """Groups in the order of their dendrogram, and brackets named like groups likewise."""
         groups = list(self.values.means.index)
         if len(groups) <= 2:
@@ -576,7 +597,7 @@ class _Content:
         if var_groups is not None and set(var_groups.labels) == set(leaves):
             var_groups, order = var_groups.ordered(leaves)
         values = self.values.ordered([by_label[leaf] for leaf in leaves], order)
-        return _Content(values, var_groups, stored["dendrogram_info"])
+        return GroupedValues(values, var_groups, stored["dendrogram_info"])
 
     def draw_margins(self, axes: DotAxes, layout: DotLayout, rotation: float | None) -> None:
         """Draw dendrogram and brackets."""
@@ -597,7 +618,8 @@ class _Content:
             )
 
 
-def _in_order(values: DotValues, order: Sequence[str] | None) -> DotValues:
+def in_order(values: DotValues, order: Sequence[str] | None) -> DotValues:
+    """Groups in the order that is asked for."""
     if order is None:
         return values
     groups = list(values.means.index)

@@ -1,4 +1,4 @@
-"""What ``tl.rank_genes_groups`` found: names at their scores, and dots of the best genes."""
+"""What ``tl.rank_genes_groups`` found: names at their scores, and plots of the best genes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from lazyomics.errors import warn_user
 from lazyomics.get.rank_genes_groups_df import rank_genes_groups_df
 from lazyomics.pl.dotplots import dotplot
 from lazyomics.pl.figure import Save, figure_of, finish
+from lazyomics.pl.matrixplots import matrixplot
 
-__all__ = ["rank_genes_groups", "rank_genes_groups_dotplot"]
+__all__ = ["rank_genes_groups", "rank_genes_groups_dotplot", "rank_genes_groups_matrixplot"]
 
 VALUES = ("scores", "logfoldchanges", "pvals", "pvals_adj", "log10_pvals", "log10_pvals_adj")
 DEFAULT_GENES = 10
@@ -249,27 +250,139 @@ def rank_genes_groups_dotplot(
     >>> [text.get_text() for text in axes["mainplot_ax"].get_yticklabels()]
     ['a', 'b', 'c']
     """
+    chosen, by, kwds = _choice(
+        adata, groups, n_genes, groupby, var_names, gene_symbols, min_logfoldchange, key, kwds
+    )
+    kwds = _with_values(adata, values_to_plot, chosen, gene_symbols, key, "dot_color_df", kwds)
+    return dotplot(adata, chosen, by, show=show, save=save, return_fig=return_fig, **kwds)
+
+
+def rank_genes_groups_matrixplot(
+    adata: AnnData,
+    groups: str | Sequence[str] | None = None,
+    *,
+    n_genes: int | None = None,
+    groupby: str | None = None,
+    values_to_plot: str | None = None,
+    var_names: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    gene_symbols: str | None = None,
+    min_logfoldchange: float | None = None,
+    key: str | None = None,
+    show: bool | None = None,
+    save: Save = None,
+    return_fig: bool = False,
+    **kwds: Any,
+) -> Figure | dict[str, Axes] | None:
+    """Matrix of the best genes of each group, see :func:`lazyomics.pl.matrixplot`.
+
+    Parameters
+    ----------
+    adata
+        :func:`lazyomics.tl.rank_genes_groups` has been run on it.
+    groups
+        Groups whose genes are shown, by default all.
+    n_genes
+        Genes of each group, by default 10; of a negative number the last ones.
+    groupby
+        Column of ``obs`` whose groups are shown, by default the one that was ranked by.
+    values_to_plot
+        What the colours show in place of mean expression: ``"scores"``, ``"logfoldchanges"``,
+        ``"pvals"``, ``"pvals_adj"``, ``"log10_pvals"`` or ``"log10_pvals_adj"``. All genes must
+        have been ranked.
+    var_names
+        Genes to show instead of the best: a list, or lists by label.
+    gene_symbols
+        Column of ``var`` with the names to show.
+    min_logfoldchange
+        Genes of a smaller log fold change are left out.
+    key
+        Key of ``uns`` where the result is, ``"rank_genes_groups"`` by default.
+    show, save, return_fig
+        As of ``pl.matrixplot``.
+    **kwds
+        Of ``pl.matrixplot``; ``dendrogram`` is True by default.
+
+    Returns
+    -------
+    As of ``pl.matrixplot``.
+
+    Raises
+    ------
+    KeyError
+        If ``uns`` has no such result, or this no such group.
+    ValueError
+        If ``var_names`` and ``n_genes`` are both given, ``values_to_plot`` is unknown, not all
+        genes were ranked whose values are to be plotted, or no gene is left.
+
+    Notes
+    -----
+    Passes over X: 1 for all genes (0 with ``values_to_plot``), those of ``tl.dendrogram`` if
+    there is none yet. Peak memory: a block of X and groups × genes values.
+
+    Examples
+    --------
+    >>> import lazyomics as lo
+    >>> import numpy as np
+    >>> adata = lo.AnnData(np.eye(6) / 2, obs={"type": list("aabbcc")})
+    >>> lo.tl.rank_genes_groups(adata, "type", method="t-test")
+    >>> axes = lo.pl.rank_genes_groups_matrixplot(adata, n_genes=1, dendrogram=False, show=False)
+    >>> [text.get_text() for text in axes["mainplot_ax"].get_yticklabels()]
+    ['a', 'b', 'c']
+    """
+    chosen, by, kwds = _choice(
+        adata, groups, n_genes, groupby, var_names, gene_symbols, min_logfoldchange, key, kwds
+    )
+    kwds = _with_values(adata, values_to_plot, chosen, gene_symbols, key, "values_df", kwds)
+    return matrixplot(adata, chosen, by, show=show, save=save, return_fig=return_fig, **kwds)
+
+
+def _choice(
+    adata: AnnData,
+    groups: str | Sequence[str] | None,
+    n_genes: int | None,
+    groupby: str | None,
+    var_names: Sequence[str] | Mapping[str, Sequence[str]] | None,
+    gene_symbols: str | None,
+    least: float | None,
+    key: str | None,
+    kwds: Mapping[str, Any],
+) -> tuple[Any, str, dict[str, Any]]:
+    """Genes to plot, what to group by, and the other options of the plot."""
     if var_names is not None and n_genes is not None:
         raise ValueError("n_genes and var_names exclude each other")
-    if values_to_plot is not None and values_to_plot not in VALUES:
-        raise ValueError(f"values_to_plot is one of {VALUES}, found {values_to_plot!r}")
     result = _result(adata, key)
-    key = "rank_genes_groups" if key is None else key
-    options: dict[str, Any] = {"key": key, "gene_symbols": gene_symbols}
     chosen: Any = var_names
     if chosen is None:
         number = DEFAULT_GENES if n_genes is None else n_genes
-        chosen = _best(adata, _groups(result, groups), number, min_logfoldchange, options)
-    if values_to_plot is not None:
-        flat = _flat(chosen)
-        ranked = _groups(result, None)
-        kwds["dot_color_df"] = _values(adata, values_to_plot, flat, ranked, options)
-        title = values_to_plot.replace("_", " ").replace("pvals", "p-value")
-        title = "log fold change" if values_to_plot == "logfoldchanges" else title
-        kwds.setdefault("colorbar_title", title)
-    kwds = {"dendrogram": True, "gene_symbols": gene_symbols, **kwds}
+        options = _options(gene_symbols, key)
+        chosen = _best(adata, _groups(result, groups), number, least, options)
     by = str(result["params"]["groupby"]) if groupby is None else groupby
-    return dotplot(adata, chosen, by, show=show, save=save, return_fig=return_fig, **kwds)
+    return chosen, by, {"dendrogram": True, "gene_symbols": gene_symbols, **kwds}
+
+
+def _options(gene_symbols: str | None, key: str | None) -> dict[str, Any]:
+    return {"key": "rank_genes_groups" if key is None else key, "gene_symbols": gene_symbols}
+
+
+def _with_values(
+    adata: AnnData,
+    name: str | None,
+    chosen: Any,
+    gene_symbols: str | None,
+    key: str | None,
+    parameter: str,
+    kwds: dict[str, Any],
+) -> dict[str, Any]:
+    """Options of a plot whose colours show what was computed of the genes, if that is asked."""
+    if name is None:
+        return kwds
+    if name not in VALUES:
+        raise ValueError(f"values_to_plot is one of {VALUES}, found {name!r}")
+    ranked = _groups(_result(adata, key), None)
+    table = _values(adata, name, _flat(chosen), ranked, _options(gene_symbols, key))
+    title = name.replace("_", " ").replace("pvals", "p-value")
+    title = "log fold change" if name == "logfoldchanges" else title
+    return {"colorbar_title": title, **kwds, parameter: table}
 
 
 def _flat(names: Any) -> list[str]:

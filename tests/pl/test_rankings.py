@@ -85,6 +85,28 @@ def test_dots_are_scanpys(ranked, sc, options: dict) -> None:
     assert titles[0] == titles[1]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"n_genes": 3, "groups": ["B", "Mono"]},
+        {"n_genes": -2, "values_to_plot": "logfoldchanges", "vmin": -4, "vmax": 4, "cmap": "bwr"},
+        {"var_names": {"a": ["1", "2"], "b": ["7"]}, "values_to_plot": "scores", "swap_axes": True},
+    ],
+    ids=str,
+)
+def test_matrices_are_scanpys(ranked, sc, options: dict) -> None:
+    ours = lo.pl.rank_genes_groups_matrixplot(ranked[0], show=False, **options)
+    theirs = sc.pl.rank_genes_groups_matrixplot(ranked[1], show=False, **options)
+    mine, other = ours["mainplot_ax"], theirs["mainplot_ax"]
+    for ticks in ("get_xticklabels", "get_yticklabels"):
+        assert [t.get_text() for t in getattr(mine, ticks)()] == [
+            t.get_text() for t in getattr(other, ticks)()
+        ]
+    squares, theirs_too = (ax.collections[0].get_array().ravel() for ax in (mine, other))
+    np.testing.assert_allclose(squares, theirs_too, rtol=1e-4)
+    assert ours["color_legend_ax"].get_title() == theirs["color_legend_ax"].get_title()
+
+
 def test_what_cannot_be_shown_is_refused(ranked) -> None:
     adata, _ = ranked
     dots = lo.pl.rank_genes_groups_dotplot

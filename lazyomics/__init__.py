@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lazyomics.container.mudata import MuData
     from lazyomics.io.add_gene_major import add_gene_major
     from lazyomics.io.h5mu.opening import read, read_h5mu
+    from lazyomics.io.mtx.read_10x import read_10x_mtx
+    from lazyomics.io.mtx.reading import read_mtx
     from lazyomics.io.opening_10x import read_10x_h5
     from lazyomics.io.repack import repack
     from lazyomics.io.transpose_storage import transpose_storage
@@ -58,8 +60,10 @@ __all__ = [
     "pp",
     "read",
     "read_10x_h5",
+    "read_10x_mtx",
     "read_h5ad",
     "read_h5mu",
+    "read_mtx",
     "repack",
     "set_figure_params",
     "settings",
@@ -83,7 +87,9 @@ _HOMES = {
     "explain": "container.explain",
     "read": "io.h5mu.opening",
     "read_10x_h5": "io.opening_10x",
+    "read_10x_mtx": "io.mtx.read_10x",
     "read_h5mu": "io.h5mu.opening",
+    "read_mtx": "io.mtx.reading",
     "repack": "io.repack",
     "set_figure_params": "pl",
     "show_versions": "logging",

@@ -11,6 +11,7 @@ import pytest
 import lazyomics as lo
 
 sc = pytest.importorskip("scanpy", reason="compares with scanpy")
+anndata = pytest.importorskip("anndata", reason="compares with anndata")
 
 SPACES = ("pp", "tl", "get", "metrics")
 SHARED = [
@@ -82,3 +83,29 @@ def test_the_tables_name_what_is_there(verb: str, name: str) -> None:
     assert name in parameters(lo, verb)
     if (verb, name) in ADDED and (verb, name) not in NEWER_PARAMETERS:
         assert name not in parameters(sc, verb)
+
+
+READERS = [
+    *("read_10x_mtx", "read_mtx"),
+]
+# Parameters of readers that only lazyomics has: where to stream to, and what newer scanpy has.
+ADDED_TO_READERS = {
+    ("read_10x_mtx", "filename"),
+    ("read_10x_mtx", "compressed"),
+    ("read_mtx", "target"),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_parameters_of_readers_are_scanpys(name: str) -> None:
+    reference = getattr(sc, name, None) or getattr(anndata.io, name)
+    ours, theirs = (dict(inspect.signature(f).parameters) for f in (getattr(lo, name), reference))
+    theirs.pop("kwargs", None)
+    added = {parameter for parameter in ours if parameter not in theirs}
+    assert added <= {parameter for where, parameter in ADDED_TO_READERS if where == name}
+    assert all(ours[parameter].kind is inspect.Parameter.KEYWORD_ONLY for parameter in added)
+    assert [parameter for parameter in ours if parameter not in added] == list(theirs)
+    for parameter, their in theirs.items():
+        assert ours[parameter].kind is their.kind, parameter
+        if parameter != "cache_compression":  # a mark for the value in settings, in both
+            assert plain(ours[parameter].default) == plain(their.default), parameter

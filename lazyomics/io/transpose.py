@@ -39,8 +39,11 @@ from lazyomics.lazy import (
 from lazyomics.lazy.recipe import SMALLEST_BLOCK, Recipe, bounds_by_bytes
 
 __all__ = [
+    "WINDOW_SHARE",
+    "Piece",
     "ScratchFile",
     "ScratchPlan",
+    "SpillBuffer",
     "StorageOrder",
     "TransposePlan",
     "checked_order",
@@ -51,6 +54,10 @@ __all__ = [
 
 
 SHARE_OF_FREE_DISK = 2  # one half of what is free
+SCRATCH_HINT = (
+    "Choose another folder with scratch_dir=, or allow less with scratch_bytes= of "
+    "lo.transpose_storage"
+)
 
 
 @dataclass(frozen=True)
@@ -69,10 +76,19 @@ class ScratchPlan:
 
 
 class ScratchFile:
-    """Arrays put aside in an unnamed file: it is gone when closed, also when the process dies."""
+    """Arrays put aside in an unnamed file: it is gone when closed, also when the process dies.
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    Parameters
+    ----------
+    folder
+        Where it is made.
+    hint
+        What to do where there is no room for it, for messages.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], hint: str = SCRATCH_HINT) -> None:
         self.folder = os.fspath(folder)
+        self._hint = hint
         self._end = 0
         try:
             self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 (closed below)
@@ -111,8 +127,7 @@ class ScratchFile:
                 f". {format_bytes(self._end)} were put there, and at least {format_bytes(missing)} "
                 "more are needed"
             )
-        hint = "Choose another folder with scratch_dir=, or allow less with scratch_bytes="
-        return kind(error.errno, f"{text}. {hint} of lo.transpose_storage")
+        return kind(error.errno, f"{text}. {self._hint}")
 
     def __enter__(self) -> Self:
         return self
@@ -186,7 +201,7 @@ def _in_small_blocks(x: da.Array, target: int) -> da.Array:
 
 
 @dataclass
-class _Piece:
+class Piece:
     """Values of one block that belong to one window, ordered by line."""
 
     lines: NDArray[Any]
@@ -194,21 +209,21 @@ class _Piece:
     data: NDArray[Any]
 
 
-class _SpillBuffer:
+class SpillBuffer:
     """The pieces of one window, in the scratch file; read from there whenever asked for."""
 
     def __init__(self, file: ScratchFile) -> None:
         self._file = file
         self._parts: list[tuple[tuple[int, int, Any], ...]] = []
 
-    def put(self, piece: _Piece) -> None:
+    def put(self, piece: Piece) -> None:
         """Put one more piece aside."""
         arrays = (piece.lines, piece.indices, piece.data)
         self._parts.append(tuple((self._file.put(a), len(a), a.dtype) for a in arrays))
 
-    def __iter__(self) -> Iterator[_Piece]:
+    def __iter__(self) -> Iterator[Piece]:
         for part in self._parts:
-            yield _Piece(*(self._file.get(*where) for where in part))
+            yield Piece(*(self._file.get(*where) for where in part))
 
 
 @dataclass
@@ -263,7 +278,7 @@ class TransposePlan:
                 yield self._window(low, [piece for _, piece in self._pieces(low, high)])
                 continue
             with ScratchFile(scratch.folder) as file:
-                aside = [_SpillBuffer(file) for _ in range(low, high)]
+                aside = [SpillBuffer(file) for _ in range(low, high)]
                 for k, piece in self._pieces(low, high):
                     aside[k - low].put(piece)
                 for k in range(low, high):
@@ -284,7 +299,7 @@ class TransposePlan:
             yield low, high
             low = high
 
-    def _pieces(self, low: int, high: int) -> Iterator[tuple[int, _Piece]]:
+    def _pieces(self, low: int, high: int) -> Iterator[tuple[int, Piece]]:
         """Read the source once; give its values by window and, inside, by line."""
         start = 0
         for window in windows(self.x, axis=self.axis, size=workers()):
@@ -294,7 +309,7 @@ class TransposePlan:
                 yield from self._cut(block, start, low, high)
                 start += size
 
-    def _cut(self, block: Any, start: int, low: int, high: int) -> Iterator[tuple[int, _Piece]]:
+    def _cut(self, block: Any, start: int, low: int, high: int) -> Iterator[tuple[int, Piece]]:
         turned = block.tocsc() if self.axis == 0 else block.tocsr()
         for k in range(low, high):
             first, last = self.bounds[k], self.bounds[k + 1]
@@ -304,9 +319,9 @@ class TransposePlan:
                 continue
             lines = np.repeat(np.arange(last - first, dtype=np.int32), np.diff(pointers))
             indices = turned.indices[a:b].astype(self.index_dtype) + self.index_dtype.type(start)
-            yield k, _Piece(lines, indices, turned.data[a:b].copy())
+            yield k, Piece(lines, indices, turned.data[a:b].copy())
 
-    def _window(self, k: int, pieces: Iterable[_Piece]) -> SparseBlock:
+    def _window(self, k: int, pieces: Iterable[Piece]) -> SparseBlock:
         """Put the pieces of a window together: each line gets its values in their order."""
         n = self.bounds[k + 1] - self.bounds[k]
         counts = np.zeros(n, dtype=np.int64)

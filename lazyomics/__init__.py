@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from lazyomics.container.explain import explain
     from lazyomics.container.mudata import MuData
     from lazyomics.io.add_gene_major import add_gene_major
+    from lazyomics.io.elements import read_elem, write_elem
     from lazyomics.io.h5mu.opening import read, read_h5mu
     from lazyomics.io.mtx.read_10x import read_10x_mtx
     from lazyomics.io.mtx.reading import read_mtx
     from lazyomics.io.opening_10x import read_10x_h5
     from lazyomics.io.repack import repack
+    from lazyomics.io.tables import read_csv, read_excel, read_hdf, read_text, read_umi_tools
     from lazyomics.io.transpose_storage import transpose_storage
     from lazyomics.io.writing_objects import write, write_h5ad, write_h5mu
     from lazyomics.logging import show_versions
@@ -61,9 +63,15 @@ __all__ = [
     "read",
     "read_10x_h5",
     "read_10x_mtx",
+    "read_csv",
+    "read_elem",
+    "read_excel",
     "read_h5ad",
     "read_h5mu",
+    "read_hdf",
     "read_mtx",
+    "read_text",
+    "read_umi_tools",
     "repack",
     "set_figure_params",
     "settings",
@@ -71,6 +79,7 @@ __all__ = [
     "tl",
     "transpose_storage",
     "write",
+    "write_elem",
     "write_h5ad",
     "write_h5mu",
 ]
@@ -88,13 +97,20 @@ _HOMES = {
     "read": "io.h5mu.opening",
     "read_10x_h5": "io.opening_10x",
     "read_10x_mtx": "io.mtx.read_10x",
+    "read_csv": "io.tables",
+    "read_elem": "io.elements",
+    "read_excel": "io.tables",
     "read_h5mu": "io.h5mu.opening",
+    "read_hdf": "io.tables",
     "read_mtx": "io.mtx.reading",
+    "read_text": "io.tables",
+    "read_umi_tools": "io.tables",
     "repack": "io.repack",
     "set_figure_params": "pl",
     "show_versions": "logging",
     "transpose_storage": "io.transpose_storage",
     "write": "io.writing_objects",
+    "write_elem": "io.elements",
     "write_h5ad": "io.writing_objects",
     "write_h5mu": "io.writing_objects",
 }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lazyomics.io.add_gene_major import add_gene_major
     from lazyomics.io.elements import read_elem, write_elem
     from lazyomics.io.h5mu.opening import read, read_h5mu
+    from lazyomics.io.loom import read_loom
     from lazyomics.io.mtx.read_10x import read_10x_mtx
     from lazyomics.io.mtx.reading import read_mtx
     from lazyomics.io.opening_10x import read_10x_h5
@@ -69,6 +70,7 @@ __all__ = [
     "read_h5ad",
     "read_h5mu",
     "read_hdf",
+    "read_loom",
     "read_mtx",
     "read_text",
     "read_umi_tools",
@@ -102,6 +104,7 @@ _HOMES = {
     "read_excel": "io.tables",
     "read_h5mu": "io.h5mu.opening",
     "read_hdf": "io.tables",
+    "read_loom": "io.loom",
     "read_mtx": "io.mtx.reading",
     "read_text": "io.tables",
     "read_umi_tools": "io.tables",

@@ -86,7 +86,7 @@ def test_the_tables_name_what_is_there(verb: str, name: str) -> None:
 
 
 READERS = [
-    *("read_10x_mtx", "read_csv", "read_excel", "read_hdf", "read_mtx", "read_text"),
+    *("read_10x_mtx", "read_csv", "read_excel", "read_hdf", "read_loom", "read_mtx", "read_text"),
     *("read_umi_tools", "read_elem", "write_elem"),
 ]
 # Parameters of readers that only lazyomics has: where to stream to, and what newer scanpy has.

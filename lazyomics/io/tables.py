@@ -234,7 +234,8 @@ def read_excel(
 
     Notes
     -----
-    Passes over the file: 1. Peak memory: several times the sheet.
+    Passes over the file: 1. Peak memory: several times the sheet. anndata's X holds objects, which
+    cannot be written.
     """
     require("openpyxl", extra="excel", purpose="read_excel")
     table = pd.read_excel(local_path(filename), sheet)

@@ -77,7 +77,9 @@ def test_excel(tmp_path) -> None:
         with pytest.raises(MissingDependencyError, match="openpyxl"):
             lo.read_excel(path, "counts")
         return
-    assert_like(lo.read_excel(path, "counts"), ad.io.read_excel(path, "counts"))
+    expected = ad.io.read_excel(path, "counts")
+    expected.X = expected.X.astype("float64")  # objects, which no file holds
+    assert_like(lo.read_excel(path, "counts"), expected)
 
 
 def test_umi_tools(tmp_path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 
+from lazyomics.errors import UnsupportedError
 from lazyomics.io.encodings import read_element, write_element
 
 __all__ = ["read_elem", "write_elem"]
@@ -64,9 +65,13 @@ def write_elem(
     Raises
     ------
     UnsupportedError
-        If values of its type cannot be stored.
+        If values of its type cannot be stored, or the element is the root ``"/"``.
     """
     name = k.strip("/")
+    if not name:
+        raise UnsupportedError(
+            "the root is written by adata.write_h5ad(path); name an element here"
+        )
     parent, _, last = name.rpartition("/")
     group = store.require_group(parent) if parent else store
     if last in group:

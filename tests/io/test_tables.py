@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics.errors import FileFormatError, MissingDependencyError
+from lazyomics.errors import FileFormatError, MissingDependencyError, UnsupportedError
 from tests.comparing import assert_same_anndata, assert_same_value
 
 ad = pytest.importorskip("anndata", reason="anndata is the reference of these tests")
@@ -120,8 +120,10 @@ def test_elements(tmp_path) -> None:
             lo.write_elem(file, name, value, dataset_kwargs={"compression": "gzip"})
             assert_same_value(lo.read_elem(file[name]), ad.io.read_elem(file[name]), name)
             assert_same_value(ad.io.read_elem(file[name]), value, name)
-            ad.io.write_elem(file, f"theirs/{name}", value)
+            ad.io.write_elem(file.require_group("theirs"), name, value)
             assert_same_value(lo.read_elem(file[f"theirs/{name}"]), value, name)
         assert file["sparse/data"].compression == "gzip"
+        with pytest.raises(UnsupportedError, match="write_h5ad"):
+            lo.write_elem(file, "/", {"a": 1})
         lo.write_elem(file, "new/deep", np.arange(2))
         assert lo.read_elem(file["new/deep"]).tolist() == [0, 1]

@@ -69,9 +69,7 @@ def write_elem(
     """
     name = k.strip("/")
     if not name:
-        raise UnsupportedError(
-            "the root is written by adata.write_h5ad(path); name an element here"
-        )
+        raise UnsupportedError("name an element: the root is written by adata.write_h5ad")
     parent, _, last = name.rpartition("/")
     group = store.require_group(parent) if parent else store
     if last in group:

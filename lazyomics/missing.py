@@ -13,10 +13,10 @@ NOT_HERE: dict[str, frozenset[str]] = {
         {
             *("DotPlot", "MatrixPlot", "StackedViolin", "clustermap", "correlation_matrix"),
             *("dogplot", "embedding_density", "filter_genes_dispersion", "heatmap", "matrix"),
-            *("paga_adjacency", "pca_loadings", "pca_overview", "pca_scatter"),
+            *("paga_adjacency", "pca_loadings", "pca_overview"),
             *("rank_genes_groups_heatmap", "rank_genes_groups_stacked_violin"),
             *("rank_genes_groups_tracksplot", "rank_genes_groups_violin", "ranking"),
-            *("set_rcParams_defaults", "set_rcParams_scanpy", "sim", "spatial", "stacked_violin"),
+            *("sim", "spatial", "stacked_violin"),
             *("timeseries", "timeseries_as_heatmap", "timeseries_subplot", "tracksplot"),
         }
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from typing import Any, cast
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.mudata import MuData
@@ -88,7 +88,13 @@ def write_h5ad(
     whole.write_h5mu(overwrite_x=True, **options)
 
 
-def write(filename: str | os.PathLike[str], data: MuData | AnnData, **options: Any) -> None:
+def write(
+    filename: str | os.PathLike[str],
+    data: MuData | AnnData | None = None,
+    *,
+    adata: MuData | AnnData | None = None,
+    **options: Any,
+) -> None:
     """Write a MuData or AnnData to the kind of file that the name says.
 
     Parameters
@@ -96,8 +102,8 @@ def write(filename: str | os.PathLike[str], data: MuData | AnnData, **options: A
     filename
         ``FILE.h5mu`` for a MuData, ``FILE.h5ad`` for an AnnData; ``FILE.h5mu/MODALITY`` or
         ``FILE.h5mu/mod/MODALITY`` puts an AnnData into an existing file.
-    data
-        What to write.
+    data, adata
+        What to write; mudata calls it the one, scanpy the other.
     **options
         ``compression`` and so on.
 
@@ -105,7 +111,12 @@ def write(filename: str | os.PathLike[str], data: MuData | AnnData, **options: A
     ------
     ValueError
         If the name is of a file for another kind of object.
+    TypeError
+        If nothing is given to write, or two objects.
     """
+    if (data is None) == (adata is None):
+        raise TypeError("write takes one object: write(filename, data)")
+    data = cast("MuData | AnnData", adata if data is None else data)
     name: Any = os.fspath(filename)
     if isinstance(data, MuData):
         if not name.endswith(".h5mu"):

@@ -29,7 +29,12 @@ if TYPE_CHECKING:
     from lazyomics.pl.dendrograms import dendrogram
     from lazyomics.pl.dotplots import dotplot
     from lazyomics.pl.embeddings import diffmap, draw_graph, embedding, pca, tsne, umap
-    from lazyomics.pl.figure import set_figure_params
+    from lazyomics.pl.embeddings import pca as pca_scatter
+    from lazyomics.pl.figure import (
+        set_figure_params,
+        set_rcParams_defaults,
+        set_rcParams_scanpy,
+    )
     from lazyomics.pl.gene_dispersions import highly_variable_genes
     from lazyomics.pl.highest_genes import highest_expr_genes
     from lazyomics.pl.matrixplots import matrixplot
@@ -62,6 +67,7 @@ __all__ = [
     "paga_compare",
     "paga_path",
     "pca",
+    "pca_scatter",
     "pca_variance_ratio",
     "rank_genes_groups",
     "rank_genes_groups_dotplot",
@@ -69,6 +75,8 @@ __all__ = [
     "scatter",
     "scrublet_score_distribution",
     "set_figure_params",
+    "set_rcParams_defaults",
+    "set_rcParams_scanpy",
     "settings",
     "tsne",
     "umap",
@@ -91,6 +99,7 @@ _MODULES = {
     "paga_path": "paga_paths",
     "matrixplot": "matrixplots",
     "pca": "embeddings",
+    "pca_scatter": "embeddings",
     "pca_variance_ratio": "variance_ratio",
     "rank_genes_groups": "rankings",
     "rank_genes_groups_dotplot": "rankings",
@@ -98,6 +107,8 @@ _MODULES = {
     "scatter": "scatters",
     "scrublet_score_distribution": "score_distribution",
     "set_figure_params": "figure",
+    "set_rcParams_defaults": "figure",
+    "set_rcParams_scanpy": "figure",
     "tsne": "embeddings",
     "umap": "embeddings",
     "violin": "violins",

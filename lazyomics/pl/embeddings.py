@@ -29,6 +29,7 @@ __all__ = [
     "embedding",
     "panel_dimensions",
     "pca",
+    "pca_scatter",
     "tsne",
     "umap",
 ]
@@ -519,3 +520,6 @@ def pca(
     if return_fig:
         return figure
     return finish(figure, axes, name="pca", show=show, save=save, owned="ax" not in kwargs)
+
+
+pca_scatter = pca  # its name in early scanpy

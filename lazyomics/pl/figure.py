@@ -46,6 +46,8 @@ __all__ = [
     "panel_grid",
     "panel_row",
     "set_figure_params",
+    "set_rcParams_defaults",
+    "set_rcParams_scanpy",
     "spread",
     "widest",
 ]
@@ -441,6 +443,27 @@ def set_figure_params(
     settings.file_format_figs = format
     settings.frameon = frameon
     settings.vector_friendly = vector_friendly
+
+
+def set_rcParams_scanpy(fontsize: float = 14, color_map: str | None = None) -> None:
+    """Set scanpy's style in ``matplotlib.rcParams``, see :func:`set_figure_params`.
+
+    Parameters
+    ----------
+    fontsize
+        Font size in points.
+    color_map
+        Colour map of numeric values.
+    """
+    style: Any = _scanpy_style(fontsize)
+    if color_map is not None:
+        style["image.cmap"] = color_map
+    mpl.rcParams.update(style)
+
+
+def set_rcParams_defaults() -> None:
+    """Set ``matplotlib.rcParams`` to matplotlib's defaults."""
+    mpl.rcParams.update(mpl.rcParamsDefault)
 
 
 def _set_notebook_formats(names: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ from lazyomics.pp.clr import clr
 from lazyomics.pp.combat import combat
 from lazyomics.pp.downsample_counts import downsample_counts
 from lazyomics.pp.filter import filter_cells, filter_genes
+from lazyomics.pp.filter_axis import filter_obs, filter_var, intersect_obs
 from lazyomics.pp.filter_genes_dispersion import filter_genes_dispersion
 from lazyomics.pp.hvg import highly_variable_genes
 from lazyomics.pp.log1p import log1p
@@ -41,7 +42,10 @@ __all__ = [
     "filter_cells",
     "filter_genes",
     "filter_genes_dispersion",
+    "filter_obs",
+    "filter_var",
     "highly_variable_genes",
+    "intersect_obs",
     "log1p",
     "neighbors",
     "normalize_per_cell",

@@ -186,6 +186,11 @@ def test_kinds_of_files_that_are_written(tmp_path) -> None:
     assert_same(lo.read(tmp_path / "a.h5ad"), theirs)
     lo.write_h5ad(tmp_path / "b.h5ad", adata)
     assert_same(lo.read(tmp_path / "b.h5ad"), theirs)
+    lo.write(filename=tmp_path / "b.h5ad", adata=adata)  # as scanpy's is called
+    assert lo.read_h5ad(tmp_path / "b.h5ad").shape == adata.shape
+    for objects in ({}, {"data": adata, "adata": adata}):
+        with pytest.raises(TypeError, match="write takes one object"):
+            lo.write(tmp_path / "c.h5ad", **objects)
     lo.write(tmp_path / "m.h5mu", mdata)
     assert_same_mudata(lo.read(tmp_path / "m.h5mu"), mdata)
     lo.write_h5mu(tmp_path / "n.h5mu", mdata, compression="gzip")

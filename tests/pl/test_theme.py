@@ -60,3 +60,19 @@ def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingDependencyError, match=r"lazyomics\[plot\]"):
         _ = lo.pl.violin
+
+
+def test_styles_by_their_own_functions(sc):
+    with mpl.rc_context():
+        sc.pl.set_rcParams_scanpy(9, "magma")
+        theirs = dict(mpl.rcParams)
+        sc.pl.set_rcParams_defaults()
+        plain = dict(mpl.rcParams)
+    lo.pl.set_rcParams_scanpy(9, "magma")
+    assert dict(mpl.rcParams) == theirs
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of options that matplotlib drops
+        lo.pl.set_rcParams_defaults()
+    assert {k: v for k, v in mpl.rcParams.items() if k != "backend"} == {
+        k: v for k, v in plain.items() if k != "backend"
+    }

@@ -198,6 +198,8 @@ TAKE_BOTH |= {"tl.mofa"}  # AnnData and MuData
 TAKE_MODALITIES = {
     "pp.binarize": lambda x: lo.pp.binarize(x),
     "pp.clr": lambda x: lo.pp.clr(x),
+    "pp.filter_obs": lambda x: lo.pp.filter_obs(x, "a"),
+    "pp.filter_var": lambda x: lo.pp.filter_var(x, "a"),
     "pp.tfidf": lambda x: lo.pp.tfidf(x),
     "tl.lsi": lambda x: lo.tl.lsi(x),
 }
@@ -205,7 +207,8 @@ TAKE_MODALITIES = {
 
 def test_every_verb_is_here() -> None:
     verbs = {f"{ns}.{v}" for ns in ("pp", "tl", "get") for v in getattr(lo, ns).__all__}
-    assert verbs == {"tl.pca", *TAKE_MATRICES, *TAKE_ANNDATA, *TAKE_MODALITIES}
+    others = {"tl.pca", "pp.intersect_obs"}  # the latter is for a MuData only
+    assert verbs == {*others, *TAKE_MATRICES, *TAKE_ANNDATA, *TAKE_MODALITIES}
 
 
 @pytest.mark.parametrize("verb", [*TAKE_ANNDATA, *TAKE_MODALITIES])

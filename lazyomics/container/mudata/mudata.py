@@ -56,6 +56,14 @@ class StoredModalities(FileObject):
             made.mod[mod] = adata
         self._become(made)
 
+    def _inplace_subset_obs(self: Any, key: Any) -> None:
+        """Keep only some observations of this object and its modalities."""
+        self._take_over(self[key])
+
+    def _inplace_subset_var(self: Any, key: Any) -> None:
+        """Keep only some variables of this object and its modalities."""
+        self._take_over(self[:, key])
+
     def _twin(self: Any) -> Any:
         return self._with_modalities({name: a.copy() for name, a in self.mod.items()})
 

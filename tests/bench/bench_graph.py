@@ -63,8 +63,15 @@ def child(peer: str, path: str) -> None:
     timed("neighbors", package.pp.neighbors, use_rep="X_pca")
     timed("umap", package.tl.umap)
     timed("leiden", package.tl.leiden, flavor="igraph", n_iterations=2, directed=False)
+    found["peak"] = peak_bytes()
     found.update(quality(x, adata))
     print(json.dumps(found))
+
+
+def peak_bytes() -> int:
+    """Most memory that this process ever held, mapped files included."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def quality(x: np.ndarray, adata: Any) -> dict[str, float]:
@@ -116,12 +123,13 @@ def main() -> None:
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
                 runs[peer].append(json.loads(done.stdout.splitlines()[-1]))
     print(f"{options.n_obs:,} cells × 50 components; seconds, of all processors in brackets\n")
-    print("| program | neighbours | UMAP | Leiden | recall | kept | modularity |")
-    print("|---|--:|--:|--:|--:|--:|--:|")
+    print("| program | neighbours | UMAP | Leiden | peak, MB | recall | kept | modularity |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
     seconds = {}
     for peer, measured in runs.items():
         times = [[median(r[step][k] for r in measured) for k in (0, 1)] for step in STEPS]
         cells = [f"{wall:.1f} ({cpu:.1f})" for wall, cpu in times]
+        cells.append(f"{median(r['peak'] for r in measured) / 1e6:,.0f}")
         cells += [f"{measured[0][name]:.4f}" for name in ("recall", "kept", "modularity")]
         print(f"| {peer} | {' | '.join(cells)} |")
         seconds[peer] = sum(wall for wall, _ in times)

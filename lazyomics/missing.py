@@ -41,11 +41,11 @@ def missing(space: str, name: str) -> AttributeError:
 
     Examples
     --------
-    >>> raise missing("tl", "tsne")
+    >>> raise missing("tl", "sim")
     Traceback (most recent call last):
     ...
-    AttributeError: lazyomics.tl.tsne is not there yet. Call scanpy's: \
-adata.apply(scanpy.tl.tsne, ...)
+    AttributeError: lazyomics.tl.sim is not there yet. Call scanpy's: \
+adata.apply(scanpy.tl.sim, ...)
     """
     if name not in NOT_HERE.get(space, ()):
         return AttributeError(f"module 'lazyomics.{space}' has no attribute {name!r}")

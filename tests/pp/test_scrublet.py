@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 
 import numpy as np
@@ -268,6 +269,7 @@ def test_threshold_that_is_not_found(pair, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("LAZYOMICS_MOST_CASES" in os.environ, reason="compiles for two minutes")
 @pytest.mark.parametrize("given", [{"use_approx_neighbors": True}, {"knn_dist_metric": "cosine"}])
 def test_approximate_search(pair, monkeypatch, given):
     """Also where it is the default, of 4,160 cells and doublets."""

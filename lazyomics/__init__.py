@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 
-from lazyomics import config, errors
+from lazyomics import config, errors, logging
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.ports import Storage, use_storage
 from lazyomics.importing import import_whole
@@ -19,7 +19,7 @@ from lazyomics.io.opening import read_h5ad
 from lazyomics.options import Verbosity, settings
 
 if TYPE_CHECKING:
-    from lazyomics import datasets, experimental, external, get, logging, metrics, pl, pp, tl
+    from lazyomics import datasets, experimental, external, get, metrics, pl, pp, tl
     from lazyomics.container.concat.concat import concat
     from lazyomics.container.explain import explain
     from lazyomics.container.mudata import MuData
@@ -87,9 +87,7 @@ __all__ = [
 ]
 
 # Imported when they are first asked for: most programs need few of them.
-_PACKAGES = frozenset(
-    {"datasets", "experimental", "external", "get", "logging", "metrics", "pl", "pp", "tl"}
-)
+_PACKAGES = frozenset({"datasets", "experimental", "external", "get", "metrics", "pl", "pp", "tl"})
 _HOMES = {
     "MuData": "container.mudata",
     "ProgressBar": "progress",

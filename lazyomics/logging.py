@@ -11,7 +11,6 @@ import os
 import platform
 import sys
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
 
@@ -57,19 +56,15 @@ class _ToLogfile(logging.Handler):
         print(self.format(record), file=settings.logfile, flush=True)
 
 
-def _logger() -> logging.Logger:
-    logger = logging.getLogger("lazyomics")
-    if not logger.handlers:
-        logger.addHandler(_ToLogfile())
-        logger.propagate = False
-    logger.setLevel(settings.verbosity.level)
-    return logger
+_logger = logging.getLogger("lazyomics")
+_logger.addHandler(_ToLogfile())
+_logger.propagate = False  # what it prints itself is not for the handlers of the program, too
 
 
 def _say(level: int, message: str, time: datetime | None, deep: str | None) -> datetime:
     now = datetime.now(UTC)
-    logger = _logger()
-    if not logger.isEnabledFor(level):
+    _logger.setLevel(settings.verbosity.level)
+    if not _logger.isEnabledFor(level):
         return now
     text = str(message)
     end = ""
@@ -80,7 +75,7 @@ def _say(level: int, message: str, time: datetime | None, deep: str | None) -> d
     if deep is not None and settings.verbosity.level < level:
         text = f"{text}: {deep}"
     form = FORMS.get(level, f"{logging.getLevelName(level)}: {{}}")
-    logger.log(level, "%s", form.format(text + end))
+    _logger.log(level, "%s", form.format(text + end))
     return now
 
 
@@ -160,6 +155,8 @@ def print_version_and_date(*, file: IO[str] | None = None) -> None:
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

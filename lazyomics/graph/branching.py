@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lazyomics import logging
 from lazyomics.compiled import compiled
 from lazyomics.graph.diffusion import DiffusionDistances
 
 __all__ = ["Branches", "Ordering", "find_branches", "order_cells"]
-
-logger = logging.getLogger("lazyomics")
 
 SHORTEST = 5  # cells on either side of a split
 FEWEST = 2 * SHORTEST + 2
@@ -243,7 +241,7 @@ def _branch(
     order = np.argsort(first)
     split = _most_correlated(second[order], third[order])
     if split > ALL_CORRELATED * len(order) and allow_shift:
-        logger.warning(
+        logging.warning(
             "shifting a branching point away from the maximal Kendall correlation (suppress this "
             "with `allow_kendall_tau_shift=False`)"
         )

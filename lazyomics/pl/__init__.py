@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from lazyomics.errors import require
 from lazyomics.missing import missing
+from lazyomics.options import settings
 
 if TYPE_CHECKING:
-    from lazyomics.options import settings
     from lazyomics.pl.dendrograms import dendrogram
     from lazyomics.pl.dotplots import dotplot
     from lazyomics.pl.embeddings import diffmap, draw_graph, embedding, pca, tsne, umap
@@ -116,10 +116,6 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "settings":
-        from lazyomics.options import settings
-
-        return settings
     if name not in _MODULES:
         raise missing("pl", name)
     require("matplotlib", extra="plot", purpose=f"pl.{name}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -11,14 +10,13 @@ import numpy.typing as npt
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from lazyomics import logging
 from lazyomics.container import AnnData
 from lazyomics.pl.figure import Save, figure_of, finish
 
 __all__ = ["dendrogram", "draw_tree", "stored_dendrogram"]
 
 Side = Literal["top", "bottom", "left", "right"]
-
-logger = logging.getLogger("lazyomics")
 
 
 def dendrogram(
@@ -87,10 +85,9 @@ def stored_dendrogram(
         # Only here do plots compute something that belongs to lazyomics.tl.
         from lazyomics.tl.dendrogram import dendrogram as compute
 
-        logger.warning(
-            "dendrogram data not found (using key=%s). Running `tl.dendrogram` with default "
-            "parameters. For fine tuning run `tl.dendrogram` first.",
-            key,
+        logging.warning(
+            f"dendrogram data not found (using key={key}). Running `tl.dendrogram` with default "
+            "parameters. For fine tuning run `tl.dendrogram` first."
         )
         compute(adata, groupby, key_added=key)
     stored: dict[str, Any] = adata.uns[key]

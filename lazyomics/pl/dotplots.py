@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, GridSpecBase
 
+from lazyomics import logging
 from lazyomics.container import AnnData
 from lazyomics.pl.coloring import color_norm, colormap
 from lazyomics.pl.dendrograms import draw_tree, stored_dendrogram
@@ -390,8 +390,6 @@ def _draw_sizes(ax: Axes, sizes: DotSizes, title: str | None, edge_width: float)
 SIZE_TITLE = "Fraction of cells\nin group (%)"
 COLOR_TITLE = "Mean expression\nin group"
 
-logger = logging.getLogger("lazyomics")
-
 
 def dotplot(
     adata: AnnData,
@@ -583,7 +581,7 @@ class GroupedValues:
         """Groups in the order of their dendrogram, and brackets named like groups likewise."""
         groups = list(self.values.means.index)
         if len(groups) <= 2:
-            logger.warning("no dendrogram is shown for fewer than 3 groups")
+            logging.warning("no dendrogram is shown for fewer than 3 groups")
             return self
         stored = stored_dendrogram(adata, groupby, key)
         leaves = [str(leaf) for leaf in stored["categories_ordered"]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from matplotlib.ticker import FuncFormatter
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from lazyomics import logging
 from lazyomics.container import AnnData
 from lazyomics.graph.group_layout import TREE_LAYOUTS, lay_out_groups
 from lazyomics.options import settings
@@ -39,8 +39,6 @@ from lazyomics.pl.paga_nodes import (
 )
 
 __all__ = ["paga", "paga_axes"]
-
-logger = logging.getLogger("lazyomics")
 
 THRESHOLD = 0.01
 NODE_AREA = 2000
@@ -457,7 +455,7 @@ def _thresholded(edges: sparse.csr_matrix, threshold: float) -> sparse.csr_matri
 
 def _known_layout(layout: str | None) -> str:
     if layout == "fa":
-        logger.warning("layout 'fa' (ForceAtlas2) is not there, taking 'fr'")
+        logging.warning("layout 'fa' (ForceAtlas2) is not there, taking 'fr'")
     return "fr" if layout in (None, "fa") else str(layout)
 
 

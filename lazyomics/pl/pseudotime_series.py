@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 
+from lazyomics import logging
 from lazyomics.container import AnnData
 from lazyomics.options import settings
 from lazyomics.pl.coloring import Palette, palette_colors
@@ -21,8 +21,6 @@ from lazyomics.pl.figure import Save, figure_of, finish, spread
 from lazyomics.pl.values import gene_frame
 
 __all__ = ["dpt_groups_pseudotime", "dpt_timeseries"]
-
-logger = logging.getLogger("lazyomics")
 
 MANY = 100  # genes
 
@@ -78,7 +76,7 @@ def dpt_timeseries(
     """
     _check(adata, "dpt_order_indices")
     if adata.n_vars > MANY:
-        logger.warning("plotting %d genes takes a while: select some of them first", adata.n_vars)
+        logging.warning(f"plotting {adata.n_vars} genes takes a while: select some of them first")
     frame = gene_frame(adata, list(adata.var_names), layer=None, use_raw=False)
     values = frame.to_numpy()[adata.obs["dpt_order_indices"].to_numpy()]
     borders = np.asarray(adata.uns["dpt_changepoints"])

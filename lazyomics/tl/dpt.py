@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import operator
 from typing import Any
 
@@ -11,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from lazyomics import lazy
+from lazyomics import lazy, logging
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated, get_matrix
 from lazyomics.graph.branching import Ordering, find_branches, order_cells
@@ -22,8 +21,6 @@ from lazyomics.pp.stored_graph import neighbors_entry, stored_connectivities
 from lazyomics.tl.diffmap import DiffusionMap, computed_map
 
 __all__ = ["dpt"]
-
-logger = logging.getLogger("lazyomics")
 
 COMPONENTS = 15  # of the map that is computed where there is none
 
@@ -116,8 +113,8 @@ def dpt(
     if "X_diffmap" in adata.obsm:
         new_map, stored = None, _stored_map(adata)
     else:
-        logger.warning(
-            "tl.dpt without tl.diffmap before: computing %d diffusion components", COMPONENTS
+        logging.warning(
+            f"tl.dpt without tl.diffmap before: computing {COMPONENTS} diffusion components"
         )
         new_map = stored = computed_map(adata, COMPONENTS, neighbors_key, 0)
     if n_dcs > len(stored.values):
@@ -183,7 +180,7 @@ def _root(adata: AnnData) -> int | None:
         return root % adata.n_obs
     profile: Any = adata.uns["xroot"] if "xroot" in adata.uns else adata.var.get("xroot")
     if profile is None:
-        logger.warning(
+        logging.warning(
             "no root cell, so no pseudotime: set adata.uns['iroot'] to the number of a cell, or "
             "adata.var['xroot'] to an expression profile"
         )

@@ -21,9 +21,13 @@ __all__ = [
     "same_value",
 ]
 
+_EXTENSION = pd.api.extensions.ExtensionArray
+
 
 def same_value(a: Any, b: Any) -> bool:
     """Compare two element values deeply; NaN equals NaN."""
+    a = a.array if isinstance(a, pd.Series) else a
+    b = b.array if isinstance(b, pd.Series) else b
     if is_nested(a) and is_nested(b):
         return same_value(parts_of(a), parts_of(b))
     if isinstance(a, Mapping) and isinstance(b, Mapping):
@@ -36,7 +40,7 @@ def same_value(a: Any, b: Any) -> bool:
     if isinstance(a, pd.Categorical) and isinstance(b, pd.Categorical):
         same = a.ordered == b.ordered and a.categories.equals(b.categories)
         return same and np.array_equal(a.codes, b.codes)
-    if isinstance(a, pd.api.extensions.ExtensionArray):
+    if isinstance(a, _EXTENSION) or isinstance(b, _EXTENSION):
         return _same_extension(a, b)
     if is_ragged(a) and is_ragged(b):
         return str(a.type) == str(b.type) and bool(a.to_list() == b.to_list())
@@ -53,7 +57,11 @@ def _same_extension(a: Any, b: Any) -> bool:
     if isinstance(b, pd.arrays.NumpyExtensionArray):
         b = b.to_numpy()
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return _same_array(np.asarray(a), np.asarray(b))
+        # The same values are stored in another way as categories, or with a mask.
+        texts = [
+            isinstance(x.dtype, pd.StringDtype) for x in (a, b) if not isinstance(x, np.ndarray)
+        ]
+        return all(texts) and _same_array(np.asarray(a), np.asarray(b))
     return type(a) is type(b) and a.dtype == b.dtype and bool(pd.Series(a).equals(pd.Series(b)))
 
 

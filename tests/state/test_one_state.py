@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.state.machine import OneFile, OneMuData, end_other_process, steps_taken
 
-EXAMPLES = int(os.environ.get("LAZYOMICS_HISTORIES", "10"))
+EXAMPLES = int(os.environ.get("LAZYOMICS_HISTORIES", "15"))
 STEPS = 50
 
 

@@ -14,7 +14,7 @@ import lazyomics as lo
 
 ad = pytest.importorskip("anndata", reason="reads the result")
 
-COLUMNS = 24
+COLUMNS = 40
 
 
 def add_columns(path: str, tag: str, layers: bool) -> None:
@@ -27,7 +27,7 @@ def add_columns(path: str, tag: str, layers: bool) -> None:
         adata.write()
 
 
-@pytest.mark.parametrize(("writers", "layers"), [(2, True), (4, False)])
+@pytest.mark.parametrize(("writers", "layers"), [(2, False), (2, True), (4, False), (4, True)])
 def test_no_column_is_lost(tmp_path: Path, writers: int, layers: bool) -> None:
     path = tmp_path / "shared.h5ad"
     x = sp.random(60, 20, 0.2, format="csr", dtype="f4", random_state=0)

@@ -535,13 +535,25 @@ class _Columns:
 
     def _order(self, mine: list[str], left: list[str]) -> list[str]:
         """Return the new order of columns: that of the file, unless this object changed it."""
-        if self.base is not None:
-            before = [c for c in self.base.columns if c in mine]
-            if [c for c in mine if c in before] == before:
-                return [*left, *(c for c in mine if c not in left)]
-        elif [c for c in left if c in mine] == [c for c in mine if c in left]:
-            return [*left, *(c for c in mine if c not in left)]
-        return [*mine, *(c for c in left if c not in mine)]
+        known = left if self.base is None else self.base.columns
+        before = [c for c in known if c in mine]
+        if [c for c in mine if c in before] != before:
+            return [*mine, *(c for c in left if c not in mine)]
+        return _inserted(mine, left)
+
+
+def _inserted(mine: list[str], left: list[str]) -> list[str]:
+    """Put new columns behind those that they follow, and the last ones behind all of the file."""
+    order, there = list(left), set(left)
+    end = max((at + 1 for at, column in enumerate(mine) if column in there), default=0)
+    position = 0
+    for column in mine[:end]:
+        if column in there:
+            position = order.index(column) + 1
+        else:
+            order.insert(position, column)
+            position += 1
+    return [*order, *mine[end:]]
 
 
 def _same(mine: Any, theirs: Any) -> bool:

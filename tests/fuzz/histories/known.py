@@ -58,6 +58,12 @@ class Known:
 
 KNOWN: tuple[Known, ...] = (
     Known(
+        r"w\.concat\(.*uns_merge='(same|unique)'",
+        r"^uns(\[.*\])? keys: lazyomics has",
+        "anndata takes two single NaN for different values, but not two arrays with NaN",
+        earlier=(r"uns_value\('(nan|nested)'",),
+    ),
+    Known(
         r"pull_",
         r"only the oracle refuses: (ValueError|TypeError): (invalid literal for int"
         r"|could not convert string to float|dtype of categories must be the same"

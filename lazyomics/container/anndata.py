@@ -54,6 +54,7 @@ class AlignedParts(AnnotatedObject):
 
     _x: MatrixSlot
     _obs: FrameSlot
+    _raw: RawParts | None
     _var: FrameSlot
     _layers: AlignedMapping
     _obsm: AlignedMapping
@@ -172,7 +173,10 @@ class AlignedParts(AnnotatedObject):
 
     def _align_tables(self, *, strict: bool = False) -> None:
         """Let tables in obsm and varm have the names of the cells and genes as they are now."""
-        align_tables([(self._obsm, self._obs), (self._varm, self._var)], strict=strict)
+        aligned = [(self._obsm, self._obs), (self._varm, self._var)]
+        if self._raw is not None:
+            aligned.append((self._raw.varm, self._raw.var))
+        align_tables(aligned, strict=strict)
 
     def _mappings(self) -> tuple[AlignedMapping, ...]:
         return self._layers, self._obsm, self._varm, self._obsp, self._varp
@@ -506,9 +510,9 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
         self._varm = AlignedMapping("varm", self.shape, varm)
         self._obsp = AlignedMapping("obsp", self.shape, obsp)
         self._varp = AlignedMapping("varp", self.shape, varp)
-        self._align_tables(strict=True)
         self._backing: Backing | None = None
-        self._raw: RawParts | None = None
+        self._raw = None
+        self._align_tables(strict=True)
         self.raw = raw
 
     def _take_whole(

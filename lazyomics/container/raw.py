@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lazyomics import lazy
 from lazyomics.container.deferred import cut_value
-from lazyomics.container.frames import FrameSlot
+from lazyomics.container.frames import FrameSlot, align_tables
 from lazyomics.container.index import axis_selector, split_key
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.slots import MatrixSlot
@@ -68,7 +68,14 @@ class RawParts:
 
     @classmethod
     def of(cls, adata: AnnData) -> RawParts:
-        """Freeze the present matrix and genes of an object."""
+        """Freeze the present matrix and genes of an object.
+
+        Raises
+        ------
+        ShapeError
+            If a table of varm cannot have the present names of genes.
+        """
+        align_tables([(adata._varm, adata._var)])
         return cls(adata._x.copy(), adata._var.copy(), adata._varm.copy())
 
     def take(self, rows: Selector, cols: Selector, n_obs: int) -> RawParts:

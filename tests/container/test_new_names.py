@@ -121,3 +121,28 @@ def test_nothing_looks_at_the_tables_before(
     assert list(held.index) == list(getattr(made, f"{name}_names"))
     assert sorted(held.index) == sorted(names)
     assert [f"x{k:.0f}" for k in held["n"]] == list(held.index)
+
+
+@pytest.mark.parametrize("how", ["looked at", "written", "saved", "selected", "copied"])
+@pytest.mark.parametrize("rename", [given, in_place, assigned], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("kind", ["AnnData", "opened AnnData"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_raw_has_the_names_of_its_genes(kind, when, rename, how, tmp_path) -> None:
+    """A raw that is set after the genes were renamed has their new names, one of before the old."""
+    holder = object_of(kind, tmp_path)
+    old = list(holder.var_names)
+    names = [f"x{k}" for k in range(holder.n_vars)]
+    if when == "before":
+        holder.raw = holder
+    rename(holder, "var", names)
+    if when == "after":
+        holder.raw = holder
+    made = holder if how == "looked at" else MADE[how](holder, tmp_path)
+    raw = made.raw
+    assert list(raw.var_names) == (names if when == "after" else old)
+    assert list(raw.varm["table"].index) == list(raw.var_names)
+    if how in ("written", "saved"):
+        import anndata
+
+        theirs = anndata.read_h5ad(made.filename).raw
+        assert list(theirs.varm["table"].index) == list(raw.var_names)

@@ -19,7 +19,7 @@ from lazyomics.io.opening import read_h5ad
 from lazyomics.options import Verbosity, settings
 
 if TYPE_CHECKING:
-    from lazyomics import datasets, experimental, external, get, metrics, pl, pp, tl
+    from lazyomics import datasets, experimental, external, get, metrics, ml, pl, pp, tl
     from lazyomics.container.concat.concat import concat
     from lazyomics.container.explain import explain
     from lazyomics.container.mudata import MuData
@@ -59,6 +59,7 @@ __all__ = [
     "get",
     "logging",
     "metrics",
+    "ml",
     "pl",
     "pp",
     "read",
@@ -87,7 +88,9 @@ __all__ = [
 ]
 
 # Imported when they are first asked for: most programs need few of them.
-_PACKAGES = frozenset({"datasets", "experimental", "external", "get", "metrics", "pl", "pp", "tl"})
+_PACKAGES = frozenset(
+    {"datasets", "experimental", "external", "get", "metrics", "ml", "pl", "pp", "tl"}
+)
 _HOMES = {
     "MuData": "container.mudata",
     "ProgressBar": "progress",

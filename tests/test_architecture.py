@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "tl": BLOCKS | {"container", "lazy", "kernels", "graph", "get", "pp", "tl"},
     "metrics": BLOCKS | {"container", "lazy", "kernels", "graph", "pp", "metrics"},
     "pl": BASE | {"container", "get", "graph", "tl", "pl"},
+    "ml": BASE | {"container", "lazy", "ml"},
     "datasets": BASE | {"container", "io", "kernels", "datasets"},
 }
 ONLY_IN = {
@@ -178,6 +179,7 @@ VERBS = (
     "external.pp",
     "get",
     "metrics",
+    "ml",
     "pl",
     "pp",
     "tl",

@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 
 import lazyomics as lo
-from lazyomics.errors import ShapeError, XNotWrittenWarning
+from lazyomics.errors import ConflictError, ShapeError, XNotWrittenWarning
 from tests.comparing import assert_same_anndata
 
 ad = pytest.importorskip("anndata", reason="anndata is the reference of these tests")
@@ -296,3 +296,28 @@ def test_other_names_of_the_opened_file_save_into_it(one_file, tmp_path, monkeyp
             part.write_h5ad(name)
     after = ad.read_h5ad(one_file).X
     assert (after != before).nnz == 0
+
+
+@pytest.mark.parametrize("place", ["layers", "obsm", "obsp"])
+@pytest.mark.parametrize("kind", ["csr", "dense"])
+@pytest.mark.parametrize("ending", ["h5ad", "h5mu"])
+def test_derived_by_two_alike_is_no_conflict(tmp_path, ending, kind, place) -> None:
+    path = tmp_path / f"x.{ending}"
+    x = sp.random(40, 40, 0.3, format="csr", dtype="f4", random_state=0)
+    made = lo.AnnData(x if kind == "csr" else x.toarray())
+    (made if ending == "h5ad" else lo.MuData({"one": made})).write(path)
+
+    def opened():
+        whole = lo.read(path)
+        return whole, (whole["one"] if ending == "h5mu" else whole)
+
+    (first, a), (second, b), (third, c) = opened(), opened(), opened()
+    for adata, factor in ((a, 4), (b, 4), (c, 2)):
+        getattr(adata, place)["made"] = adata.X * factor
+    first.write()
+    second.write()
+    with pytest.raises(ConflictError, match=f"{place}/made"):
+        third.write()
+    saved = getattr(opened()[1], place)["made"]
+    values = saved.compute() if hasattr(saved, "compute") else saved
+    np.testing.assert_array_equal(values.toarray() if kind == "csr" else values, x.toarray() * 4)

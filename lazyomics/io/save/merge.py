@@ -335,9 +335,10 @@ class Merge:
             if self._changed_there(element, content, load):
                 self.changes.taken.add(element)
             return
-        uncomputed = is_dask_array(mine)
+        uncomputed = is_dask_array(mine)  # so that comparing it costs as much as writing it
         changed_there = not was_there or self._changed_there(element, content, load)
-        if not uncomputed and (changed_there or content is None) and _same(mine, load()):
+        unknown = changed_there or (content is None and not uncomputed)
+        if unknown and _same(mine, load()):
             return
         if changed_there:
             self.conflict(element, lambda: self.write(element, mine))
@@ -557,8 +558,34 @@ def _inserted(mine: list[str], left: list[str]) -> list[str]:
 
 
 def _same(mine: Any, theirs: Any) -> bool:
-    """Tell whether a value in memory equals a stored one, which may be a lazy matrix."""
+    """Tell whether a value equals a stored one; either may be a lazy matrix."""
+    if is_dask_array(mine):
+        return _same_lazy(lazy.as_lazy(mine), theirs)
     return is_lazy_matrix(mine, theirs) if is_dask_array(theirs) else same_value(mine, theirs)
+
+
+def _same_lazy(mine: Any, theirs: Any) -> bool:
+    """Tell whether a lazy matrix has the type and values of another one, lazy or not: 1 pass."""
+    in_memory = isinstance(theirs, np.ndarray) or sp.issparse(theirs)
+    if not (in_memory or is_dask_array(theirs)):
+        return False
+    if mine.shape != theirs.shape or mine.dtype != theirs.dtype:
+        return False
+    if sp.issparse(theirs) and theirs.format != "csr":
+        return False
+    start = 0
+    for (block,) in lazy.windows(mine, size=1):
+        rows = theirs[start : start + block.shape[0]]
+        start += block.shape[0]
+        if not in_memory:
+            values = block if isinstance(block, np.ndarray) else block.to_scipy()
+            same = is_lazy_matrix(values, rows)
+        else:
+            alike = sp.issparse(rows) is not isinstance(block, np.ndarray)
+            same = alike and _same_block(block, rows)
+        if not same:
+            return False
+    return True
 
 
 def _hidden(baseline: Baseline | None) -> frozenset[str]:

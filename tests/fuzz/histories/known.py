@@ -58,10 +58,10 @@ class Known:
 
 KNOWN: tuple[Known, ...] = (
     Known(
-        r"w\.concat\(.*uns_merge='(same|unique)'",
-        r"^uns(\[.*\])? keys: lazyomics has",
+        r"",
+        r"uns(\[.*\])? keys: lazyomics has",
         "anndata takes two single NaN for different values, but not two arrays with NaN",
-        earlier=(r"uns_value\('(nan|nested)'",),
+        earlier=(r"uns_value\('(nan|nested)'", r"w\.concat\(.*uns_merge='(same|unique)'"),
     ),
     Known(
         r"pull_",

@@ -90,6 +90,12 @@ class FrameSlot:
         return self._baseline
 
     @property
+    def drops_categories(self) -> bool:
+        """Whether it is a selection of a stored table, without categories that no row uses."""
+        origin = self._value if self._baseline is None else self._baseline.origin
+        return isinstance(origin, CutFrame) and not origin.keeps_categories
+
+    @property
     def frame(self) -> pd.DataFrame:
         """The table, read now if it was not."""
         if not isinstance(self._value, pd.DataFrame):

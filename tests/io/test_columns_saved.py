@@ -130,3 +130,25 @@ def _same(found: Any, right: Any) -> bool:
             same and list(found.categories) == list(right.categories) and list(found) == list(right)
         )
     return found.dtype == right.dtype and list(found) == list(right)
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+@pytest.mark.parametrize("key", [slice(None), ..., slice(0, 4)], ids=str)
+@pytest.mark.parametrize("place", ["obs", "var"])
+def test_categories_that_a_selection_of_all_drops(tmp_path, place, key, looked_at) -> None:
+    """What the object shows is what is saved, colours included."""
+    path = tmp_path / "x.h5ad"
+    kinds = pd.Categorical(["b", "a", "a", "b"], categories=["c", "a", "b"])
+    written(path, place, pd.DataFrame({"kind": kinds}, index=NAMES))
+    adata = lo.read_h5ad(path)
+    adata.uns["kind_colors"] = ["red", "green", "blue"]
+    adata.write()
+    selected = lo.read_h5ad(path)[key]
+    get = PLACES[place][0]
+    if looked_at:
+        assert list(get(selected)["kind"].cat.categories) == ["a", "b"]
+        assert list(selected.uns["kind_colors"]) == ["green", "blue"]
+    selected.write()
+    for shown in (selected, lo.read_h5ad(path), ad.read_h5ad(path)):
+        assert list(get(shown)["kind"].cat.categories) == ["a", "b"]
+        assert list(shown.uns["kind_colors"]) == ["green", "blue"]

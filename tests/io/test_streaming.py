@@ -113,3 +113,16 @@ def test_an_error_while_compressing_leaves_no_file(one_file, tmp_path, monkeypat
         lo.read_h5ad(one_file)[:9].write_h5ad(tmp_path / "new.h5ad", compression="gzip")
     assert {p.name for p in tmp_path.iterdir()} == {"one.h5ad"}
     assert threading.active_count() <= before + 4  # dask keeps its pool
+
+
+def test_a_transposed_join_is_stored_by_columns(tmp_path) -> None:
+    """As anndata stores it; the join has no recipe that could be read by columns."""
+    x = sp.random(30, 20, 0.3, format="csr", dtype="f4", random_state=0)
+    lo.AnnData(x).write(tmp_path / "x.h5ad")
+    adata = lo.read_h5ad(tmp_path / "x.h5ad")
+    joined = lo.concat([adata, adata[5:20]], axis=1, join="inner", index_unique="-").T
+    joined.write(tmp_path / "y.h5ad")
+    expected = sp.hstack([x[5:20], x[5:20]]).T.tocsc()
+    saved = ad.read_h5ad(tmp_path / "y.h5ad").X
+    assert saved.format == "csc"
+    assert (saved != expected).nnz == 0

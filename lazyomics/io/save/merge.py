@@ -395,10 +395,13 @@ class Merge:
 
     def table(self, name: str, mine: FrameSlot, theirs: FrameSlot, opened: frozenset[str]) -> None:
         """Compare the columns of obs, var or raw.var one by one."""
-        if not mine.is_loaded:
+        of_all_rows = mine.drops_categories and not self.backing.is_selection
+        if not (mine.is_loaded or of_all_rows):
             return
         frame, content = mine.frame, self.content(name, mine.baseline)
         base: FrameContent | None = content if isinstance(content, FrameContent) else None
+        if base is not None and mine.drops_categories:
+            base = _without_categories(base, frame)
         if base is not None and self.touched(name) is False and is_content(frame, base):
             return
         mine_columns = tuple(column_names(f"/{name}", frame))
@@ -555,6 +558,16 @@ def _inserted(mine: list[str], left: list[str]) -> list[str]:
             order.insert(position, column)
             position += 1
     return [*order, *mine[end:]]
+
+
+def _without_categories(base: FrameContent, frame: pd.DataFrame) -> FrameContent:
+    """Forget what categories were: a selection may have dropped some that the file has."""
+    kinds = {str(name): column.dtype for name, column in frame.items()}
+    columns = {
+        name: None if isinstance(kinds.get(name), pd.CategoricalDtype) else content
+        for name, content in base.columns.items()
+    }
+    return FrameContent(base.index, columns)
 
 
 def _same(mine: Any, theirs: Any) -> bool:

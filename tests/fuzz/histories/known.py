@@ -59,6 +59,18 @@ class Known:
 KNOWN: tuple[Known, ...] = (
     Known(
         r"",
+        r"^(in the files: )?(obs|var)m\['\w+'\]\['\w+'\] categories: lazyomics has",
+        "a selection of all rows leaves unread tables of obsm and varm as they are stored",
+        earlier=(r"w\.(take|open)", r"one\.(obs|var)m\['\w+'\] = w\.table\(.*'unused categories'"),
+    ),
+    Known(
+        r"w\.concat",
+        r"only the oracle refuses: ValueError: scipy.sparse does not support dtype object",
+        "anndata fills gaps between booleans with NaN, as objects, which it then cannot join",
+        earlier=(r"w\.matrix\('\w+ bool'", r"w\.concat\(.*join='outer'"),
+    ),
+    Known(
+        r"",
         r"uns(\[.*\])? keys: lazyomics has",
         "anndata takes two single NaN for different values, but not two arrays with NaN",
         earlier=(r"uns_value\('(nan|nested)'", r"w\.concat\(.*uns_merge='(same|unique)'"),

@@ -1,0 +1,115 @@
+"""Files of every format that is opened in place, by what they hold."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+
+from lazyomics.container.anndata import AnnData
+from lazyomics.container.mudata import MuData
+from lazyomics.errors import FileFormatError, UnsupportedError
+from lazyomics.io.encodings import has_member
+from lazyomics.io.files import checked_path, open_for_reading
+from lazyomics.io.h5mu.opening import MODALITY_PATH, read
+from lazyomics.io.opening_10x import advice_for_10x
+
+__all__ = ["FileKind", "kind_of_open", "open_any", "refuse_zarr"]
+
+FileKind = Literal["h5ad", "h5mu", "10x", "loom", "hdf5"]
+
+
+def kind_of_open(file: h5py.File) -> FileKind:
+    """Return the format of an open HDF5 file; ``"hdf5"`` for one that is opened by nothing here."""
+    if has_member(file, "mod") and isinstance(file.get("mod"), h5py.Group):
+        return "h5mu"
+    if has_member(file, "obs") and has_member(file, "var"):
+        return "h5ad"
+    if advice_for_10x(file) is not None:
+        return "10x"
+    is_loom = has_member(file, "matrix") and has_member(file, "row_attrs")
+    return "loom" if is_loom else "hdf5"
+
+
+def open_any(path: str | os.PathLike[str], **options: Any) -> AnnData | MuData:
+    """Open an .h5ad, .h5mu, 10x Genomics .h5 or .loom file lazily, by what it holds.
+
+    Parameters
+    ----------
+    path
+        The file, a URL, or ``FILE.h5mu/MODALITY``.
+    **options
+        Of ``read_10x_h5`` or ``read_loom``, if it is such a file.
+
+    Returns
+    -------
+    AnnData, or MuData for a whole .h5mu file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileFormatError
+        If it is none of these, or damaged.
+    UnsupportedError
+        If it is a zarr store.
+    TypeError
+        For options that are not those of the format.
+
+    Notes
+    -----
+    Passes over X: 0. Peak memory: names and shapes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import lazyomics as lo
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lo.AnnData(shape=(2, 3)).write_h5ad(f"{folder}/a.h5ad")
+    ...     open_any(f"{folder}/a.h5ad").shape
+    (2, 3)
+    """
+    name = os.fspath(path)
+    refuse_zarr(name)
+    if MODALITY_PATH.match(name) and not Path(name).exists():
+        return read(name, **options)
+    found = checked_path(name)
+    with open_for_reading(found) as file:
+        kind, members = kind_of_open(file), sorted(map(str, file))[:10]
+    if kind in ("h5ad", "h5mu"):
+        return read(name, **options)
+    if kind == "10x":
+        from lazyomics.io.opening_10x import read_10x_h5
+
+        return read_10x_h5(name, **options)
+    if kind == "loom":
+        from lazyomics.io.loom import read_loom
+
+        return read_loom(name, **options)
+    raise FileFormatError.at(
+        name,
+        "/",
+        expected="an .h5ad, .h5mu, 10x Genomics .h5 or .loom file",
+        found=", ".join(members) or "nothing",
+        hint="It is HDF5, but of another format.",
+    )
+
+
+def refuse_zarr(name: str) -> None:
+    """Refuse a zarr store, which is a folder, or a zip file of one.
+
+    Raises
+    ------
+    UnsupportedError
+        If it is one, or has the name of one.
+    """
+    path = Path(name)
+    markers = (".zgroup", ".zattrs", "zarr.json")
+    is_store = path.is_dir() and any((path / marker).exists() for marker in markers)
+    if is_store or name.rstrip("/").endswith((".zarr", ".zarr.zip")):
+        raise UnsupportedError(
+            f"{name} is a zarr store, which lazyomics does not read or write. Convert it with "
+            "anndata: anndata.read_zarr(store).write_h5ad(file), or the other way round"
+        )

@@ -18,6 +18,8 @@ from lazyomics.io.encodings import (
 from lazyomics.io.encodings.frames import column_length
 
 __all__ = [
+    "ALIGNED",
+    "stored_shape",
     "verify",
 ]
 
@@ -89,14 +91,14 @@ def _verify_table(table: h5py.Group) -> int:
 
 
 def _expect_shape(obj: Any, lead: tuple[int, ...]) -> None:
-    shape = _shape(obj)
+    shape = stored_shape(obj)
     if shape is not None and shape[: len(lead)] != lead:
         if len(shape) == 1 and len(lead) == 2 and lead[1] == 1:
             return  # one gene, as very old files store it
         raise _violation(obj, f"a shape that begins with {lead}", str(shape))
 
 
-def _shape(obj: Any) -> tuple[int, ...] | None:
+def stored_shape(obj: Any) -> tuple[int, ...] | None:
     """Return the shape of an element; None where only its reader knows it."""
     kind = element_kind(obj)
     if kind in ("csr_matrix", "csc_matrix"):

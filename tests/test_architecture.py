@@ -38,6 +38,8 @@ MAY_IMPORT = {
     "pl": BASE | {"container", "get", "graph", "tl", "pl"},
     "ml": BASE | {"container", "lazy", "ml"},
     "datasets": BASE | {"container", "io", "kernels", "datasets"},
+    "cli": BASE | {"container", "io", "lazy", "cli"},
+    "__main__": {"cli"},
 }
 ONLY_IN = {
     "h5py": {"io", "datasets"},

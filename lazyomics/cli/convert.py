@@ -87,7 +87,7 @@ def convert(
         _together(paths, names, out, options)
         return
     only_10x = {"genome": genome, "gex_only": not all_features}
-    texts = {"var_names": var_names, "delimiter": delimiter, "transpose": transpose}
+    texts: dict[str, Any] = {"var_names": var_names, "delimiter": delimiter, "transpose": transpose}
     if transpose and not _is_text(paths[0]):
         raise Refusal("--transpose is for csv and mtx files")
     if _is_text(paths[0]) or Path(paths[0]).is_dir():

@@ -51,7 +51,7 @@ def diff(
     objects = open_any(a), open_any(b)
     if type(objects[0]) is not type(objects[1]):
         kinds = [type(x).__name__ for x in objects]
-        raise Refusal(f"{a} holds an {kinds[0]}, {b} a {kinds[1]}: name one modality of it")
+        raise Refusal(f"{a} holds {kinds[0]}, {b} {kinds[1]}: name one modality of it")
 
     def ignored(element: str) -> bool:
         return any(fnmatchcase(element, pattern) for pattern in ignore)

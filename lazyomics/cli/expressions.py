@@ -70,8 +70,7 @@ def chosen_rows(frame: pd.DataFrame, expression: str, axis: str) -> NDArray[np.b
             f"{getattr(found, 'dtype', type(found).__name__)}; compare them, as in 'n_genes > 500'"
         )
     _warn_of_unknown_values(frame, expression, axis)
-    filled: NDArray[np.bool_] = mask.fillna(False).to_numpy(dtype=bool)
-    return filled
+    return np.asarray(mask.fillna(False), dtype=np.bool_)
 
 
 def _undefined(frame: pd.DataFrame, expression: str, axis: str, error: Exception) -> Refusal:
@@ -169,11 +168,8 @@ def chosen_names(listed: str, known: pd.Index[Any], option: str, *, skip_missing
         warn_user(text)
         if len(missing) == len(names):
             raise Refusal(f"{option}: none of the {len(names)} names is there")
-    kept = known.get_indexer(wanted[positions >= 0]) if known.is_unique else None
-    if kept is None:
-        place = {name: k for k, name in enumerate(known)}
-        kept = [place[name] for name in wanted[positions >= 0]]
-    return kept
+    place = dict(zip(known, range(len(known)), strict=True))
+    return [place[name] for name in wanted[positions >= 0]]
 
 
 def _listed(listed: str, option: str) -> list[str]:

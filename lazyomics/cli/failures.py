@@ -53,7 +53,7 @@ class Refusal(click.ClickException):
 
     def __init__(self, message: str, code: ExitCode = ExitCode.USAGE) -> None:
         super().__init__(message)
-        self.exit_code = int(code)
+        self.code = code
 
 
 _INPUT = (
@@ -91,8 +91,10 @@ def exit_code_of(error: BaseException) -> ExitCode:
     >>> exit_code_of(MemoryError()).name
     'OUTPUT'
     """
+    if isinstance(error, Refusal):
+        return error.code
     if isinstance(error, click.ClickException):
-        return ExitCode(error.exit_code)
+        return ExitCode.USAGE
     if isinstance(error, MissingDependencyError):
         return ExitCode.MISSING
     if isinstance(error, _BUSY):
@@ -137,7 +139,8 @@ def message_of(error: BaseException) -> str:
         text = error.strerror
     else:
         text = str(error) or type(error).__name__
-    line = " ".join(text.split())
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    line = " ".join(f"{text}{notes}".split())
     if exit_code_of(error) is ExitCode.UNEXPECTED:
         return f"unexpected {type(error).__name__}: {line} (--debug shows where)"
     return line

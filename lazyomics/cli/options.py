@@ -22,7 +22,7 @@ _SECONDS_TO_REACH_A_SCHEDULER = 10
 _THREADS_OF_LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-class MemorySize(click.ParamType):
+class MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Bytes, a text such as ``2GiB``, or a share of what is available such as ``25%``."""
 
     name = "size"

@@ -134,7 +134,7 @@ def write_table(frame: pd.DataFrame, output: str, form: str, *, index: bool = Tr
         if form == "parquet":
             frame.to_parquet(temporary, engine="pyarrow", index=index)
         else:
-            packed = "gzip" if output.endswith(".gz") else None
+            packed: Any = "gzip" if output.endswith(".gz") else None
             frame.to_csv(temporary, sep=sep, index=index, compression=packed, lineterminator="\n")
 
 

@@ -173,7 +173,7 @@ def _aligned(group: h5py.Group) -> Iterator[Problem]:
         yield Problem(str(group.name), "error", reason_of(error))
         return
     lead = f"{group.name.strip('/')}/".lstrip("/")
-    expected = {"X": (0, 1)} if "mod" not in group else {}
+    expected: dict[str, tuple[int, ...]] = {"X": (0, 1)} if "mod" not in group else {}
     for name in ALIGNED:
         members = group.get(name)
         counted = all(lengths[axis] for axis in ALIGNED[name])  # as R's MuData leaves them empty

@@ -238,15 +238,16 @@ def _of_columns(a: Any, b: Any, place: str, tolerance: Tolerance) -> Iterator[Di
             f"{int((~same).sum())} of {len(a)} values differ; the first in row {at}: "
             f"{a.iloc[at]!r}, {b.iloc[at]!r}",
         )
-    elif kinds[0] == kinds[1] and isinstance(a.dtype, pd.CategoricalDtype):
-        if list(a.cat.categories) != list(b.cat.categories) or a.cat.ordered != b.cat.ordered:
-            yield Difference(place, "dtype", "categories differ, or their order")
+    elif kinds == ["categories"] * 2 and a.dtype != b.dtype:
+        yield Difference(place, "dtype", "categories differ")
+    elif kinds == ["categories"] * 2 and list(a.cat.categories) != list(b.cat.categories):
+        yield Difference(place, "dtype", "the same categories in another order")
 
 
 def _kind_of(dtype: Any) -> str:
     if isinstance(dtype, pd.CategoricalDtype):
         return "categories"
-    text = pd.api.types.is_string_dtype(dtype) or dtype == object
+    text = pd.api.types.is_string_dtype(dtype) or dtype.kind == "O"
     return "text" if text else str(dtype)
 
 

@@ -190,9 +190,9 @@ def _stopped_by_signals(invocation: Invocation) -> Iterator[None]:
 
 def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        from lazyomics import __version__
+        import lazyomics
 
-        click.echo(f"lazyomics {__version__}")
+        click.echo(f"lazyomics {lazyomics.__version__}")
         ctx.exit()
 
 

@@ -185,7 +185,7 @@ def _verbs() -> dict[str, Callable[..., Any]]:
     """All verbs by their names."""
     from lazyomics.importing import import_whole
 
-    found = {}
+    found: dict[str, Callable[..., Any]] = {}
     for package in PACKAGES:
         module = import_whole(f"lazyomics.{package}")
         for name in module.__all__:

@@ -91,7 +91,11 @@ def _record(pipeline: Pipeline, source: str) -> dict[str, Any]:
     """What ran, as the file keeps it: each step as a line of JSON."""
     import numpy as np
 
-    from lazyomics import __version__
+    import lazyomics
 
     lines = [json.dumps({step.verb: step.parameters}) for step in pipeline.steps]
-    return {"version": __version__, "input": source, "steps": np.array(lines, dtype=object)}
+    return {
+        "version": lazyomics.__version__,
+        "input": source,
+        "steps": np.array(lines, dtype=object),
+    }

@@ -197,6 +197,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 @click.command(
+    "lazyomics",
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done; 1 files differ or are not valid; 2 usage; 3 input; 4 output; "

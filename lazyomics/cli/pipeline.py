@@ -129,7 +129,13 @@ def _parsed(path: str) -> Any:
     file = Path(path)
     if not file.is_file():
         raise Refusal(f"{path} does not exist", ExitCode.INPUT)
-    text, suffix = file.read_text(encoding="utf-8"), file.suffix.lower()
+    suffix = file.suffix.lower()
+    if suffix not in (".toml", ".yaml", ".yml", ".json"):
+        raise Refusal(f"{path}: expected a name that ends in .yaml, .toml or .json")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise Refusal(f"{path} is no text in UTF-8: {error}") from error
     if suffix == ".toml":
         import tomllib
 
@@ -137,8 +143,6 @@ def _parsed(path: str) -> Any:
             return tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise Refusal(f"{path} is no TOML: {error}") from error
-    if suffix not in (".yaml", ".yml", ".json"):
-        raise Refusal(f"{path}: expected a name that ends in .yaml, .toml or .json")
     import yaml
 
     try:

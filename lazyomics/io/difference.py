@@ -222,14 +222,13 @@ def _of_columns(a: Any, b: Any, place: str, tolerance: Tolerance) -> Iterator[Di
     if kinds[0] != kinds[1]:
         yield Difference(place, "dtype", f"{kinds[0]}, {kinds[1]}")
     gaps = a.isna().to_numpy(), b.isna().to_numpy()
-    numbers = all(pd.api.types.is_numeric_dtype(x.dtype) for x in (a, b))
-    if numbers:
-        left, right = (x.to_numpy(dtype=float, na_value=np.nan) for x in (a, b))
-        exact = all(x.dtype.kind in "iub" for x in (a, b))
-        same = a.to_numpy() == b.to_numpy() if exact else tolerance.same(left, right)
+    same, both = gaps[0] & gaps[1], ~gaps[0] & ~gaps[1]
+    if all(pd.api.types.is_numeric_dtype(x.dtype) for x in (a, b)):
+        left, right = (x[both].to_numpy(dtype=f"{x.dtype.kind}{x.dtype.itemsize}") for x in (a, b))
+        same[both] = tolerance.same(left, right)
     else:
-        same = np.asarray(a.astype(object)) == np.asarray(b.astype(object))
-    same = (np.asarray(same, dtype=bool) & ~gaps[0] & ~gaps[1]) | (gaps[0] & gaps[1])
+        left, right = (x[both].astype(object).to_numpy() for x in (a, b))
+        same[both] = left == right
     if not same.all():
         at = int(np.flatnonzero(~same)[0])
         yield Difference(

@@ -91,11 +91,10 @@ def test_validate_names_each_damaged_element(call, small, damage, place):
     call("info", small)
 
 
-def test_validate_good_files(call, small, data_file, tmp_path):
+def test_validate_good_files(call, small, tmp_path):
     assert call("validate", small).stdout == f"{small}: valid\n"
-    files = [data_file("anndata_v0.7.8.h5ad") if False else small]
     lo.MuData({"a": lo.read_h5ad(small)}).write_h5mu(tmp_path / "m.h5mu")
-    told = json.loads(call("validate", *files, tmp_path / "m.h5mu", "--json").stdout)
+    told = json.loads(call("validate", small, tmp_path / "m.h5mu", "--json").stdout)
     assert list(told.values()) == [[], []]
 
 
@@ -110,7 +109,7 @@ def test_validate_warns_of_names_that_repeat(call, adata, tmp_path):
 
 
 def changed_value(adata):
-    x = adata.X.compute()
+    x = adata.X.compute().toarray()
     x[3, 4] = 99
     adata.X = x
 

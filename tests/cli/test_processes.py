@@ -54,7 +54,7 @@ def test_interrupted_while_writing(small, tmp_path, sent, code):
     )
     try:
         assert process.stdout.readline() == "writing\n"
-        assert len(list(tmp_path.glob(".out.h5ad.*"))) == 1
+        assert len(list(tmp_path.glob(".out.h5ad.*.part"))) == 1
         time.sleep(0.1)
         process.send_signal(sent)
         _, errors = process.communicate(timeout=50)

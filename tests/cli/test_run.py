@@ -36,10 +36,8 @@ def test_steps_are_those_of_python(call, small, tmp_path):
 
     adata = lo.read_h5ad(small)
     lo.pp.filter_cells(adata, min_genes=8)
-    adata = adata[
-        (adata.obs["kind"] != "NK cells").to_numpy(),
-        [*"345", "67", "0"] and ["g3", "g4", "g5", "g6", "g7", "MT-0"],
-    ]
+    genes = ["g3", "g4", "g5", "g6", "g7", "MT-0"]
+    adata = adata[(adata.obs["kind"] != "NK cells").to_numpy(), genes]
     adata.layers["before"] = adata.X
     lo.pp.normalize_total(adata, target_sum=1e4)
     lo.pp.log1p(adata)

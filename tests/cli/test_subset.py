@@ -30,7 +30,7 @@ def test_expressions(call, adata, small, tmp_path, expression, mask):
     found, whole = ad.read_h5ad(out), ad.read_h5ad(small)
     expected = whole[list(wanted), whole.var["chosen"]]
     assert found.obs_names.tolist() == list(wanted)
-    pd.testing.assert_frame_equal(found.obs, expected.obs)
+    pd.testing.assert_frame_equal(found.obs, pd.DataFrame(expected.obs))
     assert (found.X != expected.X).nnz == 0
     assert (found.layers["counts"] != expected.layers["counts"]).nnz == 0
     np.testing.assert_array_equal(found.obsm["X_umap"], expected.obsm["X_umap"])
@@ -45,7 +45,7 @@ def test_expressions(call, adata, small, tmp_path, expression, mask):
         ("--obs", "n_genes", "expected true or false for each row, found values of type int64"),
         ("--obs", "n_genes >", "is no expression"),
         ("--obs", "n_genes > 'a'", "cannot be evaluated"),
-        ("--obs", "@lo.errors", "cannot be evaluated"),
+        ("--obs", "@lo.errors", "obs has no column 'lo'"),
         ("--obs", "kind == 'B cell'", "no cell is chosen"),
         ("--var", "chosn", "var has no column 'chosn'; did you mean 'chosen'?"),
         ("--genes", "g5,g6x", "1 of 2 names are not there: 'g6x'; did you mean 'g6'"),

@@ -113,7 +113,8 @@ def test_an_error_names_its_step(call, small, tmp_path):
 def test_toml_and_plain_values(call, tmp_path):
     toml, yaml = tmp_path / "p.toml", tmp_path / "p.yaml"
     toml.write_text(
-        'input = "a.h5ad"\n[[steps]]\n"pp.normalize_total" = {target_sum = 1e4}\n[[steps]]\n"pp.log1p" = {}\n'
+        'input = "a.h5ad"\n[[steps]]\n"pp.normalize_total" = {target_sum = 1e4}\n'
+        '[[steps]]\n"pp.log1p" = {}\n'
     )
     yaml.write_text("input: a.h5ad\nsteps:\n- pp.normalize_total: {target_sum: 1e4}\n- pp.log1p:\n")
     one, other = read_pipeline(str(toml)), read_pipeline(str(yaml))

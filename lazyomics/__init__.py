@@ -25,15 +25,20 @@ if TYPE_CHECKING:
     from lazyomics.container.mudata import MuData
     from lazyomics.io.add_gene_major import add_gene_major
     from lazyomics.io.elements import read_elem, write_elem
-    from lazyomics.io.h5mu.opening import read, read_h5mu
+    from lazyomics.io.h5mu.opening import read_h5mu
     from lazyomics.io.loom import read_loom
+    from lazyomics.io.mtx.alevin import read_alevin
+    from lazyomics.io.mtx.quantifiers import read_kb, read_starsolo
     from lazyomics.io.mtx.read_10x import read_10x_mtx
     from lazyomics.io.mtx.reading import read_mtx
     from lazyomics.io.opening_10x import read_10x_h5
+    from lazyomics.io.reading import read
     from lazyomics.io.repack import repack
     from lazyomics.io.tables import read_csv, read_excel, read_hdf, read_text, read_umi_tools
     from lazyomics.io.transpose_storage import transpose_storage
-    from lazyomics.io.writing_objects import write, write_h5ad, write_h5mu
+    from lazyomics.io.visium import read_visium
+    from lazyomics.io.writing_objects import write, write_h5ad, write_h5mu, write_zarr
+    from lazyomics.io.zarr import read_zarr
     from lazyomics.logging import show_versions
     from lazyomics.pl.figure import set_figure_params
     from lazyomics.progress import ProgressBar
@@ -65,16 +70,21 @@ __all__ = [
     "read",
     "read_10x_h5",
     "read_10x_mtx",
+    "read_alevin",
     "read_csv",
     "read_elem",
     "read_excel",
     "read_h5ad",
     "read_h5mu",
     "read_hdf",
+    "read_kb",
     "read_loom",
     "read_mtx",
+    "read_starsolo",
     "read_text",
     "read_umi_tools",
+    "read_visium",
+    "read_zarr",
     "repack",
     "set_figure_params",
     "settings",
@@ -85,6 +95,7 @@ __all__ = [
     "write_elem",
     "write_h5ad",
     "write_h5mu",
+    "write_zarr",
 ]
 
 # Imported when they are first asked for: most programs need few of them.
@@ -97,18 +108,23 @@ _HOMES = {
     "add_gene_major": "io.add_gene_major",
     "concat": "container.concat",
     "explain": "container.explain",
-    "read": "io.h5mu.opening",
+    "read": "io.reading",
     "read_10x_h5": "io.opening_10x",
     "read_10x_mtx": "io.mtx.read_10x",
+    "read_alevin": "io.mtx.alevin",
     "read_csv": "io.tables",
     "read_elem": "io.elements",
     "read_excel": "io.tables",
     "read_h5mu": "io.h5mu.opening",
     "read_hdf": "io.tables",
+    "read_kb": "io.mtx.quantifiers",
     "read_loom": "io.loom",
     "read_mtx": "io.mtx.reading",
+    "read_starsolo": "io.mtx.quantifiers",
     "read_text": "io.tables",
     "read_umi_tools": "io.tables",
+    "read_visium": "io.visium",
+    "read_zarr": "io.zarr",
     "repack": "io.repack",
     "set_figure_params": "pl",
     "show_versions": "logging",
@@ -117,6 +133,7 @@ _HOMES = {
     "write_elem": "io.elements",
     "write_h5ad": "io.writing_objects",
     "write_h5mu": "io.writing_objects",
+    "write_zarr": "io.writing_objects",
 }
 
 

@@ -17,6 +17,7 @@ from lazyomics.container.annotated import (
     AxisName,
     FileObject,
     LazyCollection,
+    refuse_other_format,
     writable_path,
 )
 from lazyomics.container.constructing import check_dimensions, inferred_shape, raw_parts
@@ -302,6 +303,7 @@ class StoredAnnData(FileObject):
         ...     adata.write()
         >>> folder.cleanup()
         """
+        refuse_other_format(filename, "h5ad", "h5mu")
         filters: ports.Filters = {
             "compression": compression,
             "compression_opts": compression_opts,

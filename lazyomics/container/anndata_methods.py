@@ -14,9 +14,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from lazyomics import lazy
+from lazyomics.container.annotated import writable_path
 from lazyomics.container.categories import categorise, rename_in_records, renamed_categories
 from lazyomics.container.index import axis_selector
 from lazyomics.container.mappings import AlignedMapping, MappingName
+from lazyomics.container.ports import storage
 from lazyomics.container.raw import is_column, vector_of
 from lazyomics.container.slots import MatrixSlot
 from lazyomics.errors import warn_user
@@ -315,6 +317,38 @@ class AnnDataMethods:
         again: use ``write`` for that.
         """
         write_csvs(self, dirname, skip_data=skip_data, sep=sep)
+
+    def write_loom(
+        self: Any, filename: str | os.PathLike[str], *, write_obsm_varm: bool = False
+    ) -> None:
+        """Write X, layers, obs and var to a .loom file, without loompy.
+
+        Parameters
+        ----------
+        filename
+            The new file, which appears when it is complete.
+        write_obsm_varm
+            Whether arrays of obsm and varm become attributes of several columns.
+
+        Raises
+        ------
+        ValueError
+            If there is no X, or two attributes would have the same name.
+        UnsupportedError
+            If values are neither numbers nor text.
+
+        Warns
+        -----
+        UserWarning
+            If the object has parts that a .loom file has no place for; names them.
+
+        Notes
+        -----
+        Passes over X: 1 (of a matrix stored by columns one for each window). Peak memory: a
+        window of cells, dense, of a sixteenth of ``lazyomics.memory``. Matrices are dense in a
+        .loom file.
+        """
+        storage().write_loom(self, writable_path(str(filename)), write_obsm_varm=write_obsm_varm)
 
     def obs_vector(self: Any, k: str, *, layer: str | None = None) -> NDArray[Any]:
         """Return a column of obs as pandas holds it, or a gene's values for all cells, (n_obs,).

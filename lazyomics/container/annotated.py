@@ -26,6 +26,7 @@ __all__ = [
     "LazyCollection",
     "is_url",
     "local_name",
+    "refuse_other_format",
     "writable_path",
 ]
 
@@ -268,6 +269,41 @@ def writable_path(path: str | Path) -> Path:
     return Path(path)
 
 
+OTHER_FORMATS = {
+    "csv": "write_csvs({!r}), or lo.write({!r}, …)",
+    "loom": "write_loom({!r})",
+    "zarr": "write_zarr({!r})",
+}
+NOT_WRITTEN = frozenset({"tsv", "txt", "tab", "xlsx", "xls", "mtx", "npz", "parquet", "rds"})
+
+
+def refuse_other_format(path: str | Path | None, kind: str, other: str) -> None:
+    """Refuse the name of a file of another format.
+
+    Parameters
+    ----------
+    path
+        The name; None is none.
+    kind
+        The format that is written, ``"h5ad"``.
+    other
+        The one of these two that is not, with what writes it: ``"h5mu"``.
+
+    Raises
+    ------
+    ValueError
+        Says what to call instead.
+    """
+    found = "" if path is None else Path(str(path)).suffix.lower().removeprefix(".")
+    if found in OTHER_FORMATS or found in NOT_WRITTEN or found == other:
+        name = str(path)
+        call = OTHER_FORMATS.get(found, "").format(name, name)
+        if found == other:
+            call = "write_h5ad of a modality" if other == "h5ad" else "lo.MuData({…}).write_h5mu"
+        advice = f" Call {call} for that." if call else f" Name it with .{kind}."
+        raise ValueError(f"{name!r} is no name for a .{kind} file, which is written here.{advice}")
+
+
 class FileObject:
     """An object that is opened from a file, or lives in memory.
 
@@ -332,6 +368,72 @@ class FileObject:
         if options:
             raise TypeError(f"{list(options)} are for a new file: give its filename")
         return original._twin()
+
+    def write_zarr(
+        self,
+        store: Any,
+        *,
+        chunks: tuple[int, ...] | None = None,
+        convert_strings_to_categoricals: bool = True,
+        zarr_format: int = 3,
+        compressors: Any = "auto",
+        chunk_bytes: int | str | None = None,
+        shard_bytes: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Stream the object to a new zarr store, which anndata and mudata read. Needs zarr.
+
+        Parameters
+        ----------
+        store
+            A folder, a ``.zip``, a URL that fsspec knows, or a store or group of zarr. A local
+            store appears when it is complete, and takes the place of an old one; a folder that is
+            none is not replaced.
+        chunks
+            Shape of the chunks of a dense X.
+        convert_strings_to_categoricals
+            Whether columns of tables that hold fewer texts than rows become categories, in the
+            store only. A table that was not looked at since it was opened stays as it is.
+        zarr_format
+            2 or 3.
+        compressors
+            As ``zarr.create_array`` takes them; zarr's own by default, None for none.
+        chunk_bytes
+            Decoded bytes of a chunk of a matrix, such as ``"256 KiB"``; by default 1 MiB.
+        shard_bytes
+            Decoded bytes of a shard of a matrix, one file of many chunks (format 3 only); by
+            default each chunk is a file of its own.
+        storage_options
+            For a URL: what fsspec needs to open it.
+
+        Raises
+        ------
+        FileExistsError
+            If a folder that is no zarr store has the name.
+        MissingDependencyError
+            If zarr is not installed.
+        TypeError
+            If a value has no place in the format; names it.
+        ValueError
+            For an unknown format, or sizes that do not fit together.
+
+        Notes
+        -----
+        Passes over X: 1. Peak memory: a window of blocks, and a shard of values and positions.
+        """
+        from lazyomics.container.ports import storage
+
+        storage().write_zarr(
+            self,
+            store,
+            chunks=chunks,
+            convert_strings_to_categoricals=convert_strings_to_categoricals,
+            zarr_format=zarr_format,
+            compressors=compressors,
+            chunk_bytes=chunk_bytes,
+            shard_bytes=shard_bytes,
+            storage_options=storage_options,
+        )
 
     def _is_own_file(self, path: str | Path | None) -> bool:
         """Whether a path, however it is spelled, leads to the file behind this object."""

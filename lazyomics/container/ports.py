@@ -81,6 +81,12 @@ class Storage(Protocol):
     ) -> None:
         """Save into the opened file what changed."""
 
+    def write_loom(self, adata: AnnData, path: Path, *, write_obsm_varm: bool) -> None:
+        """Write an object to a .loom file."""
+
+    def write_zarr(self, data: Any, store: Any, **options: Any) -> None:
+        """Stream an object, of one or of several modalities, to a zarr store."""
+
     def open_mudata(self, path: Path) -> MuData:
         """Open a file of several modalities lazily."""
 

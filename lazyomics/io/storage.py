@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.categories import text_stays
@@ -57,7 +57,7 @@ class FileStorage:
     ) -> None:
         options = dataset_options(**filters)
         backing = adata._backing
-        refuse_remote(backing)
+        _refuse_saving(backing)
         with text_stays(not convert_strings_to_categoricals):
             if isinstance(backing, FileBacking) and backing.group.startswith("/mod/"):
                 save_modality(
@@ -65,6 +65,16 @@ class FileStorage:
                 )
             else:
                 save(adata, overwrite_x=overwrite_x, on_conflict=on_conflict, options=options)
+
+    def write_loom(self, adata: AnnData, path: Path, *, write_obsm_varm: bool) -> None:
+        from lazyomics.io.loom_writing import write_loom_file
+
+        write_loom_file(adata, path, write_obsm_varm=write_obsm_varm)
+
+    def write_zarr(self, data: AnnData | MuData, store: Any, **options: Any) -> None:
+        from lazyomics.io.zarr.writing import write_store
+
+        write_store(data, store, **options)
 
     def open_mudata(self, path: Path) -> MuData:
         return read_h5mu(path)
@@ -93,7 +103,7 @@ class FileStorage:
         **filters: Unpack[Filters],
     ) -> None:
         options = dataset_options(**filters)
-        refuse_remote(mdata._backing)
+        _refuse_saving(mdata._backing)
         with text_stays(not convert_strings_to_categoricals):
             save_mudata(
                 mdata,
@@ -102,6 +112,15 @@ class FileStorage:
                 on_conflict=on_conflict,
                 options=options,
             )
+
+
+def _refuse_saving(backing: object) -> None:
+    """Refuse what is opened from a place that is only read."""
+    refuse_remote(backing)
+    if not isinstance(backing, FileBacking | None):
+        from lazyomics.io.zarr.opening import refuse_saving
+
+        refuse_saving(backing)
 
 
 def _order(storage: str | None, path: Path) -> StorageOrder | None:

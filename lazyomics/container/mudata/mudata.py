@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from lazyomics.container import ports
 from lazyomics.container.anndata import AnnData
-from lazyomics.container.annotated import AxisName, FileObject, LazyCollection, writable_path
+from lazyomics.container.annotated import (
+    AxisName,
+    FileObject,
+    LazyCollection,
+    refuse_other_format,
+    writable_path,
+)
 from lazyomics.container.categories import categorise
 from lazyomics.container.deferred import compute_inside, is_deferred
 from lazyomics.container.frames import FrameSlot, align_tables, as_frame
@@ -142,6 +148,7 @@ class StoredModalities(FileObject):
         Passes over X: one of each modality for a new file; for a save one of the modalities that
         are in memory, to see whether they changed. Peak memory: a window of blocks.
         """
+        refuse_other_format(filename, "h5mu", "h5ad")
         filters: ports.Filters = {
             "compression": compression,
             "compression_opts": compression_opts,

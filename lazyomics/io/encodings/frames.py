@@ -34,6 +34,7 @@ __all__ = [
     "frame_columns",
     "frame_index",
     "frame_length",
+    "index_name",
     "named_rows",
     "read_frame",
     "write_frame",
@@ -307,14 +308,14 @@ def write_columns(
 ) -> None:
     """Write index and columns, after checking all that can be checked before."""
     path = element_path(parent, name)
-    index_name = _index_name(path, frame)
+    name_of_index = index_name(path, frame)
     columns = column_names(path, frame)
     group = parent.create_group(name, track_order=len(columns) > MOST_NAMES_IN_HEADER)
     mark(group, "dataframe", "0.2.0")
     group.attrs["column-order"] = columns
-    group.attrs["_index"] = index_name
-    if index_name not in columns:
-        write_values(group, index_name, frame.index, options, what="the index")
+    group.attrs["_index"] = name_of_index
+    if name_of_index not in columns:
+        write_values(group, name_of_index, frame.index, options, what="the index")
     for position, column in enumerate(columns):
         series = frame.iloc[:, position]
         write_values(group, column, series, options, what=f"column {column!r}")
@@ -376,7 +377,8 @@ def _check_label(path: str, label: str) -> None:
         )
 
 
-def _index_name(path: str, frame: pd.DataFrame) -> str:
+def index_name(path: str, frame: pd.DataFrame) -> str:
+    """Name under which the index is stored, after checking that it can be."""
     if isinstance(frame.index, pd.MultiIndex):
         raise TypeError(
             f"data frame {path!r}: an index of several levels cannot be stored. Use "

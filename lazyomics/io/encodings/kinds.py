@@ -14,6 +14,7 @@ __all__ = [
     "encoding",
     "holds_references",
     "is_legacy",
+    "parsed_version",
     "text",
 ]
 
@@ -103,9 +104,9 @@ def element_kind(obj: Any) -> str:
     newest = NEWEST.get(kind)
     if isinstance(obj, h5py.Dataset) and _means_nothing_here(obj):
         return "unknown"
-    if newest is None or _parsed(version) is None:
+    if newest is None or parsed_version(version) is None:
         return "unknown"
-    return kind if (_parsed(version) or ()) <= newest else "unknown"
+    return kind if (parsed_version(version) or ()) <= newest else "unknown"
 
 
 def _means_nothing_here(dataset: h5py.Dataset) -> bool:
@@ -129,7 +130,8 @@ def holds_references(dtype: np.dtype[Any]) -> bool:
     return isinstance(inner, np.dtype) and holds_references(inner)
 
 
-def _parsed(version: str) -> tuple[int, ...] | None:
+def parsed_version(version: str) -> tuple[int, ...] | None:
+    """Numbers of a version; None if they are none."""
     try:
         return tuple(int(part) for part in version.split(".")) if version else ()
     except ValueError:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.container.anndata import AnnData
-from lazyomics.container.annotated import AxisName, is_url, local_name
+from lazyomics.container.annotated import AxisName
 from lazyomics.container.deferred import DeferredFrame
 from lazyomics.container.frames import FrameSlot, as_frame
 from lazyomics.container.mappings import Uns
@@ -34,17 +33,16 @@ from lazyomics.io.encodings import element_kind, has_member, open_member
 from lazyomics.io.encodings.checks import is_text, member_names
 from lazyomics.io.encodings.damage import as_format_errors, damage_named
 from lazyomics.io.encodings.kinds import text
-from lazyomics.io.files import checked_path, fetched, named_file, open_for_reading
-from lazyomics.io.opening import open_group, read_h5ad
-from lazyomics.io.remote.address import RemotePath
+from lazyomics.io.files import checked_path, named_file, open_for_reading
+from lazyomics.io.opening import open_group
 from lazyomics.io.snapshot import Snapshot
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredEntry, StoredFrame, StoredMatrix
 
 __all__ = [
+    "MODALITY_PATH",
     "GlobalFrame",
     "MuDataBacking",
     "open_modality",
-    "read",
     "read_h5mu",
 ]
 
@@ -239,60 +237,6 @@ def open_modality(
             known = ", ".join(repr(m) for m in modality_names(file))
             raise KeyError(f"{name} has no modality {mod!r}; there are {known}")
         return _modality(file, mod, name, Snapshot.of(found, file), BlockPlan.of(chunks))
-
-
-def read(
-    filename: str | os.PathLike[str],
-    backed: bool | str | None = True,
-    *,
-    backup_url: str | None = None,
-    cache: bool = False,
-    storage_options: Mapping[str, Any] | None = None,
-    chunks: str | int = "auto",
-) -> AnnData | MuData:
-    """Open an .h5ad or .h5mu file, or one modality as ``"file.h5mu/rna"``.
-
-    Parameters
-    ----------
-    filename
-        ``FILE.h5ad``, ``FILE.h5mu``, ``FILE.h5mu/MODALITY`` or ``FILE.h5mu/mod/MODALITY``. A file
-        of another name is opened by what it holds. Any of them may be a URL.
-    backed, storage_options, chunks
-        As in ``read_h5ad``.
-    backup_url
-        Download the file from here if there is none, with pooch (``lazyomics[datasets]``).
-    cache
-        Has no effect: scanpy keeps a copy of text files in a faster format, which an .h5ad is.
-
-    Returns
-    -------
-    AnnData, or MuData for a whole .h5mu file.
-    """
-    filename, storage_options = named_file(filename, storage_options)
-    name = os.fspath(filename)
-    name = local_name(name) or name
-    matched = MODALITY_PATH.match(name)
-    is_modality = matched is not None and _names_a_modality(name)
-    fetched(matched[1] if matched is not None and is_modality else name, backup_url)
-    if matched is not None and is_modality:
-        adata = open_modality(
-            matched[1], matched[2], storage_options=storage_options, chunks=chunks
-        )
-        return adata if backed else adata.to_memory()
-    found = checked_path(name, storage_options)
-    with open_for_reading(found) as file:
-        is_mudata = has_member(file, "mod")
-    opened = found if isinstance(found, RemotePath) else name
-    if is_mudata:
-        return read_h5mu(opened, backed=backed, chunks=chunks)
-    return read_h5ad(opened, backed=backed, chunks=chunks)
-
-
-def _names_a_modality(name: str) -> bool:
-    """Whether what follows ``.h5mu/`` is a modality, not a file in a folder of such a name."""
-    if isinstance(name, RemotePath) or is_url(name):
-        return not name.endswith((".h5ad", ".h5mu", ".h5"))
-    return not Path(name).exists()
 
 
 def _expect_h5mu(file: h5py.File, path: str) -> None:

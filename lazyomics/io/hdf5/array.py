@@ -397,6 +397,8 @@ def cost_of_ranges(
     array: StoredArray, starts: npt.ArrayLike, stops: npt.ArrayLike
 ) -> tuple[int, int]:
     """Chunks that ``array.read_ranges`` would decode, and stored bytes."""
+    if not isinstance(array, StoredArray):  # of another format
+        return array.cost_of_ranges(starts, stops)
     low, high = array.checked_ranges(starts, stops)
     numbers = Pieces.of(low, high, Grid.of(array.fingerprint).chunk[0]).numbers
     return _stored(array, numbers, int((high - low).sum()))
@@ -406,6 +408,8 @@ def cost_of_box(
     array: StoredArray, rows: npt.ArrayLike | slice, cols: npt.ArrayLike | slice | None = None
 ) -> tuple[int, int]:
     """Chunks that ``array.read_2d`` would decode, and stored bytes."""
+    if not isinstance(array, StoredArray):  # of another format
+        return array.cost_of_box(rows, cols)
     picks = [positions(rows, array.shape[0], "rows"), *(slice(0, n) for n in array.shape[1:])]
     if cols is not None:
         picks[1] = positions(cols, array.shape[1], "columns")

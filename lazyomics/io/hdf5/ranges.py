@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,17 +13,31 @@ from lazyomics.compiled import compiler_is_up
 from lazyomics.io.hdf5 import batch_decode
 from lazyomics.io.hdf5.codecs import Buffer
 from lazyomics.io.hdf5.fetch import RUN_BYTES, ChunkRequest, Source
-from lazyomics.io.hdf5.layout import ChunkTable, pipeline_of
-from lazyomics.io.hdf5.pipeline import runs
+from lazyomics.io.hdf5.layout import ChunkTable, Grid, pipeline_of
+from lazyomics.io.hdf5.pipeline import Place, runs
 from lazyomics.lazy.indexer import Positions, Selector
 
 __all__ = [
     "Axis",
+    "ChunkSource",
     "Pieces",
+    "fetch_pieces",
     "is_worth_a_loop",
     "read_boxes",
     "read_pieces",
+    "scatter",
 ]
+
+
+class ChunkSource(Protocol):
+    """An array whose chunks are decoded as wholes."""
+
+    @property
+    def grid(self) -> Grid:
+        """The chunks."""
+
+    def fetch(self, wanted: ChunkRequest, out: np.ndarray[Any, Any], place: Place) -> None:
+        """Decode the wanted chunks into ``out``, or hand them to ``place``."""
 
 
 # A call saves some 40 µs for each part. The first one of a process imports numba, which takes
@@ -139,11 +153,33 @@ def read_pieces(source: Source, pieces: Pieces, out: np.ndarray[Any, Any]) -> No
         return
 
     wanted = _wanted(source, pieces, out.itemsize)
-    left = _left_by_one_call(source, pieces, wanted, out)
+    fetch_pieces(source, pieces, out, wanted, _left_by_one_call(source, pieces, wanted, out))
+
+
+def fetch_pieces(
+    source: ChunkSource,
+    pieces: Pieces,
+    out: np.ndarray[Any, Any],
+    wanted: ChunkRequest | None = None,
+    left: Positions | None = None,
+) -> None:
+    """Fill ``out`` with pieces of whole chunks that a source decodes.
+
+    Parameters
+    ----------
+    source
+        The array.
+    pieces, out
+        As `read_pieces` takes them.
+    wanted, left
+        What is asked for, and which of these chunks are not in ``out`` yet; by default all.
+    """
+    wanted = _wanted(source, pieces, out.itemsize) if wanted is None else wanted
+    left = np.arange(len(wanted.numbers)) if left is None else left
 
     def place(k: int, values: np.ndarray[Any, Any]) -> None:
         part = slice(int(pieces.first[left[k]]), int(pieces.first[left[k] + 1]))
-        _scatter(out, pieces.target[part], values, pieces.source[part], pieces.length[part])
+        scatter(out, pieces.target[part], values, pieces.source[part], pieces.length[part])
 
     if len(left):
         source.fetch(wanted.only(left), out, place)
@@ -185,7 +221,7 @@ def _left_by_one_call(
     return every[every >= 0]
 
 
-def _wanted(source: Source, pieces: Pieces, itemsize: int) -> ChunkRequest:
+def _wanted(source: ChunkSource, pieces: Pieces, itemsize: int) -> ChunkRequest:
     """Chunks needed whole are decoded into the place of their first whole piece."""
     if len(pieces.length) == len(pieces.numbers):  # one of each chunk
         whole = pieces.length == source.grid.elements
@@ -249,7 +285,7 @@ def _read_extents(
         source.read(window.data, start)
         size = out.itemsize
         values = window[: len(window) // size * size].view(out.dtype)
-        _scatter(
+        scatter(
             out, target[a:b] // size, values, (position[a:b] - start) // size, length[a:b] // size
         )
 
@@ -286,7 +322,7 @@ def _windows(position: Positions, length: Positions, itemsize: int) -> list[int]
     return [0, *breaks.tolist(), len(position)]
 
 
-def _scatter(
+def scatter(
     out: np.ndarray[Any, Any],
     target: Positions,
     values: np.ndarray[Any, Any],
@@ -346,7 +382,7 @@ class Axis:
         return cls(stop - start, chunks, source, target)
 
 
-def read_boxes(source: Source, axes: tuple[Axis, ...], out: np.ndarray[Any, Any]) -> None:
+def read_boxes(source: ChunkSource, axes: tuple[Axis, ...], out: np.ndarray[Any, Any]) -> None:
     """Fill ``out`` with the selected positions of all axes.
 
     Parameters
@@ -383,7 +419,7 @@ def read_boxes(source: Source, axes: tuple[Axis, ...], out: np.ndarray[Any, Any]
 
 
 def _targets(
-    source: Source, axes: tuple[Axis, ...], out: np.ndarray[Any, Any], hits: tuple[int, ...]
+    source: ChunkSource, axes: tuple[Axis, ...], out: np.ndarray[Any, Any], hits: tuple[int, ...]
 ) -> Positions:
     """Chunks that fill whole rows of the output are decoded in place."""
     chunk = source.grid.chunk

@@ -26,10 +26,10 @@ from lazyomics.io.opening import read_h5ad
 from lazyomics.io.save.verify import verify
 from lazyomics.io.stream import write_compressed
 from lazyomics.io.transaction import raise_failures
-from lazyomics.io.writing import new_file, write_anndata
+from lazyomics.io.writing import new_file, write_anndata, write_new
 from lazyomics.lazy.load import Lines
 
-__all__ = ["checked_lines", "in_memory", "local_path", "read_mtx", "stream_into"]
+__all__ = ["checked_lines", "in_memory", "local_path", "read_mtx", "stream_into", "stream_mtx"]
 
 
 def read_mtx(
@@ -88,16 +88,43 @@ def read_mtx(
     >>> folder.cleanup()
     """
     path = local_path(filename)
+    if target is not None:
+        return stream_mtx(path, Path(target), np.dtype(dtype))
     header = read_header(path)
     if header.layout == "array":
-        return _dense(header, np.dtype(dtype), target)
+        return _dense(header, np.dtype(dtype))
     lines = MtxLines(header, 0, np.dtype(dtype))
+    checked_lines(lines, "target='new.h5ad'")
+    return AnnData(in_memory(lines))
+
+
+def stream_mtx(
+    path: Path,
+    target: Path,
+    dtype: np.dtype[Any] | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+) -> AnnData:
+    """Stream a Matrix Market file into a new .h5ad, and open that.
+
+    Parameters
+    ----------
+    path, target
+        The file, and the new one.
+    dtype
+        Of the values, float32 by default.
+    options
+        Of the datasets: see ``dataset_options``.
+    """
+    dtype = np.dtype("float32") if dtype is None else dtype
+    header = read_header(path)
+    if header.layout == "array":
+        write_new(_dense(header, dtype), target, options=options or dataset_options())
+        return read_h5ad(target)
+    lines = MtxLines(header, 0, dtype)
     n_obs, n_vars = lines.shape
-    if target is None:
-        checked_lines(lines, "target='new.h5ad'")
-        return AnnData(in_memory(lines))
     obs, var = (pd.DataFrame(index=pd.RangeIndex(n).astype(str)) for n in (n_obs, n_vars))
-    return stream_into(Path(target), lines, AnnData(obs=obs, var=var))
+    return stream_into(target, lines, AnnData(obs=obs, var=var), options=options)
 
 
 def local_path(filename: str | os.PathLike[str]) -> Path:
@@ -221,9 +248,7 @@ def _filled(lines: MtxLines, blocks: Iterator[Lines]) -> sp.csr_matrix:
     return sp.csr_matrix((data, indices, indptr), shape=(n_lines, n_across))
 
 
-def _dense(
-    header: MtxHeader, dtype: np.dtype[Any], target: str | os.PathLike[str] | None
-) -> AnnData:
+def _dense(header: MtxHeader, dtype: np.dtype[Any]) -> AnnData:
     """Read a file that lists all values; such files are small."""
     from scipy.io import mmread
 
@@ -239,8 +264,4 @@ def _dense(
         raise header.damaged(
             header.lines + 1, f"{header.stored} values", f"what scipy refuses: {error}"
         ) from error
-    adata = AnnData(sp.csr_matrix(values.astype(dtype)))
-    if target is None:
-        return adata
-    adata.write_h5ad(os.fspath(target))
-    return read_h5ad(target)
+    return AnnData(sp.csr_matrix(values.astype(dtype)))

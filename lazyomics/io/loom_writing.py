@@ -64,7 +64,8 @@ def _attributes(
 ) -> dict[str, Any]:
     """Columns, names of rows and arrays of an axis, as .loom files hold them."""
     made = {str(name): _as_attribute(column, f"{axis}[{name!r}]") for name, column in table.items()}
-    index = str(table.index.name or default)
+    name = table.index.name
+    index = default if name is None else str(name)
     if index in made and not np.array_equal(made[index], table.index.to_numpy(dtype=object)):
         raise ValueError(f"{axis} has a column {index!r} and other names under it: rename one")
     made[index] = table.index.to_numpy(dtype=object)

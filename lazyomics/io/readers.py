@@ -26,7 +26,7 @@ from lazyomics.io.encodings import (
 )
 from lazyomics.io.encodings.damage import as_format_errors
 from lazyomics.io.hdf5 import StoredArray
-from lazyomics.io.hdf5.array import cost_of_box, cost_of_ranges, read_together
+from lazyomics.io.hdf5.array import NumberArray, read_together
 from lazyomics.lazy.indexer import Selector, compose, is_whole, length
 from lazyomics.lazy.load import Lines, joined_lines
 from lazyomics.lazy.recipe import Source, bounds_by_bytes
@@ -113,11 +113,11 @@ class LineRanges:
         starts, stops = pointers[lines], pointers[lines + 1]
         return cls(starts, stops, _small(np.concatenate([[0], np.cumsum(stops - starts)])))
 
-    def read(self, stored: StoredArray) -> NDArray[Any]:
+    def read(self, stored: NumberArray) -> NDArray[Any]:
         """All values, line behind line."""
         return stored.read_ranges(self.starts, self.stops)
 
-    def read_some(self, stored: StoredArray, kept: NDArray[Any]) -> NDArray[Any]:
+    def read_some(self, stored: NumberArray, kept: NDArray[Any]) -> NDArray[Any]:
         """Values at ascending places among those that `read` gives.
 
         Chunks that hold none of them are not read, which is likely only where there are few.
@@ -147,9 +147,9 @@ class CompressedReader:
     Lines are its rows (CSR) or columns (CSC).
     """
 
-    data: StoredArray
-    indices: StoredArray
-    indptr: StoredArray
+    data: NumberArray
+    indices: NumberArray
+    indptr: NumberArray
     shape: tuple[int, int]
     format: Literal["csr", "csc"]
 
@@ -249,7 +249,7 @@ class CompressedReader:
         """Chunks and stored bytes of data and indices of these lines, at most."""
         ranges = LineRanges.of(line_pointers(self), lines)
         parts = [
-            cost_of_ranges(part, ranges.starts, ranges.stops) for part in (self.data, self.indices)
+            part.cost_of_ranges(ranges.starts, ranges.stops) for part in (self.data, self.indices)
         ]
         return sum(c for c, _ in parts), sum(b for _, b in parts)
 
@@ -365,7 +365,7 @@ def _for_scipy(data: NDArray[Any]) -> NDArray[Any]:
 class DenseReader:
     """A two-dimensional dataset."""
 
-    values: StoredArray
+    values: NumberArray
 
     format: Literal["dense"] = "dense"
 
@@ -403,7 +403,7 @@ class DenseReader:
 
     def cost(self, lines: Selector, cols: Selector) -> tuple[int, int]:
         """Chunks and stored bytes that reading these rows and columns touches."""
-        return cost_of_box(self.values, lines, None if is_whole(cols, self.shape[1]) else cols)
+        return self.values.cost_of_box(lines, None if is_whole(cols, self.shape[1]) else cols)
 
 
 @as_format_errors

@@ -124,7 +124,7 @@ def read(
         )
         return adata if backed else adata.to_memory()
     fetched(name, backup_url)
-    if ext is None and isinstance(name, str) and _stands_for_another(name):
+    if ext is None and _stands_for_another(name):
         name = str(_keyed(Path(name)))
     kind = _kind(name, ext)
     _refuse_unused(kind, kwargs)
@@ -226,7 +226,7 @@ def _keyed(path: Path) -> Path:
 def _stands_for_another(name: str) -> bool:
     """Whether a name without extension stands for a file in ``settings.writedir``."""
     path = Path(name)
-    return not is_url(name) and not path.suffix and not path.exists() and _keyed(path).exists()
+    return not is_url(str(name)) and not path.suffix and not path.exists() and _keyed(path).exists()
 
 
 def _refuse_unused(kind: str, kwargs: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -26,6 +26,7 @@ from lazyomics.io.remote.address import RemotePath
 from lazyomics.lazy.indexer import Positions, Selector, positions
 
 __all__ = [
+    "NumberArray",
     "ReadCount",
     "ReadCounter",
     "StoredArray",
@@ -130,6 +131,57 @@ Array = np.ndarray[Any, Any]
 
 # Columns picked from unchunked data are taken from windows of rows of about this size.
 _WINDOW_BYTES = 8 << 20
+
+
+class NumberArray(Protocol):
+    """An array in a file or store, of any format: small, hashable and picklable."""
+
+    @property
+    def path(self) -> str:
+        """File or store."""
+
+    @property
+    def name(self) -> str:
+        """Place of the array in it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Elements along each axis."""
+
+    @property
+    def dtype(self) -> str:
+        """NumPy's name of the type that reads return."""
+
+    @property
+    def opened_ns(self) -> int:
+        """Time stamp of when it was opened, in nanoseconds."""
+
+    @property
+    def chunk_rows(self) -> int:
+        """Rows of a chunk."""
+
+    @property
+    def grain_bytes(self) -> int:
+        """Decoded bytes of a row of chunks; 0 where any part is read."""
+
+    def read(self, start: int, stop: int) -> Array:
+        """One range of a one-dimensional array."""
+
+    def read_ranges(self, starts: npt.ArrayLike, stops: npt.ArrayLike) -> Array:
+        """Many ranges of a one-dimensional array, one behind the other."""
+
+    def read_2d(
+        self, rows: npt.ArrayLike | slice, cols: npt.ArrayLike | slice | None = None
+    ) -> Array:
+        """Rows and columns of an array; the outer product of both selections."""
+
+    def cost_of_ranges(self, starts: npt.ArrayLike, stops: npt.ArrayLike) -> tuple[int, int]:
+        """Chunks that ``read_ranges`` would decode, and stored bytes."""
+
+    def cost_of_box(
+        self, rows: npt.ArrayLike | slice, cols: npt.ArrayLike | slice | None = None
+    ) -> tuple[int, int]:
+        """Chunks that ``read_2d`` would decode, and stored bytes."""
 
 
 @dataclass(frozen=True)
@@ -349,6 +401,16 @@ class StoredArray:
             out[a : a + step] = window[:, plan.picked]
         return out
 
+    def cost_of_ranges(self, starts: npt.ArrayLike, stops: npt.ArrayLike) -> tuple[int, int]:
+        """Chunks that ``read_ranges`` would decode, and stored bytes."""
+        return cost_of_ranges(self, starts, stops)
+
+    def cost_of_box(
+        self, rows: npt.ArrayLike | slice, cols: npt.ArrayLike | slice | None = None
+    ) -> tuple[int, int]:
+        """Chunks that ``read_2d`` would decode, and stored bytes."""
+        return cost_of_box(self, rows, cols)
+
     def checked_ranges(
         self, starts: npt.ArrayLike, stops: npt.ArrayLike
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -397,8 +459,6 @@ def cost_of_ranges(
     array: StoredArray, starts: npt.ArrayLike, stops: npt.ArrayLike
 ) -> tuple[int, int]:
     """Chunks that ``array.read_ranges`` would decode, and stored bytes."""
-    if not isinstance(array, StoredArray):  # of another format
-        return array.cost_of_ranges(starts, stops)
     low, high = array.checked_ranges(starts, stops)
     numbers = Pieces.of(low, high, Grid.of(array.fingerprint).chunk[0]).numbers
     return _stored(array, numbers, int((high - low).sum()))
@@ -408,8 +468,6 @@ def cost_of_box(
     array: StoredArray, rows: npt.ArrayLike | slice, cols: npt.ArrayLike | slice | None = None
 ) -> tuple[int, int]:
     """Chunks that ``array.read_2d`` would decode, and stored bytes."""
-    if not isinstance(array, StoredArray):  # of another format
-        return array.cost_of_box(rows, cols)
     picks = [positions(rows, array.shape[0], "rows"), *(slice(0, n) for n in array.shape[1:])]
     if cols is not None:
         picks[1] = positions(cols, array.shape[1], "columns")
@@ -457,7 +515,7 @@ def _table(array: StoredArray) -> ChunkTable:
 
 
 def read_together(
-    arrays: Sequence[StoredArray],
+    arrays: Sequence[NumberArray],
     starts: np.ndarray[tuple[int], np.dtype[np.int64]],
     stops: np.ndarray[tuple[int], np.dtype[np.int64]],
 ) -> AbstractContextManager[None]:
@@ -467,8 +525,9 @@ def read_together(
     store values and indices of the same rows side by side. Nothing happens for other files.
     """
     path = arrays[0].path
-    if not isinstance(path, RemotePath) or any(a.path != path for a in arrays):
+    stored = [array for array in arrays if isinstance(array, StoredArray) and array.path == path]
+    if not isinstance(path, RemotePath) or len(stored) < len(arrays):
         return nullcontext()
     from lazyomics.io.remote.raw_file import fetched_together
 
-    return fetched_together(path, [extents_of_ranges(array, starts, stops) for array in arrays])
+    return fetched_together(path, [extents_of_ranges(array, starts, stops) for array in stored])

@@ -114,7 +114,7 @@ def read_alevin(
 
 
 def _checked_format(given: Any) -> Mapping[str, Sequence[str]]:
-    found = FORMATS.get(given.lower()) if isinstance(given, str) else given
+    found: Any = FORMATS.get(given.lower()) if isinstance(given, str) else given
     valid = isinstance(found, Mapping) and "X" in found
     if not valid or not all(v and set(v) <= {"U", "S", "A"} for v in found.values()):
         raise ValueError(

@@ -6,7 +6,7 @@ import math
 import os
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +169,7 @@ class ZarrArray:
         hit = len(Pieces.of(low, high, self.chunk[0]).numbers)
         return hit, hit * math.prod(self.chunk) * np.dtype(self.dtype).itemsize
 
-    def cost_of_box(self, rows: Any, cols: Any) -> tuple[int, int]:
+    def cost_of_box(self, rows: Any, cols: Any = None) -> tuple[int, int]:
         """Chunks that ``read_2d`` would decode, and their decoded bytes, at most."""
         picks = [positions(rows, self.shape[0], "rows"), *(slice(0, n) for n in self.shape[1:])]
         if cols is not None:
@@ -317,11 +317,13 @@ class _Chunks:
                     if offset + length <= status.st_size:
                         content = os.pread(file.fileno(), length, offset)
                     if len(content) != length:
-                        error = DamagedZarrChunk(
-                            f"{length} bytes at {offset} for chunk {number} of the shard",
-                            f"a file of {status.st_size} bytes",
+                        raise self._damaged(
+                            key,
+                            DamagedZarrChunk(
+                                f"{length} bytes at {offset} for chunk {number} of the shard",
+                                f"a file of {status.st_size} bytes",
+                            ),
                         )
-                        raise self._damaged(key, error)
                     put(k, self._decoded(codec, content, key))
         except FileNotFoundError:
             for k, _ in wanted:
@@ -333,7 +335,7 @@ class _Chunks:
         most = max(1, WINDOW_BYTES // max(1, chunk * out.itemsize))
         numbers = pieces.numbers
         breaks = [0, *(np.flatnonzero(np.diff(numbers) > 1) + 1).tolist(), len(numbers)]
-        for first, last in zip(breaks[:-1], breaks[1:], strict=True):
+        for first, last in pairwise(breaks):
             for a in range(first, last, most):
                 b = min(a + most, last)
                 start, stop = (

@@ -42,7 +42,7 @@ def is_group(node: Any) -> bool:
 
 def attribute(node: Any, name: str, default: Any = None) -> Any:
     """Return an attribute of a group or array."""
-    return node.attrs[name] if name in node.attrs else default
+    return node.attrs.get(name, default)
 
 
 def kind_of(store: ZarrStore, node: Any) -> str:

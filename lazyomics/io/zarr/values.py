@@ -77,7 +77,7 @@ class ZarrLayout:
         shard = None if shard is None else int(shard)
         return cls(zarr_format, compressors, int(chunk), shard, chunks)
 
-    def create(self, group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
+    def create(self, group: Any, name: str, shape: Any, dtype: Any) -> Any:
         """Make an array for a value of moderate size, of one chunk or a few."""
         options: dict[str, Any] = {}
         if shape and prod(shape):
@@ -87,7 +87,7 @@ class ZarrLayout:
         return group.create_array(name, shape=shape, dtype=dtype, **options)
 
     def create_matrix(
-        self, group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], chunk: Any
+        self, group: Any, name: str, shape: Any, dtype: np.dtype[Any], chunk: Any
     ) -> Any:
         """Make an array of chunks, in shards if these are asked for."""
         options: dict[str, Any] = {"chunks": chunk, "compressors": self.compressors}
@@ -289,7 +289,8 @@ def _write_frame(group: Any, name: str, frame: pd.DataFrame, layout: ZarrLayout)
     made = group.create_group(name)
     mark(made, "dataframe", "0.2.0")
     made.attrs.update({"column-order": columns, "_index": index})
-    parts = [] if index in columns else [(index, frame.index, "the index")]
+    parts: list[tuple[str, Any, str]] = []
+    parts += [] if index in columns else [(index, frame.index, "the index")]
     parts += [(c, frame.iloc[:, k], f"column {c!r}") for k, c in enumerate(columns)]
     for key, values, what in parts:
         array: Any = values.array

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from lazyomics.container.annotated import is_url, local_name
-from lazyomics.errors import FileFormatError, LazyomicsError, RemoteFileError, require
+from lazyomics.errors import (
+    FileFormatError,
+    LazyomicsError,
+    RemoteFileError,
+    StaleFileError,
+    require,
+)
 
 __all__ = ["METADATA", "ZarrStore", "damaged", "member", "members", "readable"]
 
@@ -37,11 +43,14 @@ class ZarrStore:
         What fsspec needs to open a URL.
     made
         A store or group that a program made, which is used as it is.
+    state
+        What tells a local store from another that took its place.
     """
 
     place: str
     options: Mapping[str, Any] = field(default_factory=dict, compare=False, hash=False)
     made: Any = field(default=None, hash=False)
+    state: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, store: Any, storage_options: Mapping[str, Any] | None = None) -> ZarrStore:
@@ -75,7 +84,7 @@ class ZarrStore:
                 expected="a zarr store, with zarr.json or .zgroup",
                 found=f"a folder with {sorted(p.name for p in path.iterdir())[:8] or 'nothing'}",
             )
-        return cls(str(path))
+        return cls(str(path), state=_state_of(path))
 
     @property
     def folder(self) -> Path | None:
@@ -90,19 +99,35 @@ class ZarrStore:
         return self.made is None and not is_url(self.place) and os.path.isfile(self.place)
 
     def open(self) -> Any:
-        """Return the root group; it is opened once for each process and state of a local store."""
+        """Return the root group; it is opened once for each process and state of a local store.
+
+        Raises
+        ------
+        StaleFileError
+            If another local store took its place.
+        """
         if self.made is not None:
             return _opened_made(self)
-        return _opened(self, os.getpid(), self._state(), tuple(sorted(map(str, self.options))))
-
-    def _state(self) -> tuple[int, int]:
-        if is_url(self.place):
-            return (0, 0)
-        found = os.stat(self.place)
-        return found.st_ino, found.st_mtime_ns
+        if self.state is not None and _state_of(Path(self.place)) != self.state:
+            raise StaleFileError(
+                f"{self}: the store was replaced or changed after it was opened; open it again"
+            )
+        return _opened(self, os.getpid(), tuple(sorted(map(str, self.options.items()))))
 
     def __str__(self) -> str:
         return self.place.partition("?")[0] if is_url(self.place) else self.place
+
+
+def _state_of(path: Path) -> tuple[int, int] | None:
+    """Identity and time of change of a zip file, or of the metadata of the root of a folder."""
+    for place in (path / "zarr.json", path / ".zgroup", path / ".zattrs", path):
+        try:
+            found = os.stat(place)
+        except OSError:
+            continue
+        if not os.path.isdir(place) or place == path:
+            return found.st_ino, found.st_mtime_ns
+    return None
 
 
 def _name_of(store: Any) -> str:
@@ -112,7 +137,7 @@ def _name_of(store: Any) -> str:
 
 
 @lru_cache(maxsize=16)
-def _opened(store: ZarrStore, process: int, state: tuple[int, int], options: Any) -> Any:
+def _opened(store: ZarrStore, process: int, options: Any) -> Any:
     zarr = zarr_package()
     with readable(store, "/"):
         if store.is_zip:

@@ -143,6 +143,9 @@ def write_value(
     if callable(getattr(value, "to_scipy", None)):
         value = value.to_scipy()
     value = computed(value) if isinstance(value, Mapping) else value
+    if _is_large_matrix(value, layout):
+        write_matrix(group, name, value, layout)
+        return
     writer = _writer_for(group, name, value)
     try:
         writer(group, name, value, layout)
@@ -152,6 +155,15 @@ def write_value(
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{path}: cannot store the value: {error}") from error
+
+
+def _is_large_matrix(value: Any, layout: ZarrLayout) -> bool:
+    """Whether a value in memory is a matrix of numbers of more than a chunk."""
+    if sp.issparse(value):
+        is_matrix = value.ndim == 2 and value.format in ("csr", "csc")
+        return is_matrix and value.data.nbytes > layout.chunk_bytes
+    is_matrix = type(value) is np.ndarray and value.ndim == 2 and value.dtype.kind in "iuf"
+    return is_matrix and value.nbytes > layout.chunk_bytes
 
 
 def _writer_for(group: Any, name: str, value: Any) -> Callable[..., None]:

@@ -1,9 +1,25 @@
 """Data sets to try things on: one that is well known, and simulated ones of any size."""
 
 from lazyomics.datasets.pbmc3k_files import pbmc3k, pbmc3k_processed
+from lazyomics.datasets.scanpy_sets import (
+    blobs,
+    krumsiek11,
+    paul15,
+    pbmc68k_reduced,
+    toggleswitch,
+)
 from lazyomics.datasets.simulation import simulate
 
-__all__ = ["pbmc3k", "pbmc3k_processed", "simulate"]
+__all__ = [
+    "blobs",
+    "krumsiek11",
+    "paul15",
+    "pbmc3k",
+    "pbmc3k_processed",
+    "pbmc68k_reduced",
+    "simulate",
+    "toggleswitch",
+]
 
 
 def __dir__() -> list[str]:

@@ -24,7 +24,7 @@ class _File:
 COUNTS = _File(
     "pbmc3k",
     ("rebuilt_pbmc3k_raw.h5ad", "pbmc3k_raw.h5ad"),
-    "https://falexwolf.de/data/pbmc3k_raw.h5ad",
+    "https://exampledata.scverse.org/scanpy/pbmc3k_raw.h5ad",
 )
 PROCESSED = _File(
     "pbmc3k_processed",

@@ -208,7 +208,7 @@ def test_what_is_no_store_is_not_replaced(tmp_path) -> None:
     (tmp_path / "folder" / "mine.txt").write_text("x")
     (tmp_path / "file").write_text("x")
     for name in ("folder", "file"):
-        with pytest.raises(FileExistsError, match=name):
+        with pytest.raises(FileExistsError, match=rf"{name}"):
             adata.write_zarr(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="the folder .* does not exist"):
         adata.write_zarr(tmp_path / "none" / "a.zarr")

@@ -334,10 +334,6 @@ def _write_masked(group: Any, name: str, value: Any, layout: ZarrLayout) -> None
 
 def _write_masked_strings(group: Any, name: str, value: Any, layout: ZarrLayout) -> None:
     as_nan, missing = value.dtype.na_value is not pd.NA, np.asarray(value.isna())
-    inferred = isinstance(pd.Series(["text"]).dtype, pd.StringDtype)
-    if as_nan and not missing.any() and inferred:
-        write_value(group, name, np.asarray(value, dtype=object), layout)
-        return
     made = group.create_group(name)
     mark(made, "nullable-string-array", "0.1.0")
     made.attrs["na-value"] = "NaN" if as_nan else "NA"

@@ -104,7 +104,10 @@ PBMC68K = Published(
     "sha256:e71d41e737c941559b7c57c9243bdb3d2c889c2adfdf00e3422ac6b46783676f",
 )
 FATES = {"Mo": (80, 160), "Ery": (240, 320), "Mk": (400, 480), "Neu": (560, 640)}
-CELL_TYPES = (*6 * ("Ery",), *"MEP Mk GMP GMP DC Baso Baso Mo Mo Neu Neu Eos Lymph".split())
+CELL_TYPES = (
+    *6 * ("Ery",),
+    *("MEP", "Mk", "GMP", "GMP", "DC", "Baso", "Baso", "Mo", "Mo", "Neu", "Neu", "Eos", "Lymph"),
+)
 
 
 def blobs(

@@ -101,7 +101,10 @@ def checked_path(
     path = path if local is None else local
     found = Path(os.path.abspath(os.fspath(path)))
     if found.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, expected a .h5ad file")
+        raise IsADirectoryError(
+            f"{path} is a folder, expected a .h5ad file; lo.read opens zarr stores and folders of "
+            "10x Genomics"
+        )
     if not found.exists():
         raise FileNotFoundError(f"{path} does not exist")
     if not found.is_file():  # reading a pipe would wait for its other end

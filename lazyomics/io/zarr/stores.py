@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -83,6 +84,14 @@ class ZarrStore:
                 "/",
                 expected="a zarr store, with zarr.json or .zgroup",
                 found=f"a folder with {sorted(p.name for p in path.iterdir())[:8] or 'nothing'}",
+            )
+        if path.is_file() and not zipfile.is_zipfile(path):
+            raise FileFormatError.at(
+                path,
+                "/",
+                expected="a zarr store: a folder or a zip file",
+                found="another file",
+                hint="lo.read(path) opens whatever it is.",
             )
         return cls(str(path), state=_state_of(path))
 

@@ -22,6 +22,7 @@ from lazyomics.errors import LazyomicsError, UnsupportedError
 from lazyomics.io.compress import CHUNK_BYTES
 from lazyomics.io.encodings.arrays import FIELD, NOT_TEXT, TIME
 from lazyomics.io.encodings.frames import column_names, index_name
+from lazyomics.io.encodings.kinds import NEWEST
 from lazyomics.io.encodings.registry import (
     REFUSED,
     OpaqueElement,
@@ -34,8 +35,9 @@ from lazyomics.lazy.kinds import is_dask_array
 from lazyomics.lazy.load import loads_stored
 from lazyomics.lazy.recipe import Recipe
 
-__all__ = ["ZarrLayout", "write_value"]
+__all__ = ["ZarrLayout", "marks", "write_value"]
 
+VERSIONS = {kind: ".".join(map(str, newest)) for kind, newest in NEWEST.items()}
 CHUNKS_AT_ONCE = 8  # which zarr compresses in its threads
 Later = list[Callable[[], None]]
 
@@ -77,9 +79,9 @@ class ZarrLayout:
         shard = None if shard is None else int(shard)
         return cls(zarr_format, compressors, int(chunk), shard, chunks)
 
-    def create(self, group: Any, name: str, shape: Any, dtype: Any) -> Any:
+    def create(self, group: Any, name: str, shape: Any, dtype: Any, kind: str = "") -> Any:
         """Make an array for a value of moderate size, of one chunk or a few."""
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"attributes": marks(kind)}
         if shape and prod(shape):
             options["compressors"] = self.compressors
             itemsize = getattr(dtype, "itemsize", 0) or 16
@@ -87,10 +89,11 @@ class ZarrLayout:
         return group.create_array(name, shape=shape, dtype=dtype, **options)
 
     def create_matrix(
-        self, group: Any, name: str, shape: Any, dtype: np.dtype[Any], chunk: Any
+        self, group: Any, name: str, shape: Any, dtype: np.dtype[Any], chunk: Any, kind: str = ""
     ) -> Any:
         """Make an array of chunks, in shards if these are asked for."""
         options: dict[str, Any] = {"chunks": chunk, "compressors": self.compressors}
+        options["attributes"] = marks(kind)
         if self.shard_bytes is not None:
             rows = max(1, self.shard_bytes // max(1, prod(chunk) * dtype.itemsize))
             most = -(-shape[0] // chunk[0]) or 1
@@ -98,9 +101,9 @@ class ZarrLayout:
         return group.create_array(name, shape=shape, dtype=dtype, **options)
 
 
-def mark(node: Any, kind: str, version: str) -> None:
-    """Set the two encoding attributes."""
-    node.attrs.update({"encoding-type": kind, "encoding-version": version})
+def marks(kind: str, **more: Any) -> dict[str, Any]:
+    """Return the attributes of an element of an encoding; none for a part of one."""
+    return {"encoding-type": kind, "encoding-version": VERSIONS[kind], **more} if kind else more
 
 
 def write_value(
@@ -189,20 +192,17 @@ def _write_scalar(group: Any, name: str, value: Any, layout: ZarrLayout) -> None
     data = np.array(value)
     if data.dtype.kind == "O":
         raise refusal(group, name, value, "It does not fit 64 bits: store it as text or float.")
-    array = group.create_array(name, shape=(), dtype=data.dtype)
-    array[...] = data
-    mark(array, "bytes" if data.dtype.kind == "S" else "numeric-scalar", "0.2.0")
+    kind = "bytes" if data.dtype.kind == "S" else "numeric-scalar"
+    layout.create(group, name, (), data.dtype, kind)[...] = data
 
 
 def _write_null(group: Any, name: str, value: None, layout: ZarrLayout) -> None:
-    mark(group.create_array(name, shape=(), dtype="bool"), "null", "0.1.0")
+    layout.create(group, name, (), np.dtype(bool), "null")
 
 
 def _write_text(group: Any, name: str, value: str, layout: ZarrLayout) -> None:
     _check_text(group, name, [value])
-    array = group.create_array(name, shape=(), dtype=str)
-    array[...] = np.array(str(value), dtype=object)
-    mark(array, "string", "0.2.0")
+    layout.create(group, name, (), str, "string")[...] = np.array(str(value), dtype=object)
 
 
 def _check_text(group: Any, name: str, texts: Any) -> None:
@@ -222,10 +222,9 @@ def _write_texts(group: Any, name: str, value: Any, layout: ZarrLayout) -> None:
                 group, name, value, f"It holds {item!r} ({type(item).__name__}). {NOT_TEXT}"
             )
     _check_text(group, name, texts.flat)
-    array = layout.create(group, name, texts.shape, str)
+    array = layout.create(group, name, texts.shape, str, "string-array")
     if texts.size:
         array[...] = texts
-    mark(array, "string-array", "0.2.0")
 
 
 def _write_array(group: Any, name: str, value: Any, layout: ZarrLayout) -> None:
@@ -243,10 +242,9 @@ def _write_array(group: Any, name: str, value: Any, layout: ZarrLayout) -> None:
     elif value.dtype.kind in "UOT":
         _write_texts(group, name, value, layout)
     elif value.dtype.kind in "biufcS":
-        array = layout.create(group, name, value.shape, value.dtype)
+        array = layout.create(group, name, value.shape, value.dtype, "array")
         if value.size:
             array[...] = value
-        mark(array, "array", "0.2.0")
     else:
         advice = TIME if value.dtype.kind in "mM" else "Name the fields of the dtype."
         raise refusal(group, name, value, f"Its dtype is {value.dtype}. {advice}")
@@ -269,10 +267,10 @@ def _write_records(group: Any, name: str, value: Any, layout: ZarrLayout) -> Non
             base = np.dtype(f"U{max(1, longest)}")
         fields.append((key, base, shape))
     made = value.astype(fields)
-    array = group.create_array(name, shape=made.shape, dtype=made.dtype)
+    attributes = marks("rec-array")
+    array = group.create_array(name, shape=made.shape, dtype=made.dtype, attributes=attributes)
     if made.size:
         array[...] = made
-    mark(array, "rec-array", "0.2.0")
 
 
 def _write_sequence(group: Any, name: str, value: Any, layout: ZarrLayout) -> None:
@@ -289,8 +287,7 @@ def _write_sequence(group: Any, name: str, value: Any, layout: ZarrLayout) -> No
 
 
 def _write_mapping(group: Any, name: str, value: Any, layout: ZarrLayout) -> None:
-    made = group.create_group(name)
-    mark(made, "dict", "0.1.0")
+    made = group.create_group(name, attributes=marks("dict"))
     for key, item in value.items():
         write_value(made, key, item, layout)
 
@@ -298,9 +295,8 @@ def _write_mapping(group: Any, name: str, value: Any, layout: ZarrLayout) -> Non
 def _write_frame(group: Any, name: str, frame: pd.DataFrame, layout: ZarrLayout) -> None:
     path = element_path(group, name)
     index, columns = index_name(path, frame), column_names(path, frame)
-    made = group.create_group(name)
-    mark(made, "dataframe", "0.2.0")
-    made.attrs.update({"column-order": columns, "_index": index})
+    stated = marks("dataframe", **{"column-order": columns, "_index": index})
+    made = group.create_group(name, attributes=stated)
     parts: list[tuple[str, Any, str]] = []
     parts += [] if index in columns else [(index, frame.index, "the index")]
     parts += [(c, frame.iloc[:, k], f"column {c!r}") for k, c in enumerate(columns)]
@@ -316,17 +312,16 @@ def _write_frame(group: Any, name: str, frame: pd.DataFrame, layout: ZarrLayout)
 
 
 def _write_categorical(group: Any, name: str, value: Any, layout: ZarrLayout) -> None:
-    made = group.create_group(name)
-    mark(made, "categorical", "0.2.0")
-    made.attrs["ordered"] = bool(value.ordered)
+    stated = marks("categorical", ordered=bool(value.ordered))
+    made = group.create_group(name, attributes=stated)
     write_value(made, "codes", value.codes, layout)
     write_value(made, "categories", value.categories.to_numpy(), layout)
 
 
 def _write_masked(group: Any, name: str, value: Any, layout: ZarrLayout) -> None:
     is_boolean = isinstance(value, pd.arrays.BooleanArray)
-    made = group.create_group(name)
-    mark(made, "nullable-boolean" if is_boolean else "nullable-integer", "0.1.0")
+    kind = "nullable-boolean" if is_boolean else "nullable-integer"
+    made = group.create_group(name, attributes=marks(kind))
     values = value.to_numpy(na_value=0, dtype=value.dtype.numpy_dtype)
     write_value(made, "values", values, layout)
     write_value(made, "mask", np.asarray(value.isna()), layout)
@@ -334,9 +329,8 @@ def _write_masked(group: Any, name: str, value: Any, layout: ZarrLayout) -> None
 
 def _write_masked_strings(group: Any, name: str, value: Any, layout: ZarrLayout) -> None:
     as_nan, missing = value.dtype.na_value is not pd.NA, np.asarray(value.isna())
-    made = group.create_group(name)
-    mark(made, "nullable-string-array", "0.1.0")
-    made.attrs["na-value"] = "NaN" if as_nan else "NA"
+    stated = marks("nullable-string-array", **{"na-value": "NaN" if as_nan else "NA"})
+    made = group.create_group(name, attributes=stated)
     write_value(made, "values", value.to_numpy(dtype=object, na_value=""), layout)
     write_value(made, "mask", missing, layout)
 
@@ -344,9 +338,8 @@ def _write_masked_strings(group: Any, name: str, value: Any, layout: ZarrLayout)
 def _write_awkward(group: Any, name: str, value: Any, layout: ZarrLayout) -> None:
     ak = importlib.import_module("awkward")
     form, length, buffers = ak.to_buffers(ak.to_packed(value))
-    made = group.create_group(name)
-    mark(made, "awkward-array", "0.1.0")
-    made.attrs.update({"length": int(length), "form": form.to_json()})
+    stated = marks("awkward-array", length=int(length), form=form.to_json())
+    made = group.create_group(name, attributes=stated)
     for key, buffer in buffers.items():
         write_value(made, key, buffer, layout)
 
@@ -356,9 +349,8 @@ def _write_sparse(group: Any, name: str, value: Any, layout: ZarrLayout) -> None
         raise refusal(group, name, value, f"It has {value.ndim} dimensions: use two.")
     if value.format not in ("csr", "csc"):
         value = value.tocsr()
-    made = group.create_group(name)
-    mark(made, f"{value.format}_matrix", "0.1.0")
-    made.attrs["shape"] = [int(n) for n in value.shape]
+    stated = marks(f"{value.format}_matrix", shape=[int(n) for n in value.shape])
+    made = group.create_group(name, attributes=stated)
     for part in ("data", "indices", "indptr"):
         values = getattr(value, part)
         array = layout.create(made, part, values.shape, values.dtype)
@@ -454,9 +446,8 @@ def write_matrix(group: Any, name: str, value: Any, layout: ZarrLayout) -> None:
         if matrix.kind == "dense":
             _write_dense(group, name, matrix, blocks, layout)
             return
-        made = group.create_group(name)
-        mark(made, f"{matrix.kind}_matrix", "0.1.0")
-        made.attrs["shape"] = [int(n) for n in matrix.shape]
+        stated = marks(f"{matrix.kind}_matrix", shape=[int(n) for n in matrix.shape])
+        made = group.create_group(name, attributes=stated)
         line = matrix.shape[1] if matrix.kind == "csr" else matrix.shape[0]
         index = np.dtype(np.int32 if line <= np.iinfo(np.int32).max else np.int64)
         most, counts = max(1, matrix.most), [np.zeros(1, np.int64)]
@@ -487,10 +478,9 @@ def _write_dense(group: Any, name: str, x: Any, blocks: Any, layout: ZarrLayout)
     if layout.chunks is not None and name == "X":
         chunk = tuple(min(int(c), max(1, n)) for c, n in zip(layout.chunks, x.shape, strict=True))
     if not prod(x.shape):
-        mark(group.create_array(name, shape=x.shape, dtype=x.dtype), "array", "0.2.0")
+        layout.create(group, name, x.shape, x.dtype, "array")
         return
-    array = layout.create_matrix(group, name, x.shape, x.dtype, chunk)
-    mark(array, "array", "0.2.0")
+    array = layout.create_matrix(group, name, x.shape, x.dtype, chunk, "array")
     appending = _Appending(array, _unit(array))
     for block in blocks:
         appending.append(np.asarray(block))

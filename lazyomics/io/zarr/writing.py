@@ -19,7 +19,7 @@ from lazyomics.container.mudata import MuData
 from lazyomics.container.raw import RawParts
 from lazyomics.errors import require
 from lazyomics.io.zarr.stores import METADATA, zarr_package
-from lazyomics.io.zarr.values import ZarrLayout, write_value
+from lazyomics.io.zarr.values import ZarrLayout, marks, write_value
 
 __all__ = ["write_store"]
 
@@ -152,8 +152,7 @@ def write_anndata(group: Any, adata: AnnData, layout: ZarrLayout) -> None:
 
 
 def _write_raw(group: Any, raw: RawParts, layout: ZarrLayout, later: Any) -> None:
-    made = group.create_group("raw")
-    made.attrs.update({"encoding-type": "raw", "encoding-version": "0.1.0"})
+    made = group.create_group("raw", attributes=marks("raw"))
     if not raw.x.is_absent:
         write_value(made, "X", raw.x.held, layout, later)
     _write_frame(made, "var", raw.var, layout)
@@ -172,8 +171,7 @@ def _write_frame(group: Any, name: str, slot: FrameSlot, layout: ZarrLayout) -> 
 def _write_dict(
     group: Any, name: str, values: Mapping[str, Any], layout: ZarrLayout, later: Any = None
 ) -> None:
-    made = group.create_group(name)
-    made.attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
+    made = group.create_group(name, attributes=marks("dict"))
     for key, value in values.items():
         write_value(made, key, value, layout, later)
 

@@ -84,7 +84,7 @@ def read(
     storage_options, chunks
         As in ``read_h5ad``.
     **kwargs
-        Of ``read_loom``.
+        Of ``read_loom``, or of ``read_10x_h5`` (``genome``, ``gex_only``).
 
     Returns
     -------
@@ -231,7 +231,7 @@ def _stands_for_another(name: str) -> bool:
 
 def _refuse_unused(kind: str, kwargs: Mapping[str, Any]) -> None:
     if kwargs and kind not in ("hdf5", "loom"):
-        raise TypeError(f"read() got arguments that only .loom takes: {sorted(kwargs)}")
+        raise TypeError(f"read() got arguments that only .loom and 10x take: {sorted(kwargs)}")
 
 
 def _hdf5(
@@ -248,7 +248,7 @@ def _hdf5(
         return import_whole("lazyomics.io.tables").read_hdf(opened, sheet)
     with open_for_reading(found) as file:
         holds = _content(file)
-    if holds != "loom":
+    if holds in ("mudata", "anndata"):
         _refuse_unused(holds, kwargs)
     if holds == "mudata":
         return read_h5mu(opened, backed=backed, chunks=chunks)
@@ -257,7 +257,9 @@ def _hdf5(
     if holds == "loom":
         adata = import_whole("lazyomics.io.loom").read_loom(opened, **kwargs)
         return adata if backed else adata.to_memory()
-    return import_whole("lazyomics.io.opening_10x").read_10x_h5(opened, backed=bool(backed))
+    return import_whole("lazyomics.io.opening_10x").read_10x_h5(
+        opened, backed=bool(backed), **kwargs
+    )
 
 
 def _content(file: h5py.File) -> str:

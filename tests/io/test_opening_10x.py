@@ -189,6 +189,13 @@ def test_opening_modalities_reads_no_values(data_file) -> None:
     assert read <= {"matrix/indptr"}
 
 
+def test_read_opens_matrices_of_10x(v2, v3) -> None:
+    assert lo.read(v3).shape == lo.read_10x_h5(v3).shape
+    assert lo.read(v2, genome="mm10").shape == lo.read_10x_h5(v2, genome="mm10").shape
+    with pytest.raises(ValueError, match="several genomes"):
+        lo.read(v2)
+
+
 def test_wrong_genomes(v2, v3) -> None:
     with pytest.raises(ValueError, match=r"several genomes.*hg19.*mm10") as raised:
         lo.read_10x_h5(v2)
@@ -199,7 +206,7 @@ def test_wrong_genomes(v2, v3) -> None:
         lo.read_10x_h5(v3, genome="dm6")
 
 
-@pytest.mark.parametrize("reader", [lo.read, lo.read_h5ad, lo.read_h5mu])
+@pytest.mark.parametrize("reader", [lo.read_h5ad, lo.read_h5mu])
 @pytest.mark.parametrize("genomes", [1, 2])
 def test_other_readers_name_the_one_for_it(reader, genomes, v2, v3) -> None:
     with pytest.raises(FileFormatError, match="10x Genomics: open it with read_10x_h5"):

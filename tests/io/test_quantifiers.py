@@ -74,7 +74,7 @@ def test_starsolo(tmp_path, target) -> None:
         np.testing.assert_array_equal(dense(found.layers[name]), values)
     np.testing.assert_array_equal(dense(found.X), COUNTS["spliced"])
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
-    with pytest.raises(FileNotFoundError, match="there are .*Gene/raw"):
+    with pytest.raises(FileNotFoundError, match=r"there are .*Gene/raw"):
         lo.read_starsolo(tmp_path / "Solo.out", "GeneFull")
 
 

@@ -100,11 +100,11 @@ def test_what_cannot_be_read_says_what_can(folders) -> None:
             lo.read(name)
     with pytest.raises(ValueError, match="ext is one of"):
         lo.read("a.png", ext="png")
-    with pytest.raises(TypeError, match="only .loom takes"):
+    with pytest.raises(TypeError, match=r"only .loom and 10x take"):
         lo.read("b.csv", X_name="spliced")
     (folders / "c").write_text(texts(","))
     assert lo.read("c", ext="csv").shape == (4, 3)
-    with pytest.raises(FileNotFoundError, match="could not be downloaded from .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"could not be downloaded from .*nowhere"):
         lo.read("missing.csv", backup_url="http://127.0.0.1:9/nowhere.csv")
 
 

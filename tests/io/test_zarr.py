@@ -212,7 +212,7 @@ def test_what_is_no_store_is_not_replaced(tmp_path) -> None:
     for name in ("folder", "file"):
         with pytest.raises(FileExistsError, match=rf"{name}"):
             adata.write_zarr(tmp_path / name)
-    with pytest.raises(FileNotFoundError, match="the folder .* does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"the folder .* does not exist"):
         adata.write_zarr(tmp_path / "none" / "a.zarr")
     with pytest.raises(ValueError, match="format 2 has no shards"):
         adata.write_zarr(tmp_path / "a.zarr", zarr_format=2, shard_bytes="1 MiB")
@@ -227,7 +227,7 @@ def test_what_is_no_store_is_not_replaced(tmp_path) -> None:
     with pytest.raises(FileFormatError, match=r"expected a zarr store.*mine.txt"):
         lo.read_zarr(tmp_path / "folder")
     zarr.open_group(tmp_path / "other.zarr", mode="w")
-    with pytest.raises(FileFormatError, match="elements 'obs' and 'var'.*not of anndata"):
+    with pytest.raises(FileFormatError, match=r"elements 'obs' and 'var'.*not of anndata"):
         lo.read_zarr(tmp_path / "other.zarr")
 
 
@@ -297,8 +297,7 @@ def test_damage_names_store_and_element(tmp_path, sound, damage) -> None:
     place, harm, element = DAMAGE[damage]
     harm(tmp_path / "a.zarr" / place)
     with pytest.raises((FileFormatError, ShapeError, UnsupportedError)) as caught:
-        opened = lo.read_zarr(tmp_path / "a.zarr")
-        opened.to_memory()
+        lo.read_zarr(tmp_path / "a.zarr").to_memory()
     assert str(tmp_path / "a.zarr") in str(caught.value)
     assert element in str(caught.value)
 

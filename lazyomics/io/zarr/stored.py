@@ -89,7 +89,7 @@ class ZarrMatrix:
 
     store: ZarrStore
     name: str
-    plan: BlockPlan = BlockPlan()
+    plan: BlockPlan = field(default_factory=BlockPlan)
     lead: tuple[int, ...] = field(default=(), compare=False)
 
     @property

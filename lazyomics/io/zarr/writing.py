@@ -42,12 +42,15 @@ def write_store(
     if shard_bytes is not None and zarr_format == 2:
         raise ValueError("shard_bytes is for zarr_format=3: format 2 has no shards")
     layout = ZarrLayout.of(zarr_format, compressors, chunk_bytes, shard_bytes, chunks)
-    with text_stays(not convert_strings_to_categoricals), _quiet():
-        with _new_root(store, zarr_format, storage_options) as root:
-            if isinstance(data, MuData):
-                _fill_mudata(root, data, layout)
-            else:
-                write_anndata(root, data, layout)
+    with (
+        text_stays(not convert_strings_to_categoricals),
+        _quiet(),
+        _new_root(store, zarr_format, storage_options) as root,
+    ):
+        if isinstance(data, MuData):
+            _fill_mudata(root, data, layout)
+        else:
+            write_anndata(root, data, layout)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from lazyomics.container.anndata import AnnData
 from lazyomics.container.ports import Storage, use_storage
 from lazyomics.importing import import_whole
 from lazyomics.io.opening import read_h5ad
+from lazyomics.missing import missing
 from lazyomics.options import Verbosity, settings
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_whole(f"lazyomics.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module 'lazyomics' has no attribute {name!r}")
+    raise missing("", name)
 
 
 def __dir__() -> list[str]:

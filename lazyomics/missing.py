@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["NOT_HERE", "missing"]
+from importlib import import_module
+
+from lazyomics.names import near
+
+__all__ = ["ELSEWHERE", "NOT_HERE", "missing"]
 
 # Public functions of scanpy 1.11 and 1.12 by namespace; a test compares them with scanpy.
 NOT_HERE: dict[str, frozenset[str]] = {
@@ -25,19 +29,51 @@ NOT_HERE: dict[str, frozenset[str]] = {
 }
 
 
+_APPLY = "Call scanpy's: adata.apply({0}, ...)"
+_CONVERT = "Call scanpy's: lo.AnnData.from_anndata({0}(...))"
+_CALL = "Call scanpy's: {0}(...)"
+
+# Other public names of scanpy and muon, and what to do; {0} is the name with its namespace.
+ELSEWHERE: dict[str, dict[str, str]] = {
+    "": {
+        "Neighbors": "Use lo.pp.neighbors(adata), which fills obsp and uns['neighbors']",
+        "atac": "Its functions are in lo.pp and lo.tl: lo.pp.tfidf, lo.pp.binarize, lo.tl.lsi",
+        "from_anndata": "Call lo.AnnData.from_anndata(adata)",
+        "from_mudata": "Call lo.MuData.from_mudata(mdata)",
+        "prot": "Its clr is lo.pp.clr",
+        "queries": _CALL.format("scanpy.queries.biomart_annotations"),
+        "read_visium": _CONVERT,
+    },
+    "datasets": dict.fromkeys(
+        (
+            *("blobs", "burczynski06", "ebi_expression_atlas", "krumsiek11", "moignard15"),
+            *("paul15", "pbmc68k_reduced", "toggleswitch", "visium_sge"),
+        ),
+        _CONVERT,
+    ),
+    "external": dict.fromkeys(("exporting", "tl"), "Call scanpy's: adata.apply({0}.NAME, ...)"),
+    "external.pl": dict.fromkeys(
+        ("harmony_timeseries", "phate", "sam", "trimap", "wishbone_marker_trajectory"), _APPLY
+    ),
+    "external.pp": dict.fromkeys(("dca", "hashsolo", "magic"), _APPLY),
+}
+VERBS = ("pp", "tl", "pl", "get", "metrics")
+
+
 def missing(space: str, name: str) -> AttributeError:
     """Make the error for a name that a namespace does not have.
 
     Parameters
     ----------
     space
-        Namespace, ``"pp"`` for example.
+        Namespace, ``"pp"`` for example; ``""`` for the package itself.
     name
         What was asked for.
 
     Returns
     -------
-    AttributeError, which says how to go on if scanpy has a function of that name.
+    AttributeError, which says how to go on if scanpy has a function of that name, where it is if
+    another namespace has it, and which names come near.
 
     Examples
     --------
@@ -47,9 +83,21 @@ def missing(space: str, name: str) -> AttributeError:
     AttributeError: lazyomics.tl.sim is not there yet. Call scanpy's: \
 adata.apply(scanpy.tl.sim, ...)
     """
-    if name not in NOT_HERE.get(space, ()):
-        return AttributeError(f"module 'lazyomics.{space}' has no attribute {name!r}")
-    return AttributeError(
-        f"lazyomics.{space}.{name} is not there yet. Call scanpy's: "
-        f"adata.apply(scanpy.{space}.{name}, ...)"
-    )
+    module = f"lazyomics.{space}".rstrip(".")
+    theirs = f"scanpy.{space}.{name}".replace("..", ".")
+    if name in NOT_HERE.get(space, ()):
+        return AttributeError(f"{module}.{name} is not there yet. {_APPLY.format(theirs)}")
+    if name in ELSEWHERE.get(space, ()):
+        said = ELSEWHERE[space][name].format(theirs)
+        return AttributeError(f"{module}.{name} is not there. {said}")
+    said = f"module {module!r} has no attribute {name!r}"
+    return AttributeError(said if name.startswith("_") else f"{said}{_hint(space, name)}")
+
+
+def _hint(space: str, name: str) -> str:
+    """Say where else there is such a name, or which come near."""
+    for other in VERBS:
+        if other != space and name in import_module(f"lazyomics.{other}").__all__:
+            return f"; there is lo.{other}.{name}"
+    close = near(name, import_module(f"lazyomics.{space}".rstrip(".")).__all__)
+    return f". Did you mean {' or '.join(map(repr, close))}?" if close else ""

@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "lazyomics"
 
-BASE = {"errors", "config", "importing", "compiled", "logging", "missing", "options"}
+BASE = {"errors", "config", "importing", "compiled", "logging", "missing", "names", "options"}
 BLOCKS = BASE | {"blocks"}
 MAY_IMPORT = {
     "errors": set(),
@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "logging": {"errors", "options"},
     "importing": set(),
     "compiled": {"importing"},
-    "missing": set(),
+    "missing": {"names"},
+    "names": set(),
     "progress": set(),
     "blocks": BASE | {"blocks"},
     "kernels": BLOCKS | {"kernels"},

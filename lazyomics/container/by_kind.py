@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-from lazyomics.container.choose import has_modalities
+from lazyomics.container.given import has_modalities
+from lazyomics.names import check_keywords
 
 __all__ = ["VerbOfBoth", "by_kind"]
 
@@ -59,6 +60,8 @@ def by_kind(
     TypeError: pp.neighbors of an AnnData takes no n_multineighbors, which a MuData has
     """
     names = {f: list(inspect.signature(f).parameters) for f in (of_cells, of_modalities)}
+    parameters = [p for f in names for p in inspect.signature(f).parameters.values()]
+    open_ended = any(p.kind == p.VAR_KEYWORD for p in parameters)
     first_names = {names[of_cells][0], names[of_modalities][0]}
 
     @wraps(of_cells)
@@ -66,6 +69,8 @@ def by_kind(
         given = first_names & set(kwargs) if not args else set()
         if len(given) == 1:
             args = (kwargs.pop(given.pop()),)
+        if not open_ended:
+            check_keywords(verb, kwargs, [*names[of_cells], *names[of_modalities]])
         if not args or not has_modalities(args[0]):
             _refuse(verb, "an AnnData", "a MuData", kwargs, names[of_modalities], names[of_cells])
             return of_cells(*args, **kwargs)

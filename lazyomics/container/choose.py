@@ -8,6 +8,7 @@ import dask.array as da
 import numpy as np
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.container.given import found_instead, has_modalities
 from lazyomics.container.mudata.mudata import MuData
 from lazyomics.container.values import normal_form
 from lazyomics.errors import ShapeError
@@ -38,24 +39,17 @@ def choose_modality(data: Any, name: str) -> AnnData:
         return data
     if isinstance(data, MuData) and name in data.mod:
         return data.mod[name]
-    found = type(data).__name__
-    if isinstance(data, MuData):
-        found = f"a MuData with {', '.join(map(repr, data.mod)) or 'no modality'}"
-    raise TypeError(f"expected an AnnData, or a MuData with the modality {name!r}; found {found}")
+    raise TypeError(
+        f"expected an AnnData, or a MuData with the modality {name!r}; found {found_instead(data)}"
+    )
 
 
 PARTS = ("X", "obs", "var", "layers", "obsm", "uns")
-PARTS_OF_MODALITIES = ("mod", "obs", "var", "obsmap")
 
 
 def is_annotated(data: Any) -> bool:
     """Whether an object has the parts of an AnnData."""
     return all(hasattr(type(data), part) for part in PARTS)
-
-
-def has_modalities(data: Any) -> bool:
-    """Whether an object has the parts of a MuData."""
-    return all(hasattr(type(data), part) for part in PARTS_OF_MODALITIES)
 
 
 def check_annotated(data: Any, verb: str, *, or_modalities: bool = False) -> None:
@@ -85,11 +79,8 @@ def check_annotated(data: Any, verb: str, *, or_modalities: bool = False) -> Non
     if is_annotated(data) or (or_modalities and has_modalities(data)):
         return
     taken = f"{verb} takes an AnnData{' or a MuData' if or_modalities else ''}"
-    if has_modalities(data):
-        names = ", ".join(f"mdata.mod[{name!r}]" for name in data.mod) or "it has none"
-        raise TypeError(f"{taken}, found a MuData: pass a modality, {names}")
-    found = type(data).__name__
-    if is_dask_array(data) or is_in_memory(data):
+    found = found_instead(data)
+    if not has_modalities(data) and (is_dask_array(data) or is_in_memory(data)):
         raise TypeError(f"{taken}, found {found}: make one of it, lazyomics.AnnData(x)")
     raise TypeError(f"{taken}, found {found}")
 
@@ -117,7 +108,7 @@ def bare_matrix(data: Any, verb: str, **options: Any) -> Any:
         check_annotated(data, verb)
     if not is_dask_array(data) and not is_in_memory(data):
         check = "an AnnData, or a matrix of numpy, scipy.sparse or dask"
-        raise TypeError(f"{verb} takes {check}; found {type(data).__name__}")
+        raise TypeError(f"{verb} takes {check}; found {found_instead(data)}")
     given = [name for name, value in options.items() if value is not None]
     if given:
         raise TypeError(

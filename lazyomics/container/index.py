@@ -12,6 +12,7 @@ from pandas.api.types import infer_dtype
 from lazyomics.container.frames import string_index
 from lazyomics.lazy.indexer import Selector, positions
 from lazyomics.lazy.kinds import is_dask_array
+from lazyomics.names import choices
 
 __all__ = ["aligned_mask", "axis_selector", "label_positions", "split_key"]
 
@@ -222,7 +223,8 @@ def label_positions(names: pd.Index, labels: Any, axis: str) -> Selector:
     if len(missing):
         shown = ", ".join(repr(str(m)) for m in missing[:NAMES_SHOWN])
         more = f" and {len(missing) - NAMES_SHOWN} more" if len(missing) > NAMES_SHOWN else ""
-        raise KeyError(f"not in {axis}_names: {shown}{more}")
+        said = choices(list(missing[:NAMES_SHOWN]), names)
+        raise KeyError(f"not in {axis}_names: {shown}{more}; {said}")
     return positions(found, len(names), axis)
 
 

@@ -25,6 +25,7 @@ from lazyomics.container.values import copied, is_ragged, normal_form
 from lazyomics.errors import ShapeError
 from lazyomics.lazy.indexer import Selector
 from lazyomics.lazy.kinds import is_dask_array
+from lazyomics.names import choices
 
 __all__ = [
     "AXES",
@@ -151,8 +152,7 @@ class AlignedMapping(AlignedNames, StoredValues, MutableMapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         if key not in self._values:
-            known = ", ".join(repr(k) for k in self._values) or "nothing"
-            raise KeyError(f"{self.name} has no {key!r}; it holds {known}")
+            raise KeyError(f"{self.name} has no {key!r}; {choices(key, self._values)}")
         return super().__getitem__(key)
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -167,7 +167,7 @@ class AlignedMapping(AlignedNames, StoredValues, MutableMapping[str, Any]):
 
     def __delitem__(self, key: str) -> None:
         if key not in self._values:
-            raise KeyError(f"{self.name} has no {key!r}")
+            raise KeyError(f"{self.name} has no {key!r}; {choices(key, self._values)}")
         self._note(key)
         del self._values[key]
 

@@ -17,6 +17,7 @@ from lazyomics.container.index import axis_selector, split_key
 from lazyomics.container.mappings import AlignedMapping
 from lazyomics.container.slots import MatrixSlot
 from lazyomics.lazy.indexer import Selector, length
+from lazyomics.names import choices
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
@@ -48,7 +49,8 @@ def is_column(
             raise ValueError(f"{key!r} is a column of {table} and one of {others}; rename one")
         return True
     if not named:
-        raise KeyError(f"{key!r} is no column of {table} and not in {others}")
+        said = choices(key, [*columns, *names])
+        raise KeyError(f"{key!r} is no column of {table} and not in {others}; {said}")
     return False
 
 

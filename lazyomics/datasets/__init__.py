@@ -1,5 +1,7 @@
 """Data sets to try things on: one that is well known, and simulated ones of any size."""
 
+from typing import NoReturn
+
 from lazyomics.datasets.pbmc3k_files import pbmc3k, pbmc3k_processed
 from lazyomics.datasets.scanpy_sets import (
     blobs,
@@ -9,6 +11,7 @@ from lazyomics.datasets.scanpy_sets import (
     toggleswitch,
 )
 from lazyomics.datasets.simulation import simulate
+from lazyomics.missing import missing
 
 __all__ = [
     "blobs",
@@ -20,6 +23,10 @@ __all__ = [
     "simulate",
     "toggleswitch",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing("datasets", name)
 
 
 def __dir__() -> list[str]:

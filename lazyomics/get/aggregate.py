@@ -25,6 +25,7 @@ from lazyomics.kernels.group_sums import (
     group_sums,
 )
 from lazyomics.lazy.gene_values import GenePart, by_gene
+from lazyomics.names import choices
 
 __all__ = ["aggregate"]
 
@@ -147,7 +148,7 @@ def _kept(frame: pd.DataFrame, mask: Any, axis: str) -> NDArray[np.bool_]:
         return np.ones(len(frame), dtype=np.bool_)
     if isinstance(mask, str):
         if mask not in frame:
-            raise KeyError(f"the mask {mask!r} is no column; there are {list(frame.columns)}")
+            raise KeyError(f"the mask {mask!r} is no column; {choices(mask, frame.columns)}")
         mask = frame[mask]
     values = np.asarray(mask)
     if values.shape != (len(frame),) or values.dtype != np.bool_:
@@ -173,7 +174,9 @@ class _Groups:
         names = [by] if isinstance(by, str) else list(by)
         missing = [name for name in names if name not in frame]
         if missing or not names:
-            raise KeyError(f"{missing or 'no column'} to group by; there are {list(frame.columns)}")
+            raise KeyError(
+                f"{missing or 'no column'} to group by; {choices(missing, frame.columns)}"
+            )
         parts = [pd.Categorical(frame[name]).remove_unused_categories() for name in names]
         codes = np.zeros(len(frame), dtype=np.int64)
         none = np.zeros(len(frame), dtype=np.bool_)
@@ -204,7 +207,7 @@ def _side_matrix(adata: AnnData, obsm: str | None, varm: str | None) -> tuple[An
     name, mapping = ("obsm", adata.obsm) if varm is None else ("varm", adata.varm)
     key = obsm or varm or ""
     if key not in mapping:
-        raise KeyError(f"{name}[{key!r}] does not exist; there are {list(mapping)}")
+        raise KeyError(f"{name}[{key!r}] does not exist; {choices(key, mapping)}")
     values = mapping[key]
     if isinstance(values, pd.DataFrame):
         columns, values = values.columns, values.to_numpy()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lazyomics import lazy
 from lazyomics.container import AnnData
+from lazyomics.names import choices
 
 __all__ = [
     "add_embedding_columns",
@@ -48,7 +49,10 @@ def split_keys(
         raise KeyError(f"{both} are found in both {frame_is} and {names_are}")
     unknown = [key for key in wanted if key not in known and key not in frame.columns]
     if unknown:
-        raise KeyError(f"{unknown} are found neither in {frame_is} nor in {names_are}")
+        raise KeyError(
+            f"{unknown} are found neither in {frame_is} nor in {names_are}; "
+            f"{choices(unknown, [*frame.columns, *names])}"
+        )
     return columns, [key for key in wanted if key in known]
 
 
@@ -58,7 +62,7 @@ def add_embedding_columns(
     """Append column ``index`` of ``mapping[key]`` as ``"key-index"`` for each pair."""
     for key, index in keys:
         if key not in mapping:
-            raise KeyError(f"{mapping_is} has no {key!r}, only {sorted(mapping)}")
+            raise KeyError(f"{mapping_is} has no {key!r}; {choices(key, mapping)}")
         value = mapping[key]
         if isinstance(value, pd.DataFrame):
             frame[f"{key}-{index}"] = value.loc[:, index].to_numpy()
@@ -87,7 +91,10 @@ def gene_positions(
     """Return the column of each name; KeyError lists unknown names, ValueError repeated ones."""
     var = gene_frame(adata, use_raw=use_raw)
     if gene_symbols is not None and gene_symbols not in var:
-        raise KeyError(f"gene_symbols={gene_symbols!r} is not a column of var: {list(var.columns)}")
+        raise KeyError(
+            f"gene_symbols={gene_symbols!r} is not a column of var; "
+            f"{choices(gene_symbols, var.columns)}"
+        )
     index = var.index if gene_symbols is None else pd.Index(var[gene_symbols])
     where = "var_names" if gene_symbols is None else f"var[{gene_symbols!r}]"
     owner = "adata.raw" if use_raw else "adata"
@@ -101,5 +108,7 @@ def gene_positions(
     unknown = [str(n) for n, position in zip(names, positions, strict=True) if position < 0]
     if unknown:
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        raise KeyError(f"{unknown[:5]}{more} not found in {owner}.{where}")
+        raise KeyError(
+            f"{unknown[:5]}{more} not found in {owner}.{where}; {choices(unknown, index)}"
+        )
     return positions

@@ -15,6 +15,7 @@ from lazyomics.get.keys import (
     read_dense,
     split_keys,
 )
+from lazyomics.names import choices
 
 __all__ = ["obs_df"]
 
@@ -81,7 +82,10 @@ def obs_df(
     wanted = [keys] if isinstance(keys, str) else list(keys)
     var = gene_frame(adata, use_raw=use_raw)
     if gene_symbols is not None and gene_symbols not in var:
-        raise KeyError(f"gene_symbols={gene_symbols!r} is not a column of var: {list(var.columns)}")
+        raise KeyError(
+            f"gene_symbols={gene_symbols!r} is not a column of var; "
+            f"{choices(gene_symbols, var.columns)}"
+        )
     columns, genes = split_keys(
         adata.obs,
         var.index if gene_symbols is None else pd.Index(var[gene_symbols]),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lazyomics.container.choose import check_annotated
+from lazyomics.names import choices
 
 if TYPE_CHECKING:
     from lazyomics.container import AnnData
@@ -73,13 +74,15 @@ def rank_genes_groups_df(
     """
     check_annotated(adata, "get.rank_genes_groups_df")
     if key not in adata.uns:
-        raise KeyError(f"uns[{key!r}] does not exist: run lazyomics.tl.rank_genes_groups first")
+        raise KeyError(
+            f"adata.uns has no {key!r}; {choices(key, adata.uns, step='lo.tl.rank_genes_groups')}"
+        )
     ranked = adata.uns[key]
     known = list(ranked["names"].dtype.names)
     groups = known if group is None else [group] if isinstance(group, str) else list(group)
     unknown = [name for name in groups if name not in known]
     if unknown:
-        raise KeyError(f"no genes were ranked for {unknown}; there are {known}")
+        raise KeyError(f"no genes were ranked for {unknown}; {choices(unknown, known)}")
     tested = ranked["params"]["method"] != "logreg"
     columns = ["names", "scores", *(["logfoldchanges", "pvals", "pvals_adj"] if tested else [])]
     parts = [

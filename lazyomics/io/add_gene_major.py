@@ -29,6 +29,7 @@ from lazyomics.io.stored import BlockPlan, StoredMatrix
 from lazyomics.io.transaction import exclusively, raise_failures, temporary_sibling
 from lazyomics.io.transpose import ScratchPlan, transpose_matrix
 from lazyomics.lazy import from_source, recipe_of
+from lazyomics.names import choices
 
 __all__ = ["add_gene_major"]
 
@@ -156,7 +157,7 @@ def _held(adata: AnnData, layer: str | None) -> Any:
     if layer is None:
         return adata._x.held
     if layer not in adata.layers:
-        raise KeyError(f"no layer {layer!r}; there are {list(adata.layers)}")
+        raise KeyError(f"no layer {layer!r}; {choices(layer, adata.layers)}")
     return adata.layers.stored()[layer]
 
 

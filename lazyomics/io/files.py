@@ -15,6 +15,7 @@ from dask.utils import format_bytes
 
 from lazyomics.container.annotated import is_url, local_name
 from lazyomics.errors import FileFormatError, UnsupportedError, require, warn_user
+from lazyomics.io.other_formats import advice_for_folder, advice_for_missing, advice_for_other_file
 from lazyomics.io.remote.address import RemotePath
 from lazyomics.io.remote.connection import find
 from lazyomics.io.remote.opened import open_remote
@@ -102,11 +103,10 @@ def checked_path(
     found = Path(os.path.abspath(os.fspath(path)))
     if found.is_dir():
         raise IsADirectoryError(
-            f"{path} is a folder, expected a .h5ad file; lo.read opens zarr stores and folders of "
-            "10x Genomics"
+            f"{path} is a folder, expected a .h5ad file. {advice_for_folder(found)}"
         )
     if not found.exists():
-        raise FileNotFoundError(f"{path} does not exist")
+        raise FileNotFoundError(f"{path} does not exist{advice_for_missing(found)}")
     if not found.is_file():  # reading a pipe would wait for its other end
         raise FileFormatError.at(
             path,
@@ -121,7 +121,7 @@ def checked_path(
             "/",
             expected="an HDF5 file (.h5ad)",
             found=f"{found.stat().st_size} bytes without the HDF5 signature",
-            hint="The file is empty, truncated at its start, or of another format.",
+            hint=advice_for_other_file(found),
         )
     return found
 

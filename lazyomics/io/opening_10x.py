@@ -21,6 +21,7 @@ from lazyomics.io.files import checked_path, fetched, named_file, open_for_readi
 from lazyomics.io.readers import CompressedReader, stored_numbers
 from lazyomics.kernels.steps import AsType
 from lazyomics.lazy import LazyMatrix, from_source, map_rows
+from lazyomics.names import choices
 
 __all__ = ["advice_for_10x", "read_10x_h5"]
 
@@ -133,7 +134,7 @@ def _finished(adata: AnnData, modalities: bool, backed: bool) -> AnnData | MuDat
 
 
 def _unknown_genome(path: Any, genome: str, known: list[str]) -> ValueError:
-    return ValueError(f"{path} has no genome {genome!r}; there are {known}")
+    return ValueError(f"{path} has no genome {genome!r}; {choices(genome, known)}")
 
 
 @as_format_errors
@@ -195,20 +196,22 @@ def _is_genome(file: h5py.File, key: str) -> bool:
 
 
 def advice_for_10x(file: h5py.File) -> str | None:
-    """What to do with a file that is opened as another one; None if it is none of 10x Genomics."""
+    """What to do with a file of 10x Genomics or loom that is opened as another; else None."""
+    if {"matrix", "row_attrs", "col_attrs"} <= set(file):
+        return "It is a loom file: open it with lo.read_loom."
     try:
         matrix = open_member(file, "matrix") if "matrix" in file else None
         if isinstance(matrix, h5py.Group) and {"barcodes", "features"} <= set(matrix):
-            return "It is a matrix of 10x Genomics: open it with read_10x_h5."
+            return "It is a matrix of 10x Genomics: open it with lo.read_10x_h5."
         genomes = _genomes(file)
     except FileFormatError:
         return None
     if len(genomes) > 1:
         return (
             f"It has a matrix of 10x Genomics for each of the genomes {genomes}: open one with "
-            "read_10x_h5(path, genome=…)."
+            "lo.read_10x_h5(path, genome=…)."
         )
-    return "It is a matrix of 10x Genomics: open it with read_10x_h5." if genomes else None
+    return "It is a matrix of 10x Genomics: open it with lo.read_10x_h5." if genomes else None
 
 
 def _assembled(

@@ -29,6 +29,7 @@ from lazyomics.io.gene_major import paired_reader
 from lazyomics.io.save_records import INDEX
 from lazyomics.io.snapshot import Snapshot
 from lazyomics.lazy.recipe import Recipe
+from lazyomics.names import choices
 
 if TYPE_CHECKING:
     from lazyomics.lazy import LazyMatrix
@@ -160,7 +161,8 @@ class StoredFrame:
         unknown = [c for c in only or () if c not in columns]
         if unknown:
             raise KeyError(
-                f"{snapshot.path}: {name} has no column {unknown[0]!r}; it has {list(columns)}"
+                f"{snapshot.path}: {name} has no column {unknown[0]!r}; "
+                f"{choices(unknown[0], columns)}"
             )
         return cls(snapshot, name, columns, frame_length(obj), only)
 

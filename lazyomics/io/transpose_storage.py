@@ -13,6 +13,7 @@ from lazyomics.io.compress import dataset_options
 from lazyomics.io.opening import read_h5ad
 from lazyomics.io.transpose import ScratchPlan, StorageOrder, checked_order
 from lazyomics.io.writing import write_new
+from lazyomics.names import choices
 
 __all__ = [
     "transpose_storage",
@@ -90,7 +91,7 @@ def transpose_storage(
     >>> folder.cleanup()
     """
     if layer is not None and layer not in adata.layers:
-        raise KeyError(f"no layer {layer!r}; there are {list(adata.layers)}")
+        raise KeyError(f"no layer {layer!r}; {choices(layer, adata.layers)}")
     path = Path(target)
     order = StorageOrder(
         to=checked_order(to),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.container.given import found_instead
 from lazyomics.container.mudata import MuData
 from lazyomics.io.h5mu.opening import MODALITY_PATH, read_h5mu
 from lazyomics.options import settings
@@ -98,7 +99,7 @@ def write_h5ad(
         return
     adata = data.mod[mod] if isinstance(data, MuData) else data
     if not isinstance(adata, AnnData):
-        raise TypeError(f"data is an AnnData or MuData of lazyomics, found {type(adata).__name__}")
+        raise TypeError(f"data is an AnnData or MuData of lazyomics, found {found_instead(adata)}")
     whole = read_h5mu(filename)
     whole.mod[mod] = adata._sharing()
     whole.update()

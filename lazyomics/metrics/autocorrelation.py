@@ -20,6 +20,7 @@ from lazyomics.kernels.autocorrelation import (
 )
 from lazyomics.lazy.gene_values import GenePart, by_gene
 from lazyomics.lazy.kinds import is_dask_array
+from lazyomics.names import choices
 from lazyomics.pp.stored_graph import as_graph, choose_graph
 
 __all__ = ["EdgeSums", "edge_sums"]
@@ -124,7 +125,7 @@ def _chosen(adata: Any, given: list[str], **place: Any) -> Any:
     (name,) = given
     mapping = getattr(adata, name)
     if place[name] not in mapping:
-        raise KeyError(f"adata.{name} has no {place[name]!r}, only {sorted(mapping)}")
+        raise KeyError(f"adata.{name} has no {place[name]!r}; {choices(place[name], mapping)}")
     values, where = mapping[place[name]], f"{name}[{place[name]!r}]"
     if is_ragged(values) or values.ndim != 2:
         raise TypeError(f"{where} is a {type(values).__name__}, expected a matrix of the cells")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lazyomics.container.categories import natural_key
 from lazyomics.errors import ShapeError
+from lazyomics.names import choices
 
 __all__ = ["confusion_matrix"]
 
@@ -85,7 +86,7 @@ def confusion_matrix(
 def _labels(given: Any, data: pd.DataFrame | None, name: str) -> pd.Series:
     if data is not None and isinstance(given, str):
         if given not in data:
-            raise KeyError(f"data has no column {given!r}, only {list(data)}")
+            raise KeyError(f"data has no column {given!r}; {choices(given, data)}")
         given = data[given]
     labels = pd.Series(given)
     if labels.isna().any():

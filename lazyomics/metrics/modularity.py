@@ -11,6 +11,7 @@ from lazyomics.container.choose import check_annotated, is_annotated
 from lazyomics.errors import ShapeError
 from lazyomics.graph.communities import as_network
 from lazyomics.lazy.kinds import is_dask_array, is_in_memory
+from lazyomics.names import choices
 from lazyomics.pp.stored_graph import as_graph, stored_connectivities
 
 __all__ = ["modularity"]
@@ -115,7 +116,7 @@ def _of_annotated(adata: Any, labels: Any, neighbors_key: str | None, mode: str)
     if mode == "retrieve":
         return float(adata.uns[labels]["modularity"])
     if isinstance(labels, str) and labels not in adata.obs:
-        raise KeyError(f"adata.obs has no {labels!r}, only {list(adata.obs)}")
+        raise KeyError(f"adata.obs has no {labels!r}; {choices(labels, adata.obs)}")
     found = _modularity(
         stored_connectivities(adata, neighbors_key),
         adata.obs[labels] if isinstance(labels, str) else labels,

@@ -12,13 +12,16 @@ from matplotlib.axes import Axes
 
 from lazyomics import logging
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
 from lazyomics.pl.figure import Save, figure_of, finish
+from lazyomics.pl.keywords import checked_keywords
 
 __all__ = ["dendrogram", "draw_tree", "stored_dendrogram"]
 
 Side = Literal["top", "bottom", "left", "right"]
 
 
+@checked_keywords()
 def dendrogram(
     adata: AnnData,
     groupby: str | Sequence[str],
@@ -62,6 +65,7 @@ def dendrogram(
     -----
     Passes over X: 0 (1 if the dendrogram is missing and there is no PCA). Peak memory: O(groups).
     """
+    check_annotated(adata, "pl.dendrogram")
     tree = stored_dendrogram(adata, groupby, dendrogram_key)["dendrogram_info"]
     owned = ax is None
     ax = plt.figure().add_subplot() if ax is None else ax
@@ -97,7 +101,7 @@ def stored_dendrogram(
     found = [found] if isinstance(found, str) else [str(column) for column in found]
     if found != columns:
         raise ValueError(
-            f"uns[{key!r}] is a dendrogram of {found}, not of {columns}; run tl.dendrogram"
+            f"uns[{key!r}] is a dendrogram of {found}, not of {columns}; run lo.tl.dendrogram"
         )
     return stored
 

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PathCollection
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
@@ -20,10 +21,12 @@ from matplotlib.gridspec import GridSpec, GridSpecBase
 
 from lazyomics import logging
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
 from lazyomics.pl.coloring import color_norm, colormap
 from lazyomics.pl.dendrograms import draw_tree, stored_dendrogram
 from lazyomics.pl.dot_values import DotValues, dot_values
 from lazyomics.pl.figure import Save, figure_of, finish, font_points
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.values import VarGroups, VarNames, draw_brackets, label_room, split_var_names
 
 __all__ = [
@@ -391,6 +394,7 @@ SIZE_TITLE = "Fraction of cells\nin group (%)"
 COLOR_TITLE = "Mean expression\nin group"
 
 
+@checked_keywords(PathCollection, Axes.scatter, also=("color_map",))
 def dotplot(
     adata: AnnData,
     var_names: VarNames | Mapping[str, VarNames],
@@ -520,6 +524,7 @@ def dotplot(
     >>> [label.get_text() for label in axes["mainplot_ax"].get_yticklabels()]
     ['B', 'T']
     """
+    check_annotated(adata, "pl.dotplot")
     genes, var_groups = split_var_names(var_names, var_group_labels, var_group_positions)
     values = dot_values(
         adata,
@@ -589,7 +594,7 @@ class GroupedValues:
         if set(leaves) != set(by_label):
             raise ValueError(
                 f"the dendrogram has the groups {leaves}, but {groupby!r} has {list(by_label)}; "
-                "run tl.dendrogram again"
+                "run lo.tl.dendrogram again"
             )
         var_groups, order = self.var_groups, None
         if var_groups is not None and set(var_groups.labels) == set(leaves):

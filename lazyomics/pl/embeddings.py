@@ -10,15 +10,18 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import Colormap, Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
 from lazyomics.container.mudata import MuData
 from lazyomics.options import settings
 from lazyomics.pl.coloring import Bound, Bounds, Palette, colorings, colormap
 from lazyomics.pl.figure import LegendStyle, Save, figure_of, finish, panel_axes, spread
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.panels import Edges, Outline, PanelStyle, draw_panel
 from lazyomics.pl.values import coordinates, keep_palettes, side_by_side
 
@@ -116,6 +119,7 @@ def _parse(components: str | Sequence[str], available: int) -> list[list[int]]:
 POINT_AREA = 120_000  # of all points together, in square points
 
 
+@checked_keywords(PathCollection, Axes.scatter)
 def embedding(
     adata: AnnData | MuData,
     basis: str,
@@ -274,6 +278,7 @@ def embedding(
     >>> adata.uns["cell_type_colors"]
     ['#1f77b4', '#ff7f0e']
     """
+    check_annotated(adata, "pl.embedding", or_modalities=True)
     mdata = adata if isinstance(adata, MuData) else None
     if isinstance(adata, MuData):
         adata = side_by_side(adata, basis, color, layer=layer, use_raw=use_raw)
@@ -363,6 +368,7 @@ def _like_embedding(function: Function) -> Function:
 
 
 @_like_embedding
+@checked_keywords(embedding, PathCollection, Axes.scatter)
 def umap(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
     """Scatter plot in UMAP coordinates, ``obsm["X_umap"]``.
 
@@ -392,10 +398,12 @@ def umap(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
     >>> [ax.get_title() for ax in axes]
     ['CD4', 'NKG7']
     """
+    check_annotated(adata, "pl.umap", or_modalities=True)
     return embedding(adata, "umap", **kwargs)
 
 
 @_like_embedding
+@checked_keywords(embedding, PathCollection, Axes.scatter)
 def tsne(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
     """Scatter plot in tSNE coordinates, ``obsm["X_tsne"]``.
 
@@ -415,10 +423,12 @@ def tsne(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
     Passes over X: 1 if a gene is among ``color``, else 0. Peak memory: n_obs values for each
     colour.
     """
+    check_annotated(adata, "pl.tsne", or_modalities=True)
     return embedding(adata, "tsne", **kwargs)
 
 
 @_like_embedding
+@checked_keywords(embedding, PathCollection, Axes.scatter)
 def diffmap(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
     """Scatter plot in diffusion map coordinates, ``obsm["X_diffmap"]``.
 
@@ -438,10 +448,12 @@ def diffmap(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
     Passes over X: 1 if a gene is among ``color``, else 0. Peak memory: n_obs values for each
     colour.
     """
+    check_annotated(adata, "pl.diffmap", or_modalities=True)
     return embedding(adata, "diffmap", **kwargs)
 
 
 @_like_embedding
+@checked_keywords(embedding, PathCollection, Axes.scatter)
 def draw_graph(
     adata: AnnData, *, layout: str | None = None, **kwargs: Any
 ) -> Figure | Axes | list[Axes] | None:
@@ -470,14 +482,16 @@ def draw_graph(
     Passes over X: 1 if a gene is among ``color``, else 0. Peak memory: n_obs values for each
     colour.
     """
+    check_annotated(adata, "pl.draw_graph", or_modalities=True)
     if layout is None:
         if "draw_graph" not in adata.uns:
-            raise KeyError("uns has no 'draw_graph', so give layout, e.g. layout='fr'")
+            raise KeyError("uns has no 'draw_graph': run lo.tl.draw_graph, or give layout='fr'")
         layout = str(adata.uns["draw_graph"]["params"]["layout"])
     return embedding(adata, f"draw_graph_{layout}", **kwargs)
 
 
 @_like_embedding
+@checked_keywords(embedding, PathCollection, Axes.scatter)
 def pca(
     adata: AnnData,
     *,
@@ -509,6 +523,7 @@ def pca(
     Passes over X: 1 if a gene is among ``color``, else 0. Peak memory: n_obs values for each
     colour.
     """
+    check_annotated(adata, "pl.pca", or_modalities=True)
     axes = cast("Axes | list[Axes]", embedding(adata, "pca", show=False, **kwargs))
     drawn = axes if isinstance(axes, list) else [axes]
     if annotate_var_explained:

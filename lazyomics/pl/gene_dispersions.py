@@ -11,11 +11,14 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
 from lazyomics.pl.figure import Save, finish
+from lazyomics.pl.keywords import checked_keywords
 
 __all__ = ["highly_variable_genes"]
 
 
+@checked_keywords()
 def highly_variable_genes(
     adata_or_result: AnnData | pd.DataFrame,
     *,
@@ -52,13 +55,15 @@ def highly_variable_genes(
     -----
     Passes over X: 0. Peak memory: O(n_vars).
     """
+    if not isinstance(adata_or_result, pd.DataFrame):
+        check_annotated(adata_or_result, "pl.highly_variable_genes")
     result = adata_or_result if isinstance(adata_or_result, pd.DataFrame) else adata_or_result.var
     kind = "variances" if _is_of_counts(adata_or_result) else "dispersions"
     selection = "highly_variable" if highly_variable_genes else "gene_subset"
     needed = [selection, "means", kind, f"{kind}_norm"]
     missing = [column for column in needed if column not in result.columns]
     if missing:
-        raise KeyError(f"no column {missing} in var; run pp.highly_variable_genes first")
+        raise KeyError(f"no column {missing} in var; run lo.pp.highly_variable_genes first")
     width, height = mpl.rcParams["figure.figsize"]
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(2 * width, height), gridspec_kw={"wspace": 0.3}

@@ -14,10 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.cbook import boxplot_stats
 
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
 from lazyomics.get.count_shares import highest_shares
+from lazyomics.names import choices
 from lazyomics.pl.coloring import palette_colors
 from lazyomics.pl.figure import Save, figure_of, finish
 from lazyomics.pl.hues import desaturated, even_hues
+from lazyomics.pl.keywords import checked_keywords
 
 __all__ = ["highest_expr_genes"]
 
@@ -25,6 +28,21 @@ WIDTH = 5  # inches
 ROW_HEIGHT, MARGINS = 0.2, 1.5
 
 
+# Keywords that seaborn's box plots have and matplotlib's have not, and those of its `boxplot`.
+OF_BOXES = (
+    "color",
+    "fill",
+    "linecolor",
+    "linewidth",
+    "notch",
+    "palette",
+    "saturation",
+    "whis",
+    "width",
+)
+
+
+@checked_keywords(Axes.bxp, also=OF_BOXES)
 def highest_expr_genes(
     adata: AnnData,
     n_top: int = 30,
@@ -86,9 +104,11 @@ def highest_expr_genes(
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['MALAT1', 'CD4']
     """
+    check_annotated(adata, "pl.highest_expr_genes")
     if gene_symbols is not None and gene_symbols not in adata.var.columns:
         raise KeyError(
-            f"gene_symbols={gene_symbols!r} is not a column of var: {list(adata.var.columns)}"
+            f"gene_symbols={gene_symbols!r} is not a column of var; "
+            f"{choices(gene_symbols, adata.var.columns)}"
         )
     shares = highest_shares(adata, n_top, layer=layer)
     top = shares.columns.to_numpy()

@@ -8,10 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyQuadMesh
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
+from lazyomics.names import choices
 from lazyomics.pl.coloring import color_norm, colormap
 from lazyomics.pl.dot_values import DotValues, dot_values
 from lazyomics.pl.dotplots import (
@@ -22,6 +25,7 @@ from lazyomics.pl.dotplots import (
     in_order,
 )
 from lazyomics.pl.figure import Save, finish
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.values import VarNames, split_var_names
 
 __all__ = ["matrixplot"]
@@ -29,6 +33,7 @@ __all__ = ["matrixplot"]
 EDGE_COLOR, EDGE_WIDTH, FRAME_WIDTH = "gray", 0.1, 1.5
 
 
+@checked_keywords(PolyQuadMesh, Axes.pcolor)
 def matrixplot(
     adata: AnnData,
     var_names: VarNames | Mapping[str, VarNames],
@@ -143,6 +148,7 @@ def matrixplot(
     >>> axes["mainplot_ax"].collections[0].get_array().tolist()
     [[2.0, 0.0], [0.0, 0.5]]
     """
+    check_annotated(adata, "pl.matrixplot")
     genes, var_groups = split_var_names(var_names, var_group_labels, var_group_positions)
     if values_df is None:
         values = dot_values(
@@ -187,7 +193,7 @@ def _given(values: pd.DataFrame, genes: Sequence[str]) -> DotValues:
     unique = values.loc[:, ~values.columns.duplicated()]
     missing = [gene for gene in genes if gene not in unique.columns]
     if missing:
-        raise KeyError(f"values_df lacks {missing}; it has {list(values.columns)}")
+        raise KeyError(f"values_df lacks {missing}; {choices(missing, values.columns)}")
     chosen = unique.loc[:, list(genes)]
     return DotValues(chosen, chosen)
 

@@ -11,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
 from lazyomics.pl.embeddings import embedding, panel_dimensions
 from lazyomics.pl.figure import Save, finish
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.paga_graph import paga, paga_axes
 from lazyomics.pl.paga_nodes import abstracted, group_column
 from lazyomics.pl.values import coordinates
@@ -22,6 +24,7 @@ __all__ = ["paga_compare"]
 BASES = ("draw_graph_fa", "umap", "tsne", "draw_graph_fr")
 
 
+@checked_keywords()
 def paga_compare(
     adata: AnnData,
     basis: str | None = None,
@@ -114,6 +117,7 @@ def paga_compare(
     >>> adata.uns["paga"]["pos"].tolist()
     [[3.0, 0.0], [0.0, 3.0]]
     """
+    check_annotated(adata, "pl.paga_compare")
     if projection != "2d":
         raise ValueError(f"projection={projection!r}: only '2d' is drawn")
     name, categories = group_column(adata)

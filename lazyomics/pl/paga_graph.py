@@ -27,9 +27,11 @@ from scipy.sparse.csgraph import connected_components
 
 from lazyomics import logging
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
 from lazyomics.graph.group_layout import TREE_LAYOUTS, lay_out_groups
 from lazyomics.options import settings
 from lazyomics.pl.figure import Save, figure_of, finish
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.paga_nodes import (
     NodeColors,
     abstracted,
@@ -46,6 +48,7 @@ NODE_RADIUS = np.sqrt(300) / 2  # points that arrows keep away from the centre o
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+@checked_keywords()
 def paga(
     adata: AnnData,
     *,
@@ -187,6 +190,7 @@ def paga(
     >>> [text.get_text() for text in ax.texts]
     ['x', 'y']
     """
+    check_annotated(adata, "pl.paga")
     if export_to_gexf:
         raise ValueError("export_to_gexf=True: files of Gephi are not written, leave it out")
     name, groups_of_cells = group_column(adata)
@@ -204,7 +208,7 @@ def paga(
         if matrix is not None and matrix.shape != (len(categories),) * 2:
             raise ValueError(
                 f"uns['paga'][{key!r}] has shape {matrix.shape}, but obs[{name!r}] has "
-                f"{len(categories)} categories: run tl.paga again"
+                f"{len(categories)} categories: run lo.tl.paga again"
             )
     if pos is not None:
         places = _given_places(pos, len(categories))
@@ -486,7 +490,8 @@ def _areas(
     sizes = np.asarray(adata.uns.get(f"{name}_sizes", np.ones(len(kept))), dtype=np.float64)
     if sizes.shape != kept.shape:
         raise ValueError(
-            f"uns['{name}_sizes'] has shape {sizes.shape} for {len(kept)} groups: run tl.paga again"
+            f"uns['{name}_sizes'] has shape {sizes.shape} for {len(kept)} groups: "
+            "run lo.tl.paga again"
         )
     base = NODE_AREA / (np.sqrt(kept.sum()) + 10) * scale
     areas: npt.NDArray[np.float64] = base * (sizes / np.median(sizes)) ** power

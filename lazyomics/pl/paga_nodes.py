@@ -14,6 +14,7 @@ from scipy import sparse
 
 from lazyomics.container import AnnData
 from lazyomics.graph.abstraction import neighbor_lists
+from lazyomics.names import choices
 from lazyomics.pl.coloring import category_colors
 from lazyomics.pl.values import as_categories, plot_values
 
@@ -59,12 +60,12 @@ def abstracted(adata: AnnData, key: str | None = None) -> Any:
         If there is none.
     """
     if "paga" not in adata.uns or "groups" not in adata.uns["paga"]:
-        raise ValueError("adata.uns has no 'paga' with 'groups': run tl.paga first")
+        raise ValueError("adata.uns has no 'paga' with 'groups': run lo.tl.paga first")
     entry = adata.uns["paga"]
     if key is None:
         return entry
     if key not in entry:
-        raise ValueError(f"adata.uns['paga'] has no {key!r}, only {sorted(entry)}")
+        raise ValueError(f"adata.uns['paga'] has no {key!r}; {choices(key, entry)}")
     matrix = entry[key]
     return sparse.csr_matrix(matrix.compute() if hasattr(matrix, "compute") else matrix)
 
@@ -74,7 +75,7 @@ def group_column(adata: AnnData, name: str | None = None) -> tuple[str, pd.Categ
     name = str(abstracted(adata)["groups"]) if name is None else name
     groups = None if name not in adata.obs else as_categories(adata.obs[name])
     if groups is None:
-        raise ValueError(f"adata.obs has no categorical column {name!r}: run tl.paga again")
+        raise ValueError(f"adata.obs has no categorical column {name!r}: run lo.tl.paga again")
     return name, groups
 
 

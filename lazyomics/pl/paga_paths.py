@@ -15,8 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap
 
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
 from lazyomics.pl.coloring import category_colors
 from lazyomics.pl.figure import Save, figure_of, finish
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.paga_nodes import group_column
 from lazyomics.pl.values import gene_frame, gene_names
 
@@ -26,6 +28,7 @@ PSEUDOTIME = "dpt_pseudotime"
 GREYS: Mapping[str, Any] = MappingProxyType({PSEUDOTIME: "Greys"})
 
 
+@checked_keywords()
 def paga_path(
     adata: AnnData,
     nodes: Sequence[str | int],
@@ -130,10 +133,11 @@ def paga_path(
     >>> values["m"].tolist()
     [0.0, 1.0, 2.0]
     """
+    check_annotated(adata, "pl.paga_path")
     name, groups = group_column(adata, groups_key)
     keys = [keys] if isinstance(keys, str) else list(keys)
     if PSEUDOTIME not in adata.obs:
-        raise ValueError(f"adata.obs has no {PSEUDOTIME!r}: run tl.dpt first")
+        raise ValueError(f"adata.obs has no {PSEUDOTIME!r}: run lo.tl.dpt first")
     unknown = [one for one in annotations if one not in adata.obs]
     if unknown or not keys:
         raise ValueError(f"annotations {unknown} are no columns of obs" if unknown else "no keys")

@@ -57,7 +57,7 @@ class Edges:
         """Edges of the graph that ``uns[neighbors_key]`` points to."""
         key = neighbors_key or "neighbors"
         if key not in adata.uns:
-            raise ValueError(f"edges=True needs uns[{key!r}]; run pp.neighbors first")
+            raise ValueError(f"edges=True needs uns[{key!r}]; run lo.pp.neighbors first")
         graph = adata.obsp[adata.uns[key].get("connectivities_key", "connectivities")]
         matrix = scipy.sparse.triu(_in_memory(graph), k=1, format="coo")
         return cls(np.column_stack([matrix.row, matrix.col]), width, color)

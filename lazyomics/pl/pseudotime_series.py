@@ -15,9 +15,11 @@ from matplotlib.colors import Colormap
 
 from lazyomics import logging
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
 from lazyomics.options import settings
 from lazyomics.pl.coloring import Palette, palette_colors
 from lazyomics.pl.figure import Save, figure_of, finish, spread
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.values import gene_frame
 
 __all__ = ["dpt_groups_pseudotime", "dpt_timeseries"]
@@ -25,6 +27,7 @@ __all__ = ["dpt_groups_pseudotime", "dpt_timeseries"]
 MANY = 100  # genes
 
 
+@checked_keywords()
 def dpt_timeseries(
     adata: AnnData,
     *,
@@ -74,6 +77,7 @@ def dpt_timeseries(
     >>> ax.images[0].get_array().tolist()
     [[3.0, 1.0], [4.0, 2.0]]
     """
+    check_annotated(adata, "pl.dpt_timeseries")
     _check(adata, "dpt_order_indices")
     if adata.n_vars > MANY:
         logging.warning(f"plotting {adata.n_vars} genes takes a while: select some of them first")
@@ -100,6 +104,7 @@ def dpt_timeseries(
     return finish(figure_of(ax), ax, name="dpt_timeseries", show=show, save=save, owned=True)
 
 
+@checked_keywords()
 def dpt_groups_pseudotime(
     adata: AnnData,
     *,
@@ -148,6 +153,7 @@ def dpt_groups_pseudotime(
     >>> [ax.get_ylabel() for ax in axes]
     ['dpt groups', 'pseudotime']
     """
+    check_annotated(adata, "pl.dpt_groups_pseudotime")
     _check(adata, "dpt_order", "dpt_pseudotime", "dpt_groups")
     groups = pd.Categorical(adata.obs["dpt_groups"])
     order = adata.obs["dpt_order"].to_numpy()
@@ -178,7 +184,8 @@ def _check(adata: AnnData, *columns: str) -> None:
     missing = [name for name in columns if name not in adata.obs]
     if missing or "dpt_changepoints" not in adata.uns:
         raise ValueError(
-            f"adata has no {missing or 'uns[dpt_changepoints]'}: run tl.dpt(n_branchings=1) first"
+            f"adata has no {missing or 'uns[dpt_changepoints]'}: "
+            "run lo.tl.dpt(adata, n_branchings=1) first"
         )
 
 

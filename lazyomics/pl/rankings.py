@@ -11,14 +11,18 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection, PolyQuadMesh
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
 from lazyomics.errors import warn_user
 from lazyomics.get.rank_genes_groups_df import rank_genes_groups_df
+from lazyomics.names import choices
 from lazyomics.pl.dotplots import dotplot
 from lazyomics.pl.figure import Save, figure_of, finish
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.matrixplots import matrixplot
 
 __all__ = ["rank_genes_groups", "rank_genes_groups_dotplot", "rank_genes_groups_matrixplot"]
@@ -28,6 +32,7 @@ DEFAULT_GENES = 10
 ABOVE = 0.3  # room for names over the highest score, as a share of the range
 
 
+@checked_keywords()
 def rank_genes_groups(
     adata: AnnData,
     groups: str | Sequence[str] | None = None,
@@ -93,6 +98,7 @@ def rank_genes_groups(
     >>> [ax.get_title() for ax in axes]
     ['a vs. rest', 'b vs. rest']
     """
+    check_annotated(adata, "pl.rank_genes_groups")
     if n_genes < 1:
         raise ValueError(f"n_genes is a number of genes to show, found {n_genes}")
     result = _result(adata, key)
@@ -140,7 +146,8 @@ def _top(low: float, high: float) -> float:
 def _result(adata: AnnData, key: str | None) -> Mapping[str, Any]:
     key = "rank_genes_groups" if key is None else key
     if key not in adata.uns:
-        raise KeyError(f"adata.uns has no {key!r}: run tl.rank_genes_groups, or name its key_added")
+        step = "lo.tl.rank_genes_groups(adata, groupby), or name its key_added,"
+        raise KeyError(f"adata.uns has no {key!r}; {choices(key, adata.uns, step=step)}")
     found: Mapping[str, Any] = adata.uns[key]
     return found
 
@@ -150,7 +157,9 @@ def _groups(result: Mapping[str, Any], groups: str | Sequence[str] | None) -> li
     shown = ranked if groups is None else [groups] if isinstance(groups, str) else list(groups)
     missing = [group for group in shown if group not in ranked]
     if missing or not shown:
-        raise KeyError(f"no genes were ranked for {missing or 'no group'}; there are {ranked}")
+        raise KeyError(
+            f"no genes were ranked for {missing or 'no group'}; {choices(missing, ranked)}"
+        )
     return shown
 
 
@@ -174,10 +183,14 @@ def _symbols(
     raw = adata.raw
     table = raw.var if raw is not None and params["use_raw"] else adata.var
     if gene_symbols not in table.columns:
-        raise KeyError(f"gene_symbols={gene_symbols!r} is no column of var: {list(table.columns)}")
+        raise KeyError(
+            f"gene_symbols={gene_symbols!r} is no column of var; "
+            f"{choices(gene_symbols, table.columns)}"
+        )
     return dict(zip(table.index, table[gene_symbols], strict=True))
 
 
+@checked_keywords(dotplot, PathCollection, Axes.scatter, also=("color_map",))
 def rank_genes_groups_dotplot(
     adata: AnnData,
     groups: str | Sequence[str] | None = None,
@@ -250,6 +263,7 @@ def rank_genes_groups_dotplot(
     >>> [text.get_text() for text in axes["mainplot_ax"].get_yticklabels()]
     ['a', 'b', 'c']
     """
+    check_annotated(adata, "pl.rank_genes_groups_dotplot")
     chosen, by, kwds = _choice(
         adata, groups, n_genes, groupby, var_names, gene_symbols, min_logfoldchange, key, kwds
     )
@@ -257,6 +271,7 @@ def rank_genes_groups_dotplot(
     return dotplot(adata, chosen, by, show=show, save=save, return_fig=return_fig, **kwds)
 
 
+@checked_keywords(matrixplot, PolyQuadMesh, Axes.pcolor)
 def rank_genes_groups_matrixplot(
     adata: AnnData,
     groups: str | Sequence[str] | None = None,
@@ -329,6 +344,7 @@ def rank_genes_groups_matrixplot(
     >>> [text.get_text() for text in axes["mainplot_ax"].get_yticklabels()]
     ['a', 'b', 'c']
     """
+    check_annotated(adata, "pl.rank_genes_groups_matrixplot")
     chosen, by, kwds = _choice(
         adata, groups, n_genes, groupby, var_names, gene_symbols, min_logfoldchange, key, kwds
     )

@@ -21,11 +21,14 @@ from matplotlib.ticker import FuncFormatter
 from matplotlib.typing import ColorType
 
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
 from lazyomics.get import obs_df, var_df
+from lazyomics.names import choices
 from lazyomics.options import settings
 from lazyomics.pl.coloring import Palette, category_colors, colormap
 from lazyomics.pl.embeddings import axis_names
 from lazyomics.pl.figure import Save, figure_of, finish, legend_columns, spread
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.values import Values, column_values, coordinates
 
 __all__ = ["scatter"]
@@ -42,6 +45,7 @@ Key = str | ColorType
 Layers = tuple[str | None, str | None, str | None]
 
 
+@checked_keywords()
 def scatter(
     adata: AnnData,
     x: str | None = None,
@@ -157,6 +161,7 @@ def scatter(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('total_counts', 'pct_mito')
     """
+    check_annotated(adata, "pl.scatter")
     if left_margin is not None:
         raise NotImplementedError("left_margin is not supported; give right_margin")
     if projection not in ("2d", "3d"):
@@ -306,7 +311,8 @@ def _content(
     if missing:
         raise ValueError(
             f"{missing} are neither columns of obs nor genes, and x, y and color must all be on "
-            "the same axis (columns of obs and genes, or columns of var and observations)"
+            "the same axis (columns of obs and genes, or columns of var and observations); "
+            f"{choices(missing, [*adata.obs.columns, *adata.var_names])}"
         )
     asked = [*zip(place, chosen, strict=False), *((key, chosen[2]) for key in colors)]
     found = side.values(asked)
@@ -332,7 +338,9 @@ def _layers(adata: AnnData, layers: str | Collection[str | None] | None) -> Laye
         raise ValueError(f"layers={layers!r}: expected one name, or three (of x, y and color)")
     for layer in given:
         if layer not in (None, "X") and layer not in adata.layers:
-            raise KeyError(f"layers={layers!r}: {layer!r} is not in layers: {list(adata.layers)}")
+            raise KeyError(
+                f"layers={layers!r}: {layer!r} is not in layers; {choices(layer, adata.layers)}"
+            )
     x, y, color = (None if layer == "X" else layer for layer in given)
     return x, y, color
 

@@ -13,13 +13,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
 from lazyomics.pl.figure import Save, finish
+from lazyomics.pl.keywords import checked_keywords
 
 __all__ = ["scrublet_score_distribution"]
 
 BINS = np.linspace(0, 1, 50).tolist()
 
 
+@checked_keywords()
 def scrublet_score_distribution(
     adata: AnnData,
     *,
@@ -69,6 +72,7 @@ def scrublet_score_distribution(
     >>> [ax.get_title() for ax in axes]
     ['Observed transcriptomes', 'Simulated doublets']
     """
+    check_annotated(adata, "pl.scrublet_score_distribution")
     if "scrublet" not in adata.uns or "doublet_score" not in adata.obs.columns:
         raise ValueError("Please run scrublet before trying to generate the scrublet plot.")
     found = dict(adata.uns["scrublet"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from lazyomics.container import AnnData
 from lazyomics.container.mudata import MuData
 from lazyomics.container.mudata.values import cell_coordinates, cell_values
 from lazyomics.get import obs_df
+from lazyomics.names import choices
 from lazyomics.pl.figure import widest
 
 __all__ = [
@@ -60,8 +60,9 @@ def coordinates(adata: AnnData, basis: str) -> npt.NDArray[Any]:
     """Coordinates in ``obsm[basis]`` or ``obsm["X_" + basis]``, shape (n_obs, dimensions)."""
     key = next((key for key in (basis, f"X_{basis}") if key in adata.obsm), None)
     if key is None:
+        wanted = basis if basis.startswith("X_") else f"X_{basis}"
         raise KeyError(
-            f"neither {basis!r} nor 'X_{basis}' is in obsm; available: {_listed(adata.obsm)}"
+            f"neither {basis!r} nor 'X_{basis}' is in obsm; {choices(wanted, adata.obsm)}"
         )
     found = adata.obsm[key]
     if isinstance(found, pd.DataFrame):
@@ -132,7 +133,10 @@ def gene_names(
     raw = adata.raw if use_raw else None
     var = adata.var if raw is None else raw.var
     if gene_symbols is not None and gene_symbols not in var.columns:
-        raise KeyError(f"gene_symbols={gene_symbols!r} is not a column of var: {list(var.columns)}")
+        raise KeyError(
+            f"gene_symbols={gene_symbols!r} is not a column of var; "
+            f"{choices(gene_symbols, var.columns)}"
+        )
     symbols: dict[str, str] = {}
     if gene_symbols is not None and not set(keys) <= set(var.index):
         # The first gene wins where several share a symbol, hence the reversed order.
@@ -200,12 +204,9 @@ def column_values(column: pd.Series[Any]) -> Values:
 
 
 def _unknown(missing: list[str], adata: AnnData, genes: pd.Index[Any], place: str) -> str:
-    choices = [*map(str, adata.obs.columns), *map(str, genes)]
-    close = difflib.get_close_matches(str(missing[0]), choices, n=3)
-    hint = f"; close to {missing[0]!r}: {', '.join(close)}" if close else ""
     return (
-        f"{_listed(missing)}: neither in obs nor in {place}. "
-        f"Columns of obs: {_listed(adata.obs.columns)}; genes: {_listed(genes)}{hint}"
+        f"{_listed(missing)}: neither in obs nor in {place}. Of obs and genes "
+        f"{choices(missing, [*adata.obs.columns, *genes])}"
     )
 
 

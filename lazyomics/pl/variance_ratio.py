@@ -8,11 +8,14 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
 from lazyomics.pl.figure import Save, finish, widest
+from lazyomics.pl.keywords import checked_keywords
 
 __all__ = ["pca_variance_ratio"]
 
 
+@checked_keywords()
 def pca_variance_ratio(
     adata: AnnData,
     n_pcs: int = 30,
@@ -56,8 +59,9 @@ def pca_variance_ratio(
     >>> [text.get_text() for text in ax.texts]
     ['PC1', 'PC2']
     """
+    check_annotated(adata, "pl.pca_variance_ratio")
     if "pca" not in adata.uns or "variance_ratio" not in adata.uns["pca"]:
-        raise KeyError("uns has no ['pca']['variance_ratio']; run pp.pca first")
+        raise KeyError("uns has no ['pca']['variance_ratio']; run lo.pp.pca(adata) first")
     ratios = np.asarray(adata.uns["pca"]["variance_ratio"], dtype=np.float64)
     scores = np.log(ratios) if log else ratios
     best = np.argsort(scores)[::-1][: n_pcs + 1]

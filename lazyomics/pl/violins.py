@@ -13,16 +13,19 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cbook import boxplot_stats
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 from scipy.stats import gaussian_kde
 
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
+from lazyomics.names import choices
 from lazyomics.options import settings
 from lazyomics.pl.coloring import Palette, category_colors
 from lazyomics.pl.figure import Save, figure_of, finish, panel_row, widest
 from lazyomics.pl.hues import desaturated
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.values import as_categories, choose_raw, plot_values
 
 __all__ = [
@@ -430,6 +433,11 @@ Columns = dict[str, npt.NDArray[Any]]
 JITTER = 0.1
 
 
+# Keywords that `ViolinOptions.of` takes under other names than its own.
+OTHER_NAMES = ("bw", "common_norm", "inner_kws", "scale")
+
+
+@checked_keywords(ViolinOptions, DensityShape, PolyCollection, Axes.fill_betweenx, also=OTHER_NAMES)
 def violin(
     adata: AnnData,
     keys: str | Sequence[str],
@@ -529,6 +537,7 @@ def violin(
     >>> [label.get_text() for label in ax.get_xticklabels()]
     ['B', 'T']
     """
+    check_annotated(adata, "pl.violin")
     keys = [keys] if isinstance(keys, str) else list(dict.fromkeys(keys))
     options = ViolinOptions.of(density_norm, kwds)
     plain = "C0" if options.color is None else options.color
@@ -573,14 +582,14 @@ def _by_group(
 ) -> list[Strip]:
     """A strip for each column, with a violin for each group."""
     if groupby not in adata.obs.columns:
-        raise KeyError(f"groupby={groupby!r} is not in obs: {list(adata.obs.columns)}")
+        raise KeyError(f"groupby={groupby!r} is not in obs; {choices(groupby, adata.obs.columns)}")
     groups = as_categories(adata.obs[groupby])
     if groups is None:
         raise TypeError(f"obs[{groupby!r}] is numeric, but groupby takes categories or text")
     shown = list(groups.categories) if order is None else list(order)
     unknown = [group for group in shown if group not in groups.categories]
     if unknown:
-        raise KeyError(f"order: {unknown} are not among {list(groups.categories)}")
+        raise KeyError(f"order: {unknown} are no groups; {choices(unknown, groups.categories)}")
     colors = category_colors(adata, groupby, groups.categories, palette)
     members = {group: np.asarray(groups == group) for group in shown}
     return [

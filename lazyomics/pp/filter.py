@@ -83,8 +83,8 @@ def filter_cells(
         "max_counts": max_counts,
         "max_genes": max_genes,
     }
-    name = _single_limit(limits)
     x = _matrix(data, "pp.filter_cells")
+    name = _single_limit(limits)
     of_genes = name.endswith("genes")
     if of_genes:
         found = lazy.collect_rows(x, row_positives, dtype=np.float64)
@@ -161,8 +161,8 @@ def filter_genes(
         "max_counts": max_counts,
         "max_cells": max_cells,
     }
-    name = _single_limit(limits)
     x = _matrix(data, "pp.filter_genes")
+    name = _single_limit(limits)
     (totals,) = lazy.compute(lazy.fold_rows(x, gene_totals))
     of_cells = name.endswith("cells")
     numbers = totals.positive if of_cells else totals.total.astype(count_dtype(x.dtype))

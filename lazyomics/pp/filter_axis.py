@@ -11,8 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lazyomics.container.choose import is_annotated
+from lazyomics.container.given import found_instead
 from lazyomics.container.mudata import MuData
 from lazyomics.errors import ShapeError
+from lazyomics.names import choices
 
 if TYPE_CHECKING:
     from lazyomics.container import AnnData
@@ -132,7 +134,7 @@ def intersect_obs(mdata: MuData) -> None:
     ['b']
     """
     if not isinstance(mdata, MuData):
-        raise TypeError(f"pp.intersect_obs takes a MuData, found {type(mdata).__name__}")
+        raise TypeError(f"pp.intersect_obs takes a MuData, found {found_instead(mdata)}")
     common: pd.Index = reduce(
         lambda a, b: a.intersection(b), (adata.obs_names for adata in mdata.mod.values())
     )
@@ -171,7 +173,7 @@ def _values(data: AnnData | MuData, axis: Literal["obs", "var"], key: str) -> An
     other = "var" if axis == "obs" else "obs"
     if isinstance(data, MuData) or key not in getattr(data, f"{other}_names"):
         at = "" if isinstance(data, MuData) else f" and none of the {other}_names"
-        raise ValueError(f"{key!r} is no column of {axis}{at}; there are {list(table.columns)}")
+        raise ValueError(f"{key!r} is no column of {axis}{at}; {choices(key, table.columns)}")
     return data.obs_vector(key) if axis == "obs" else data.var_vector(key)
 
 

@@ -15,6 +15,7 @@ from lazyomics.container.choose import check_annotated
 from lazyomics.errors import warn_user
 from lazyomics.kernels.moments import Moments, clipped_moments, moments, moments_by_group
 from lazyomics.kernels.steps import Log1p
+from lazyomics.names import choices
 from lazyomics.pp.hvg_dispersion import (
     Cutoffs,
     Flavor,
@@ -468,7 +469,7 @@ def _batches(adata: AnnData, batch_key: str | None) -> pd.Categorical | None:
         return None
     if batch_key not in adata.obs.columns:
         raise KeyError(
-            f"batch_key: obs has no column {batch_key!r}; there are {list(adata.obs.columns)}"
+            f"batch_key: obs has no column {batch_key!r}; {choices(batch_key, adata.obs.columns)}"
         )
     categorise(adata.obs, [batch_key])
     return pd.Categorical(adata.obs[batch_key]).remove_unused_categories()

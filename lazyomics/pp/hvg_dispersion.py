@@ -91,7 +91,8 @@ def _mean_bins(means: pd.Series[Any], flavor: Flavor, n_bins: int) -> pd.Series[
     if not np.isfinite(means).all():
         raise ValueError(
             "the mean of some genes is infinite or NaN. highly_variable_genes expects "
-            "logarithmised data without missing values: run pp.normalize_total and pp.log1p first."
+            "logarithmised data without missing values: run lo.pp.normalize_total and "
+            "lo.pp.log1p first."
         )
     if flavor == "seurat":
         return pd.cut(means, bins=n_bins)

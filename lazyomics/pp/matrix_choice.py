@@ -13,6 +13,7 @@ from lazyomics.container.choose import check_numbers, get_matrix, set_matrix
 from lazyomics.container.index import aligned_mask
 from lazyomics.container.values import is_ragged
 from lazyomics.lazy.kinds import is_block, is_dask_array, to_memory_format
+from lazyomics.names import choices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +46,7 @@ def choose_matrix(
     if obsm is None:
         return get_matrix(adata, layer=layer, use_raw=use_raw)
     if obsm not in adata.obsm:
-        raise KeyError(f"obsm[{obsm!r}] does not exist; there are {list(adata.obsm)}")
+        raise KeyError(f"obsm[{obsm!r}] does not exist; {choices(obsm, adata.obsm)}")
     values = adata.obsm[obsm]
     if isinstance(values, pd.DataFrame) or is_ragged(values) or values.ndim != 2:
         raise TypeError(
@@ -83,7 +84,7 @@ def boolean_mask(adata: AnnData, mask: Any, axis: str) -> NDArray[np.bool_]:
         if mask not in frame.columns:
             raise ValueError(
                 f"Did not find {name}. Add it first, or give the mask as an array; "
-                f"there are {list(frame.columns)}"
+                f"{choices(mask, frame.columns)}"
             )
         mask = frame[mask]
     values = checked_mask(mask, len(frame), axis, name)

@@ -17,6 +17,7 @@ from lazyomics.container.by_kind import by_kind
 from lazyomics.container.choose import check_annotated, is_annotated
 from lazyomics.graph.search import Knn, Metric, given_distances, reads_blocks, search, searches_here
 from lazyomics.graph.weights import fuzzy, gauss
+from lazyomics.names import choices
 from lazyomics.pp.neighbors_of_modalities import (
     asks_for_arrays_of_the_whole,
     neighbors_of_modalities,
@@ -197,8 +198,8 @@ def neighbors_of_cells(
 def _check_whole(adata: Any, use_rep: str | None, distances: Any) -> None:
     if distances is None and not is_annotated(adata) and use_rep not in adata.obsm:
         raise ValueError(
-            f"use_rep={use_rep!r} is not in mdata.obsm, which has {sorted(adata.obsm)}. Leave it "
-            "out for neighbours by all modalities together."
+            f"use_rep={use_rep!r} is not in mdata.obsm: leave it out for neighbours by all "
+            f"modalities together; {choices(use_rep, adata.obsm)}"
         )
 
 

@@ -15,6 +15,7 @@ from lazyomics.graph.modalities import Side, affinity_weights, bandwidths, joint
 from lazyomics.graph.search import as_matrix
 from lazyomics.graph.seeds import seed_of
 from lazyomics.graph.weights import fuzzy
+from lazyomics.names import choices
 from lazyomics.pp.representation import as_dense, choose_representation
 from lazyomics.pp.stored_graph import as_graph
 
@@ -230,8 +231,8 @@ def _parts_of(mdata: MuData, mod: str, key: str) -> Parts:
     adata: AnnData = mdata.mod[mod]
     if key not in adata.uns:
         raise ValueError(
-            f"mdata.mod[{mod!r}].uns has no {key!r}: run pp.neighbors on each modality first, or "
-            "name its key_added in neighbor_keys"
+            f"mdata.mod[{mod!r}].uns has no {key!r}: run lo.pp.neighbors on each modality "
+            f"first, or name its key_added in neighbor_keys; {choices([], adata.uns)}"
         )
     entry = adata.uns[key]
     params = entry.get("params", {})

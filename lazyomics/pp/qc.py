@@ -14,6 +14,7 @@ from lazyomics import lazy
 from lazyomics.blocks.block import SparseBlock
 from lazyomics.container.choose import check_annotated
 from lazyomics.kernels.qc import GeneTotals, qc_state
+from lazyomics.names import choices
 from lazyomics.pp.matrix_choice import choose_matrix, count_dtype
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _masks(var: pd.DataFrame, sets: list[str]) -> NDArray[np.bool_]:
     masks = np.zeros((len(sets), len(var)), dtype=np.bool_)
     for k, name in enumerate(sets):
         if name not in var.columns:
-            raise KeyError(f"qc_vars: var has no column {name!r}; there are {list(var.columns)}")
+            raise KeyError(f"qc_vars: var has no column {name!r}; {choices(name, var.columns)}")
         values = var[name].to_numpy()
         if values.dtype != bool:
             raise ValueError(f"qc_vars: var[{name!r}] must be boolean, found {var[name].dtype}")

@@ -17,6 +17,7 @@ from lazyomics.kernels.regression import (
     SubtractGroups,
     design_products,
 )
+from lazyomics.names import choices
 from lazyomics.pp.matrix_choice import assign_matrix, choose_matrix
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def regress_out(
         raise ValueError("pp.regress_out: keys is empty; name columns of obs")
     for name in names:
         if name not in adata.obs.columns:
-            raise KeyError(f"obs has no column {name!r}; there are {list(adata.obs.columns)}")
+            raise KeyError(f"obs has no column {name!r}; {choices(name, adata.obs.columns)}")
     begun = logging.info(f"regressing out {keys}")
     adata = adata.copy() if copy else adata
     x = choose_matrix(adata, layer=layer)

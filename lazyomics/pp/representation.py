@@ -17,6 +17,7 @@ from lazyomics.container.deferred import as_lazy_matrix, is_deferred
 from lazyomics.container.values import is_ragged
 from lazyomics.graph.points import row_blocks
 from lazyomics.lazy.kinds import is_dask_array
+from lazyomics.names import choices
 from lazyomics.options import settings
 
 __all__ = ["Representation", "check_finite", "choose_representation"]
@@ -80,8 +81,8 @@ def choose_representation(
         found = _first_columns(_entry(adata, chosen, on_disk=on_disk), name, n_pcs)
     else:
         raise ValueError(
-            f"use_rep={use_rep!r} is neither 'X' nor in adata.obsm, which has "
-            f"{sorted(adata.obsm)}. Compute it first, or name one of these."
+            f"use_rep={use_rep!r} is neither 'X' nor in adata.obsm; "
+            f"{choices(use_rep, adata.obsm, step='what computes it')}"
         )
     check_numbers(found, name)
     if finite:

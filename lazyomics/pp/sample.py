@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.container.choose import bare_matrix, is_annotated
+from lazyomics.names import choices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,8 +136,8 @@ def _chances(data: Any, p: Any, axis: int) -> NDArray[np.float64] | None:
         frame = getattr(data, name)
         if p not in frame.columns:
             raise ValueError(
-                f"Did not find adata.{name}[{p!r}]; there are {list(frame.columns)}. Add it first, "
-                "or give p as an array."
+                f"Did not find adata.{name}[{p!r}]. Add it first, or give p as an array; "
+                f"{choices(p, frame.columns)}"
             )
         p = frame[p]
     values = np.asarray(p)

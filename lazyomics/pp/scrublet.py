@@ -13,6 +13,7 @@ from lazyomics.container.choose import check_annotated
 from lazyomics.errors import ShapeError, warn_user
 from lazyomics.kernels.batch_genes import DivideRows
 from lazyomics.kernels.steps import Log1p, NormalizeRows
+from lazyomics.names import choices
 from lazyomics.pp.doublet_scores import Scoring, score_doublets
 from lazyomics.pp.matrix_choice import choose_matrix
 from lazyomics.pp.score_threshold import threshold_between_modes
@@ -253,7 +254,7 @@ def _batches(adata: AnnData, batch_key: str | None) -> tuple[NDArray[np.int32], 
     if batch_key not in adata.obs.columns:
         raise ValueError(
             "`batch_key` must be a column of .obs in the input AnnData object, but "
-            f"{batch_key!r} is not in {list(adata.obs.columns)}."
+            f"{batch_key!r} is not one; {choices(batch_key, adata.obs.columns)}"
         )
     column = adata.obs[batch_key]
     if column.isna().any():

@@ -11,6 +11,7 @@ from scipy import sparse
 from lazyomics import lazy
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_numbers
+from lazyomics.names import choices
 
 __all__ = [
     "as_graph",
@@ -25,7 +26,8 @@ def neighbors_entry(adata: AnnData, key: str | None = None) -> Mapping[str, Any]
     """Return ``adata.uns[key]``, what ``pp.neighbors`` says about its result."""
     key = "neighbors" if key is None else key
     if key not in adata.uns:
-        raise ValueError(f"adata.uns has no {key!r}: run pp.neighbors first, or name its key_added")
+        step = "lo.pp.neighbors(adata), or name its key_added,"
+        raise ValueError(f"adata.uns has no {key!r}; {choices(key, adata.uns, step=step)}")
     entry: Mapping[str, Any] = adata.uns[key]
     return entry
 
@@ -52,7 +54,7 @@ def _stored(adata: AnnData, key: str | None, what: str) -> sparse.csr_matrix:
         return as_graph(entry[name], f"uns[{key or 'neighbors'!r}][{name!r}]")
     raise ValueError(
         f"adata.obsp has no {name!r}, which adata.uns[{key or 'neighbors'!r}] names: "
-        "run pp.neighbors again"
+        "run lo.pp.neighbors again"
     )
 
 
@@ -65,7 +67,7 @@ def choose_graph(
     if neighbors_key is not None:
         raise ValueError("obsp and neighbors_key both name a graph: give one of them")
     if obsp not in adata.obsp:
-        raise KeyError(f"adata.obsp has no {obsp!r}, only {sorted(adata.obsp)}")
+        raise KeyError(f"adata.obsp has no {obsp!r}; {choices(obsp, adata.obsp)}")
     return as_graph(adata.obsp[obsp], f"obsp[{obsp!r}]")
 
 
@@ -82,5 +84,5 @@ def as_graph(matrix: Any, name: str) -> sparse.csr_matrix:
     check_numbers(matrix, name)
     weights = sparse.csr_matrix(matrix)
     if not np.isfinite(weights.data).all():
-        raise ValueError(f"weights in {name} are NaN or infinite: run pp.neighbors again")
+        raise ValueError(f"weights in {name} are NaN or infinite: run lo.pp.neighbors again")
     return weights

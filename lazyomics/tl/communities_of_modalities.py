@@ -192,7 +192,7 @@ def _network_of(mdata: MuData, mod: str, key: str | None, *, directed: bool) -> 
     adata = mdata.mod[mod]
     if (key or "neighbors") not in adata.uns:
         raise ValueError(
-            f"mdata.mod[{mod!r}].uns has no {key or 'neighbors'!r}: run pp.neighbors on each "
+            f"mdata.mod[{mod!r}].uns has no {key or 'neighbors'!r}: run lo.pp.neighbors on each "
             "modality first; the one graph of all together is given by obsp='connectivities'"
         )
     graph = choose_graph(adata, neighbors_key=key)

@@ -11,6 +11,7 @@ import pandas as pd
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.get.group_stats import as_names, cell_groups, group_stats
+from lazyomics.names import choices
 from lazyomics.pp.representation import as_dense, choose_representation
 
 __all__ = ["dendrogram"]
@@ -124,7 +125,7 @@ def _check(obs: pd.DataFrame, columns: list[str]) -> None:
     for name in columns:
         if name not in obs:
             raise ValueError(
-                f"groupby={name!r} is not a column of adata.obs, which has {obs.columns.tolist()}"
+                f"groupby={name!r} is not a column of adata.obs; {choices(name, obs.columns)}"
             )
         if not isinstance(obs[name].dtype, pd.CategoricalDtype):
             raise ValueError(

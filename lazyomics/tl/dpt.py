@@ -152,7 +152,7 @@ def dpt(
 
 def _stored_map(adata: AnnData) -> DiffusionMap:
     if "diffmap_evals" not in adata.uns:
-        raise ValueError("adata.uns has no 'diffmap_evals': run tl.diffmap again")
+        raise ValueError("adata.uns has no 'diffmap_evals': run lo.tl.diffmap again")
     basis = np.asarray(adata.obsm["X_diffmap"])
     values = np.asarray(adata.uns["diffmap_evals"])
     if basis.ndim != 2 or values.shape != basis.shape[1:]:

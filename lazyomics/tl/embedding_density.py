@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lazyomics import logging
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
+from lazyomics.names import choices
 from lazyomics.pp.representation import check_finite
 
 __all__ = ["embedding_density"]
@@ -78,7 +79,8 @@ def embedding_density(
     basis = "draw_graph_fa" if basis == "fa" else basis
     if f"X_{basis}" not in adata.obsm:
         raise ValueError(
-            f"adata.obsm has no 'X_{basis}', only {sorted(adata.obsm)}: compute the embedding first"
+            f"adata.obsm has no 'X_{basis}'; "
+            f"{choices(f'X_{basis}', adata.obsm, step='what computes the embedding')}"
         )
     chosen = _components(components)
     places = np.asarray(adata.obsm[f"X_{basis}"])
@@ -117,7 +119,7 @@ def _groups(obs: pd.DataFrame, groupby: str | None) -> list[tuple[str, NDArray[n
     if groupby is None:
         return [("", np.ones(len(obs), dtype=bool))]
     if groupby not in obs:
-        raise ValueError(f"adata.obs has no {groupby!r}")
+        raise ValueError(f"adata.obs has no {groupby!r}; {choices(groupby, obs.columns)}")
     column = obs[groupby]
     if column.dtype.kind in "OUT" and not isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype("category")  # text, which scanpy makes categories of, too

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lazyomics import lazy
 from lazyomics.container.choose import check_annotated, get_matrix
 from lazyomics.kernels.group_sums import group_sums
+from lazyomics.names import choices
 
 if TYPE_CHECKING:
     from lazyomics.container import AnnData
@@ -85,7 +86,9 @@ def filter_rank_genes_groups(
     check_annotated(adata, "tl.filter_rank_genes_groups")
     key = "rank_genes_groups" if key is None else key
     if key not in adata.uns:
-        raise KeyError(f"uns[{key!r}] does not exist: run lazyomics.tl.rank_genes_groups first")
+        raise KeyError(
+            f"adata.uns has no {key!r}; {choices(key, adata.uns, step='lo.tl.rank_genes_groups')}"
+        )
     ranked = adata.uns[key]
     params = ranked["params"]
     groupby = params["groupby"] if groupby is None else groupby
@@ -139,7 +142,8 @@ class _Read:
         self.genes = pd.Index(pd.unique(names.to_numpy().ravel()))
         at = known.get_indexer(self.genes)
         if (at < 0).any():
-            raise KeyError(f"genes {self.genes[at < 0].tolist()[:5]} are not in var_names")
+            unknown = self.genes[at < 0].tolist()[:5]
+            raise KeyError(f"genes {unknown} are not in var_names; {choices(unknown, known)}")
         labels = pd.Categorical(adata.obs[groupby].astype("category"))
         groups = [str(name) for name in labels.categories]
         self.rows = {name: k for k, name in enumerate(groups)}

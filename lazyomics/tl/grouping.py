@@ -13,6 +13,7 @@ from scipy import sparse
 from lazyomics.container import AnnData
 from lazyomics.container.categories import natural_key
 from lazyomics.errors import ShapeError
+from lazyomics.names import choices
 from lazyomics.pp.stored_graph import as_graph, choose_graph
 
 __all__ = ["Task", "task_of"]
@@ -82,13 +83,15 @@ def _restriction(obs: pd.DataFrame, key: str, categories: Sequence[str]) -> NDAr
             f"restrict_to needs (obs_key, list of labels as text), found {categories!r}"
         )
     if key not in obs:
-        raise KeyError(f"adata.obs has no {key!r}, which restrict_to names")
+        raise KeyError(f"adata.obs has no {key!r}, which restrict_to names; {choices(key, obs)}")
     if not isinstance(obs[key].dtype, pd.CategoricalDtype):
         raise ValueError(f"adata.obs[{key!r}] must be categorical, found {obs[key].dtype}")
-    known = obs[key].cat.categories
-    unknown = [c for c in categories if c not in known]
+    labels = obs[key].cat.categories
+    unknown = [c for c in categories if c not in labels]
     if unknown:
-        raise ValueError(f"{unknown} are no categories of adata.obs[{key!r}]: {list(known)}")
+        raise ValueError(
+            f"{unknown} are no categories of adata.obs[{key!r}]; {choices(unknown, labels)}"
+        )
     return obs[key].isin(list(categories)).to_numpy()
 
 

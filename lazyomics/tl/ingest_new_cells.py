@@ -15,6 +15,7 @@ from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated, get_matrix
 from lazyomics.kernels.product import project
 from lazyomics.kernels.sums import column_totals
+from lazyomics.names import choices
 from lazyomics.options import settings
 from lazyomics.pp.representation import choose_representation
 from lazyomics.tl.projection import Nearest, majority_labels, nearest_cells, place_in_umap
@@ -104,7 +105,7 @@ def ingest(
         raise ValueError(f"{len(labeling)} labeling methods for {len(columns)} columns of obs")
     missing = [name for name in columns if name not in adata_ref.obs.columns]
     if missing:
-        raise KeyError(f"adata_ref.obs has no {missing}; there are {list(adata_ref.obs.columns)}")
+        raise KeyError(f"adata_ref.obs has no {missing}; {choices(missing, adata_ref.obs)}")
     mapping = Ingest(adata_ref, neighbors_key)
     mapping.fit(adata)
     for method in methods:
@@ -139,7 +140,7 @@ class Ingest:
         key = "neighbors" if neighbors_key is None else neighbors_key
         if key not in adata.uns:
             raise ValueError(
-                f'There is no neighbors data in `adata.uns["{key}"]`.\nPlease run pp.neighbors.'
+                f'There is no neighbors data in `adata.uns["{key}"]`.\nPlease run lo.pp.neighbors.'
             )
         params: Mapping[str, Any] = adata.uns[key]["params"]
         self._reference = adata
@@ -287,7 +288,7 @@ class Ingest:
     def _in_umap(self) -> NDArray[np.float32]:
         reference = self._reference
         if "X_umap" not in reference.obsm or "umap" not in reference.uns:
-            raise ValueError("the reference has no UMAP: run tl.umap on it first")
+            raise ValueError("the reference has no UMAP: run lo.tl.umap on it first")
         params = reference.uns["umap"]["params"]
         angular = self._metric in ("cosine", "correlation", "dice", "jaccard")
         # umap-learn looks this far around, a little farther where trees are angular
@@ -330,7 +331,7 @@ class Ingest:
         if self._axes is None:
             if "pca" not in reference.uns or "PCs" not in reference.varm:
                 raise ValueError(
-                    "the reference has no principal components: run pp.pca on it first"
+                    "the reference has no principal components: run lo.pp.pca on it first"
                 )
             loadings = np.asarray(lazy.materialize(reference.varm["PCs"]))
             genes = np.flatnonzero(loadings.any(axis=1))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scipy import sparse
@@ -13,12 +14,14 @@ from lazyomics.container.by_kind import by_kind
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import require
 from lazyomics.graph.communities import as_network, leiden_communities
+from lazyomics.names import check_keywords
 from lazyomics.tl.communities_of_modalities import asks_for_one_graph, leiden_of_modalities
 from lazyomics.tl.grouping import task_of
 
 __all__ = ["leiden", "leiden_of_cells"]
 
 FLAVORS = ("leidenalg", "igraph")
+GIVEN_BY_THE_VERB = {"self", "graph", "partition_type"}
 
 
 def leiden_of_cells(
@@ -116,6 +119,7 @@ def leiden_of_cells(
     check_annotated(adata, "tl.leiden", or_modalities=True)
     flavor = "leidenalg" if flavor is None else flavor
     _check_flavor(flavor, directed=directed, partition_type=partition_type)
+    _check_arguments(clustering_args, flavor, partition_type)
     begun = logging.info("running Leiden clustering")
     adata = adata.copy() if copy else adata
     task = task_of(adata, adjacency, restrict_to, neighbors_key, obsp)
@@ -157,6 +161,27 @@ def _check_flavor(flavor: str, *, directed: bool | None, partition_type: Any) ->
         raise ValueError("flavor='igraph' clusters undirected graphs only: leave out directed")
     if flavor == "igraph" and partition_type is not None:
         raise ValueError("partition_type belongs to flavor='leidenalg': leave it out")
+
+
+def _check_arguments(given: Mapping[str, Any], flavor: str, partition_type: Any) -> None:
+    """Refuse keywords that neither this verb nor the function behind it knows."""
+    if not given:
+        return
+    own = list(inspect.signature(leiden_of_cells).parameters)
+    if flavor == "igraph":
+        igraph = require("igraph", extra="cluster", purpose="tl.leiden")
+        functions = [igraph.Graph.community_leiden]
+    else:
+        leidenalg = require("leidenalg", extra="cluster", purpose="tl.leiden(flavor='leidenalg')")
+        kind = partition_type or leidenalg.RBConfigurationVertexPartition
+        functions = [leidenalg.find_partition, kind.__init__]
+    found = [p for function in functions for p in inspect.signature(function).parameters.values()]
+    if flavor == "leidenalg" and any(p.kind == p.VAR_KEYWORD for p in found[-1:]):
+        return  # this partition type says itself what it takes
+    names = [p.name for p in found if p.kind != p.VAR_KEYWORD]
+    names = [name for name in dict.fromkeys(names) if name not in GIVEN_BY_THE_VERB]
+    names += ["resolution_parameter"] * (flavor == "igraph")  # its older name
+    check_keywords("tl.leiden", given, [*own, *names], f"flavor={flavor!r} takes {names}")
 
 
 def _by_leidenalg(

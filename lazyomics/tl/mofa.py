@@ -17,6 +17,7 @@ from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated, get_matrix, has_modalities
 from lazyomics.container.mudata import MuData
 from lazyomics.errors import UnsupportedError, require
+from lazyomics.names import choices
 from lazyomics.pp.neighbors_of_modalities import rows_in_modality
 from lazyomics.pp.representation import as_dense
 
@@ -217,7 +218,9 @@ def _groups(data: Any, label: str | None) -> NDArray[np.str_]:
     if label is None:
         return np.full(data.n_obs, "group1")
     if label not in data.obs:
-        raise ValueError(f"obs has no {label!r}, which groups_label names")
+        raise ValueError(
+            f"obs has no {label!r}, which groups_label names; {choices(label, data.obs)}"
+        )
     if data.obs[label].isna().any():
         raise ValueError(f"obs[{label!r}] has missing values: select the cells that have a group")
     return np.asarray(data.obs[label]).astype(str)

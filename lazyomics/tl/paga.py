@@ -19,6 +19,7 @@ from lazyomics.graph.abstraction import (
     connectivities_v1_2,
     edges_between,
 )
+from lazyomics.names import choices
 from lazyomics.pp.stored_graph import (
     as_graph,
     neighbors_entry,
@@ -145,9 +146,9 @@ def _column(obs: pd.DataFrame, groups: str | None) -> str:
     if groups is None:
         groups = next((name for name in ("leiden", "louvain") if name in obs), None)
     if groups is None:
-        raise ValueError("run tl.leiden or tl.louvain first, or name a column of obs as groups=")
+        raise ValueError("run lo.tl.leiden or tl.louvain first, or name a column of obs as groups=")
     if groups not in obs:
-        raise KeyError(f"adata.obs has no {groups!r}, only {list(obs.columns)}")
+        raise KeyError(f"adata.obs has no {groups!r}; {choices(groups, obs.columns)}")
     return groups
 
 

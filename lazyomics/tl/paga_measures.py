@@ -14,6 +14,7 @@ from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated, get_matrix
 from lazyomics.graph.abstraction import neighbor_lists, shortest_path
 from lazyomics.kernels.whole_rows import row_medians
+from lazyomics.names import choices
 
 __all__ = [
     "PAGAComparePathsResult",
@@ -249,7 +250,7 @@ def _agreeing_steps(steps: list[int], mapped: list[list[int]]) -> int:
 
 def _entry(adata: AnnData) -> Mapping[str, Any]:
     if "paga" not in adata.uns:
-        raise ValueError("adata.uns has no 'paga': run tl.paga first")
+        raise ValueError("adata.uns has no 'paga': run lo.tl.paga first")
     entry: Mapping[str, Any] = adata.uns["paga"]
     return entry
 
@@ -257,12 +258,14 @@ def _entry(adata: AnnData) -> Mapping[str, Any]:
 def _stored(adata: AnnData, key: str) -> Any:
     entry = _entry(adata)
     if key not in entry:
-        raise ValueError(f"adata.uns['paga'] has no {key!r}, only {sorted(entry)}: run tl.paga")
+        raise ValueError(
+            f"adata.uns['paga'] has no {key!r}; {choices(key, entry, step='lo.tl.paga')}"
+        )
     return lazy.materialize(entry[key]) if hasattr(entry[key], "compute") else entry[key]
 
 
 def _groups(adata: AnnData, name: str | None = None) -> pd.Categorical:
     name = str(_entry(adata)["groups"]) if name is None else name
     if name not in adata.obs or not isinstance(adata.obs[name].dtype, pd.CategoricalDtype):
-        raise ValueError(f"adata.obs has no categorical column {name!r}: run tl.paga again")
+        raise ValueError(f"adata.obs has no categorical column {name!r}: run lo.tl.paga again")
     return pd.Categorical(adata.obs[name])

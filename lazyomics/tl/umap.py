@@ -22,6 +22,7 @@ from lazyomics.graph.points import row_blocks
 from lazyomics.graph.seeds import seed_of
 from lazyomics.graph.spectral import spectral_positions
 from lazyomics.kernels.blas import one_blas_thread
+from lazyomics.names import choices
 from lazyomics.pp.joint_representation import joint_representation
 from lazyomics.pp.representation import as_dense, check_finite, choose_representation
 from lazyomics.pp.stored_graph import neighbors_entry, stored_connectivities
@@ -339,8 +340,8 @@ def _representation(adata: AnnData, given: Mapping[str, Any], *, on_disk: bool =
         return joint_representation(adata, given)  # type: ignore[arg-type]  # a MuData's
     if not is_annotated(adata) and use_rep not in adata.obsm:
         raise ValueError(
-            f"the representation {use_rep!r} of the neighbours is not in mdata.obsm, which has "
-            f"{sorted(adata.obsm)}: use init_pos='random', or run pp.neighbors again"
+            f"the representation {use_rep!r} of the neighbours is not in mdata.obsm: use "
+            f"init_pos='random', or run lo.pp.neighbors again; {choices(use_rep, adata.obsm)}"
         )
     return choose_representation(adata, use_rep=use_rep, n_pcs=n_pcs, finite=True, on_disk=on_disk)
 

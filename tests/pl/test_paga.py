@@ -233,8 +233,8 @@ def test_refusals_of_the_others(cells):
     with pytest.raises(KeyError, match="nothing"):
         lo.pl.paga_path(cells, ["1"], ["nothing"])
     del cells.obs["dpt_pseudotime"]
-    with pytest.raises(ValueError, match=r"run tl\.dpt"):
+    with pytest.raises(ValueError, match=r"run lo\.tl\.dpt"):
         lo.pl.paga_path(cells, ["1"], ["g0"])
     del cells.uns["paga"]
-    with pytest.raises(ValueError, match=r"run tl\.paga"):
+    with pytest.raises(ValueError, match=r"run lo\.tl\.paga"):
         lo.pl.paga(cells)

@@ -68,5 +68,5 @@ def test_groups_and_pseudotime_are_scanpys(sc, cells, figure_folder):
 def test_what_is_missing_is_named(cells):
     del cells.obs["dpt_order"], cells.obs["dpt_order_indices"]
     for verb in (lo.pl.dpt_timeseries, lo.pl.dpt_groups_pseudotime):
-        with pytest.raises(ValueError, match=r"dpt_order.*run tl\.dpt"):
+        with pytest.raises(ValueError, match=r"dpt_order.*run lo\.tl\.dpt"):
             verb(cells)

@@ -112,7 +112,7 @@ def test_what_cannot_be_shown_is_refused(ranked) -> None:
     dots = lo.pl.rank_genes_groups_dotplot
     with pytest.raises(KeyError, match="no genes were ranked for"):
         lo.pl.rank_genes_groups(adata, ["B", "what"])
-    with pytest.raises(KeyError, match=r"run tl\.rank_genes_groups"):
+    with pytest.raises(KeyError, match=r"run lo\.tl\.rank_genes_groups"):
         dots(adata, key="none")
     with pytest.raises(ValueError, match="n_genes"):
         lo.pl.rank_genes_groups(adata, n_genes=0)

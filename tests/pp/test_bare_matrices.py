@@ -241,14 +241,14 @@ def test_what_is_neither_is_refused(verb: str, value) -> None:
 @pytest.mark.parametrize("verb", sorted({*TAKE_MATRICES, *TAKE_ANNDATA} - TAKE_BOTH))
 def test_a_mudata_is_told_of_its_modalities(verb: str) -> None:
     mdata = lo.MuData({"rna": lo.AnnData(COUNTS.astype("f4"))})
-    with pytest.raises(TypeError, match=rf"{verb} takes an AnnData.*mdata\.mod\['rna'\]"):
+    with pytest.raises(TypeError, match=rf"{verb} takes an AnnData.*mdata\['rna'\]"):
         {**TAKE_MATRICES, **TAKE_ANNDATA}[verb](mdata)
 
 
 @pytest.mark.parametrize("verb", sorted(TAKE_BOTH - {"tl.mofa"}))
 def test_a_mudata_is_taken_once_its_graphs_are_there(verb: str) -> None:
     mdata = lo.MuData({"rna": lo.AnnData(COUNTS.astype("f4"))})
-    error, said = ValueError, r"run pp\.neighbors"
+    error, said = ValueError, r"run lo\.pp\.neighbors"
     if verb == "tl.louvain":
         error, said = lo.errors.UnsupportedError, r"use tl\.leiden\(mdata\)"
     with pytest.raises(error, match=said):

@@ -200,7 +200,7 @@ def test_a_root_that_nothing_reaches():
         (lambda a: a.uns.update(iroot=999), {}, "is 999, expected the number of a cell"),
         (lambda a: a.uns.update(iroot="c3"), {}, "is 'c3', expected the number of a cell"),
         (lambda a: a.uns.pop("diffmap_evals"), {}, "no 'diffmap_evals'"),
-        (lambda a: a.uns.update(diffmap_evals=np.ones(3)), {}, "run tl.diffmap again"),
+        (lambda a: a.uns.update(diffmap_evals=np.ones(3)), {}, "run lo.tl.diffmap again"),
         (lambda a: a.obsm["X_diffmap"].fill(np.nan), {}, "NaN or infinite"),
         (lambda a: None, {"n_dcs": 16}, "there are 15 diffusion components"),
         (lambda a: None, {"n_dcs": 0}, "must be positive"),

@@ -254,12 +254,12 @@ def test_wrong_arguments(tmp_path, monkeypatch):
         lo.tl.ingest(new, ref, obs="type", embedding_method="pca", labeling_method="svm")
     with pytest.raises(ValueError, match="Variables in the new adata are different"):
         lo.tl.ingest(new[:, ::-1], ref)
-    with pytest.raises(ValueError, match=r"run pp\.neighbors"):
+    with pytest.raises(ValueError, match=r"run lo\.pp\.neighbors"):
         lo.tl.ingest(new, new)
     with pytest.raises(ValueError, match="no neighbors data"):
         lo.tl.ingest(new, ref, neighbors_key="other")
     bare = opened(reference(umap=False), tmp_path / "bare.h5ad")
-    with pytest.raises(ValueError, match=r"run tl\.umap"):
+    with pytest.raises(ValueError, match=r"run lo\.tl\.umap"):
         lo.tl.ingest(new, bare)
     assert not new.obsm
     monkeypatch.setitem(sys.modules, "umap.umap_", None)

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from types import MappingProxyType
 
 from lazyomics.container.anndata import AnnData
+from lazyomics.container.given import found_instead
 from lazyomics.errors import UnsupportedError
+from lazyomics.names import choices
 
 __all__ = [
     "FEATURE_TYPES",
@@ -34,8 +36,7 @@ class Modalities(MutableMapping[str, AnnData]):
         try:
             return self._values[name]
         except KeyError:
-            known = ", ".join(repr(k) for k in self._values) or "none"
-            raise KeyError(f"no modality {name!r}; there are {known}") from None
+            raise KeyError(f"no modality {name!r}; {choices(name, self._values)}") from None
 
     def __setitem__(self, name: str, adata: AnnData) -> None:
         if not name or "/" in name:
@@ -48,9 +49,7 @@ class Modalities(MutableMapping[str, AnnData]):
             )
         if not isinstance(adata, AnnData):
             raise TypeError(
-                f"modality {name!r} must be a lazyomics.AnnData, found "
-                f"{type(adata).__module__}.{type(adata).__name__}; "
-                "lazyomics.AnnData.from_anndata() converts one of anndata"
+                f"modality {name!r} must be a lazyomics.AnnData, found {found_instead(adata)}"
             )
         self._values[name] = adata
 

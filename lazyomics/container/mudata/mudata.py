@@ -41,6 +41,7 @@ from lazyomics.container.summary import (
 )
 from lazyomics.lazy.indexer import is_whole
 from lazyomics.lazy.kinds import is_dask_array, to_memory_format
+from lazyomics.names import choices
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -292,8 +293,8 @@ class MuDataMethods:
             having = [
                 mod for mod, adata in self.mod.items() if key in getattr(adata, f"{name}_keys")()
             ]
-            hint = f"; {name}['{having[0]}:{key}'] is that of a modality" if having else ""
-            raise KeyError(f"{key!r} is no column of {name}{hint}")
+            hint = f"{name}['{having[0]}:{key}'] is that of a modality" if having else ""
+            raise KeyError(f"{key!r} is no column of {name}; {hint or choices(key, frame)}")
         return np.asarray(frame[key])
 
     def strings_to_categoricals(self: Any, df: pd.DataFrame | None = None) -> pd.DataFrame | None:

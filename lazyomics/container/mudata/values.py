@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lazyomics.container.mudata.joined import split_prefix
 from lazyomics.container.raw import gene_values
 from lazyomics.container.reindex import spread_column, take_with_gaps
+from lazyomics.names import choices, near
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
@@ -58,11 +59,18 @@ def cell_values(
     if not found:
         raise KeyError(
             f"{key!r} is no column of obs and no variable of {', '.join(candidates)}; columns and "
-            "variables of a modality are named as 'rna:leiden'"
+            f"variables of a modality are named as 'rna:leiden'; {_near(mdata, name, candidates)}"
         )
     if len(found) > 1:
         raise KeyError(f"{key!r} is a variable of {', '.join(found)}: ask for '{found[0]}:{key}'")
     return _spread(mdata, found[0], _gene(mdata.mod[found[0]], name, layer, use_raw), key)
+
+
+def _near(mdata: MuData, name: str, candidates: list[str]) -> str:
+    """Say which columns and variables come near."""
+    owned = {m: near(name, [*mdata.mod[m].obs_keys(), *mdata.mod[m].var_names]) for m in candidates}
+    close = [f"{m}:{other}" for m, others in owned.items() for other in others]
+    return choices(name, mdata.obs.columns) + (f"; near to it: {close}" if close else "")
 
 
 def cell_coordinates(mdata: MuData, basis: str) -> NDArray[np.float64]:
@@ -94,8 +102,8 @@ def cell_coordinates(mdata: MuData, basis: str) -> NDArray[np.float64]:
             if key in mdata.mod[mod].obsm:
                 values = np.asarray(mdata.mod[mod].obsm[key], dtype=np.float64)
                 return np.asarray(take_with_gaps(values, mdata.obsmap.rows_in(mod)))
-    known = [*mdata.obsm, *(f"{m}:{key}" for m, a in mdata.mod.items() for key in a.obsm)]
-    raise KeyError(f"no embedding {basis!r}; there are {', '.join(map(repr, known)) or 'none'}")
+    there = [*mdata.obsm, *(f"{m}:{key}" for m, a in mdata.mod.items() for key in a.obsm)]
+    raise KeyError(f"no embedding {basis!r}; {choices(basis, there)}")
 
 
 def _raw_is_asked(adata: AnnData, layer: str | None, use_raw: bool | None) -> bool:

@@ -12,6 +12,7 @@ from lazyomics.container.choose import check_annotated
 from lazyomics.errors import warn_user
 from lazyomics.experimental.pp.normalize_pearson_residuals import check_dispersion
 from lazyomics.kernels.pearson import count_totals, residual_sums
+from lazyomics.names import choices
 from lazyomics.pp.hvg import rank_genes
 from lazyomics.pp.matrix_choice import choose_matrix
 
@@ -143,7 +144,7 @@ def _batches(adata: AnnData, batch_key: str | None) -> NDArray[np.int32]:
         return np.zeros(adata.n_obs, dtype=np.int32)
     if batch_key not in adata.obs.columns:
         raise KeyError(
-            f"batch_key: obs has no column {batch_key!r}; there are {list(adata.obs.columns)}"
+            f"batch_key: obs has no column {batch_key!r}; {choices(batch_key, adata.obs.columns)}"
         )
     column = adata.obs[batch_key]
     if column.isna().any():

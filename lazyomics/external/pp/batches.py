@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import MissingDependencyError
+from lazyomics.names import choices
 from lazyomics.pp.representation import as_dense, choose_representation
 
 __all__ = ["batch_column", "coordinates_of", "package"]
@@ -28,7 +29,7 @@ def coordinates_of(adata: AnnData, basis: str, verb: str) -> NDArray[Any]:
     """
     check_annotated(adata, verb)
     if basis not in adata.obsm:
-        raise KeyError(f"{verb}: adata.obsm has no {basis!r}, only {sorted(adata.obsm)}")
+        raise KeyError(f"{verb}: adata.obsm has no {basis!r}; {choices(basis, adata.obsm)}")
     return as_dense(choose_representation(adata, use_rep=basis, finite=True))
 
 
@@ -43,7 +44,7 @@ def batch_column(adata: AnnData, key: str, verb: str) -> pd.Series[Any]:
         If values are missing.
     """
     if key not in adata.obs.columns:
-        raise KeyError(f"{verb}: adata.obs has no {key!r}, only {list(adata.obs.columns)}")
+        raise KeyError(f"{verb}: adata.obs has no {key!r}; {choices(key, adata.obs.columns)}")
     column = adata.obs[key]
     if column.isna().any():
         raise ValueError(f"{verb}: obs[{key!r}] has missing values; leave these cells out")

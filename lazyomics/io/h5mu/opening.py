@@ -37,6 +37,7 @@ from lazyomics.io.files import checked_path, named_file, open_for_reading
 from lazyomics.io.opening import open_group
 from lazyomics.io.snapshot import Snapshot
 from lazyomics.io.stored import BlockPlan, StoredElement, StoredEntry, StoredFrame, StoredMatrix
+from lazyomics.names import choices
 
 __all__ = [
     "MODALITY_PATH",
@@ -234,8 +235,8 @@ def open_modality(
     with open_for_reading(found) as file, damage_named(name):
         _expect_h5mu(file, name)
         if mod not in stored_modalities(file):  # also one that the file does not list any more
-            known = ", ".join(repr(m) for m in modality_names(file))
-            raise KeyError(f"{name} has no modality {mod!r}; there are {known}")
+            said = choices(mod, modality_names(file))
+            raise KeyError(f"{name} has no modality {mod!r}; {said}")
         return _modality(file, mod, name, Snapshot.of(found, file), BlockPlan.of(chunks))
 
 

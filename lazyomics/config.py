@@ -10,7 +10,8 @@ option                    default    meaning
 ``lazyomics.memory``      25 %       what PCA and the writers may hold besides the blocks in
                                      flight: bytes, a text such as ``"2 GiB"``, or a share of the
                                      memory that is available such as ``"25 %"``
-``lazyomics.progress``    false      show a progress bar for each computation
+``lazyomics.progress``    false      show a progress bar for what takes longer than 3 s; a number
+                                     for so many seconds instead
 ``lazyomics.external-     false      follow links and data that lead out of the opened file
 files``
 ``lazyomics.lock-timeout`` 30        seconds to wait for another process that saves the same file;
@@ -34,7 +35,9 @@ from dask.utils import parse_bytes
 
 from lazyomics.errors import UnsupportedError
 
-__all__ = ["check_array_engine", "chunk_bytes", "lock_timeout", "memory", "progress"]
+__all__ = ["check_array_engine", "chunk_bytes", "lock_timeout", "memory", "progress_after"]
+
+SECONDS_BEFORE_PROGRESS = 3.0
 
 DEFAULTS: dict[str, Any] = {
     "chunk-bytes": "32 MiB",
@@ -111,9 +114,22 @@ def memory() -> int:
     return int(parse_bytes(value))
 
 
-def progress() -> bool:
-    """Whether each computation shows a progress bar."""
-    return bool(dask.config.get("lazyomics.progress", DEFAULTS["progress"]))
+def progress_after() -> float | None:
+    """Seconds after which a computation shows a progress bar; None for never."""
+    value = dask.config.get("lazyomics.progress", DEFAULTS["progress"])
+    known = {"true": True, "false": False, "": False, "on": True, "off": False}
+    value = known.get(value.strip().lower(), value) if isinstance(value, str) else value
+    if value is None or value is False:
+        return None
+    if value is True or value == 1:  # 1 stands for true in the environment
+        return SECONDS_BEFORE_PROGRESS
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not seconds >= 0:
+        raise ValueError(f"lazyomics.progress is true, false or seconds, found {value!r}")
+    return seconds or None
 
 
 def available_memory() -> int:

@@ -33,7 +33,7 @@ def test_nonsense_is_refused() -> None:
 
 def test_defaults_are_in_dask() -> None:
     assert dask.config.get("lazyomics.chunk-bytes") == "32 MiB"
-    assert config.progress() is False
+    assert config.progress_after() is None
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -88,25 +88,12 @@ def matrix_bytes(value: Any) -> int:
         recipe = lazy.recipe_of(value)
         if recipe is None:
             return int(value.nbytes)
-        return _recipe_bytes(recipe)
+        return recipe.bytes_in_memory()
     if is_deferred(value):
         return int(value.nbytes)
     if sp.issparse(value):
         return int(value.data.nbytes + value.indices.nbytes + value.indptr.nbytes)
     return int(value.nbytes)
-
-
-def _recipe_bytes(recipe: Any) -> int:
-    """Stored values of the selected rows, scaled by the share of columns that are selected."""
-    stored = recipe.source.stored_per_line()
-    n_rows, n_cols = recipe.shape
-    itemsize = recipe.meta().dtype.itemsize
-    if stored is None:
-        return int(n_rows * n_cols * itemsize)
-    lines, others = recipe.rows, n_cols / max(1, recipe.source.shape[1])
-    if recipe.source.format == "csc":
-        lines, others = recipe.cols, n_rows / max(1, recipe.source.shape[0])
-    return int(stored[lines].sum() * others * (itemsize + 4) + 4 * n_rows)
 
 
 Number = bool | int | float | complex | np.number | np.bool_

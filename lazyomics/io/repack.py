@@ -512,7 +512,7 @@ def repack(
             elif ATTRIBUTE in target.attrs:  # it is the beginning of another file
                 del target.attrs[ATTRIBUTE]
     made = Repacked(goal, before, os.stat(goal).st_size)
-    if config.progress():
+    if config.progress_after() is not None:
         print(made)
     return made
 

@@ -74,6 +74,7 @@ class Moments:
             array[at] = values
         return Moments(groups, n, *wide)
 
+    @np.errstate(over="ignore", invalid="ignore")  # of infinite means
     def _merged(self, other: Moments) -> Moments:
         # Chan, Golub & LeVeque (1983), doi:10.1080/00031305.1983.10483115
         n = self.n + other.n
@@ -147,6 +148,7 @@ def moments_by_group(
     return _dense_moments(block, groups, slots, unlog)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _sparse_moments(
     block: CSRBlock,
     groups: NDArray[np.int64],
@@ -163,9 +165,8 @@ def _sparse_moments(
     total, squares, positive = (np.ascontiguousarray(sums[:, :, k]) for k in range(3))
     cells = np.maximum(n, 1)[:, None]
     mean = total / cells
-    with np.errstate(invalid="ignore", over="ignore"):
-        m2 = squares - total * mean
-        doubtful = m2 < CANCELLATION * squares
+    m2 = squares - total * mean
+    doubtful = m2 < CANCELLATION * squares
     if doubtful.any():
         about = np.zeros((len(groups), block.shape[1], 2))
         _add_squares_about(data, *rows, mean, about)
@@ -191,6 +192,7 @@ def _dense_moments(
     return state
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _of_rows(values: NDArray[np.float64], group: NDArray[np.int64]) -> Moments:
     mean = values.mean(axis=0)
     m2 = np.square(values - mean).sum(axis=0)

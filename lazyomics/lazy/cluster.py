@@ -154,7 +154,7 @@ def stream(client: Any, graph: Any, keys: list[Any], *, most: int) -> Iterator[l
 def _progress() -> Progress:
     from lazyomics.progress import Progress
 
-    return Progress(wanted=config.progress())
+    return Progress(after=config.progress_after())
 
 
 def _fetched(client: Any, futures: list[Any]) -> list[Any]:

@@ -46,18 +46,19 @@ def compute(*values: Any) -> tuple[Any, ...]:
 
 
 def _progress() -> AbstractContextManager[Any]:
-    if not config.progress():
+    after = config.progress_after()
+    if after is None:
         return nullcontext()
-    from lazyomics.progress import ProgressBar
+    from lazyomics.progress import ProgressBar, is_shown
 
-    return ProgressBar()
+    return nullcontext() if is_shown() else ProgressBar(minimum=after)
 
 
 def tracked(items: Iterable[Item], total: int) -> Iterator[Item]:
     """Hand on the steps of a computation without tasks, and show how many are done."""
     from lazyomics.progress import Progress
 
-    with Progress(wanted=config.progress()) as progress:
+    with Progress(after=config.progress_after()) as progress:
         for done, item in enumerate(items):
             progress.show(done, total)
             yield item
@@ -125,5 +126,19 @@ def windows(x: da.Array, *, axis: int = 0, size: int | None = None) -> Iterator[
     if client is not None:
         leave_slot()
         return stream(client, graph, keys, most=min(size, int(CPU_COUNT)))
-    parts = (keys[start : start + size] for start in range(0, n, size))
-    return (list(compute(*(Delayed(k, graph, layer=x.name) for k in part))) for part in parts)
+    parts = [keys[start : start + size] for start in range(0, n, size)]
+    return _computed(parts, n, graph, x.name)
+
+
+def _computed(parts: list[Any], n: int, graph: Any, layer: str) -> Iterator[list[Any]]:
+    """Compute keys part after part, with one bar for all of them."""
+    from lazyomics.progress import Progress
+
+    done = 0
+    with Progress(after=config.progress_after(), nested=True) as progress:
+        for part in parts:
+            blocks = list(compute(*(Delayed(key, graph, layer=layer) for key in part)))
+            done += len(part)
+            progress.show(done, n)
+            yield blocks
+            del blocks  # while the next ones are computed

@@ -17,6 +17,7 @@ from lazyomics import config
 from lazyomics.lazy.indexer import Selector, compose
 from lazyomics.lazy.recipe import Recipe, Source
 from lazyomics.lazy.scheduler import runs_in_process, scheduler
+from lazyomics.progress import note_read
 
 __all__ = [
     "CSRBuilder",
@@ -203,7 +204,7 @@ class StoredSource(Source, Protocol):
 def loads_stored(recipes: Sequence[Recipe]) -> bool:
     """Whether matrices can be loaded this way: nothing was recorded on them, threads will do it."""
     plain = all(not r.steps and _is_stored(r.source) for r in recipes)
-    return plain and runs_in_process() and not config.progress()
+    return plain and runs_in_process() and config.progress_after() is None
 
 
 def _is_stored(source: Source) -> bool:
@@ -258,7 +259,7 @@ class StoredBlocks:
             return Lines(*source.read_lines(compose(recipe.cols, cut), recipe.rows))
         rows = compose(recipe.rows, cut)
         if source.format == "dense":
-            return source.read(rows, recipe.cols)
+            return note_read(source.read(rows, recipe.cols))
         return Lines(*source.read_rows(rows, recipe.cols))
 
     def windows(self, size: int) -> Iterator[list[Any]]:

@@ -22,6 +22,7 @@ from lazyomics.errors import ShapeError
 from lazyomics.kernels.steps import Step
 from lazyomics.lazy.indexer import CompactArray, Selector, compose, is_whole, positions
 from lazyomics.lazy.recipe import Recipe, Source, StorageFormat, holds_values, recipe_of
+from lazyomics.lazy.scipy_methods import ScipyMethods
 
 __all__ = [
     "BlockArray",
@@ -36,11 +37,12 @@ __all__ = [
 ]
 
 
-class BlockArray(da.Array):
+class BlockArray(ScipyMethods, da.Array):
     """A dask array whose blocks are sparse blocks or plain arrays, each being what it declares.
 
     Everything a dask array can do works, and gives an ordinary one. In addition, values can be
-    assigned to items of sparse ones, and ``copy()`` is independent of that.
+    assigned to items of sparse ones, ``copy()`` is independent of that, and the methods of scipy's
+    matrices that programs call most compute it.
     """
 
     @classmethod
@@ -51,13 +53,6 @@ class BlockArray(da.Array):
     def copy(self) -> Any:
         """Return an array that does not change if values are assigned to this one."""
         return BlockArray.of(self)
-
-    def toarray(self) -> NDArray[Any]:
-        """Compute all values, as a dense array in memory."""
-        from lazyomics.lazy.execute import materialize
-
-        values = materialize(self)
-        return np.asarray(values.toarray() if hasattr(values, "toarray") else values)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if self.ndim != 2:

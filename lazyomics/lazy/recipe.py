@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lazyomics import config
 from lazyomics.lazy.indexer import Selector, compose, is_whole, length
+from lazyomics.progress import note_read
 
 if TYPE_CHECKING:
     from lazyomics.kernels.steps import Step
@@ -263,8 +264,8 @@ class Recipe:
     def load(self, lines: Selector, steps: tuple[Step, ...]) -> Any:
         """Read one block: ``lines`` are positions in the source, ``steps`` cut to them."""
         if self.by_columns:
-            return self.source.read_columns(self.rows, lines)
-        block = self.source.read(lines, self.cols)
+            return note_read(self.source.read_columns(self.rows, lines))
+        block = note_read(self.source.read(lines, self.cols))
         if not steps:
             return block
         from lazyomics.kernels.steps import fused
@@ -272,6 +273,18 @@ class Recipe:
         for step in fused(steps):
             block = step(block)
         return block
+
+    def bytes_in_memory(self) -> int:
+        """Bytes of the matrix in memory: of sparse ones by the share of columns, about."""
+        n_rows, n_cols = self.shape
+        meta = self.meta()
+        stored = None if isinstance(meta, np.ndarray) else self.source.stored_per_line()
+        if stored is None:
+            return int(n_rows * n_cols * meta.dtype.itemsize)
+        lines, others = self.rows, n_cols / max(1, self.source.shape[1])
+        if self.source.format == "csc":
+            lines, others = self.cols, n_rows / max(1, self.source.shape[0])
+        return int(stored[lines].sum() * others * (meta.dtype.itemsize + 4) + 4 * n_rows)
 
     def meta(self) -> Any:
         """An empty block of the type and dtype that every block has."""

@@ -179,7 +179,7 @@ def test_what_is_not_as_stored_goes_through_dask(stored, change, seen, capsys) -
         adata.X = adata.X * 3
         expected = expected * 3
     elif change == "progress":
-        setting = {"lazyomics.progress": True}
+        setting = {"lazyomics.progress": 1e-9}
     else:
         setting = {"scheduler": "processes"}
     with dask.config.set(setting):

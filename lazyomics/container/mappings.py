@@ -54,6 +54,10 @@ class StoredValues(Mapping[str, Any]):
             value = self._load(key, value, value.load())
         return value
 
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value, or the default if there is none of that name."""
+        return self[key] if key in self else default  # noqa: SIM401  # which would be this
+
     def __contains__(self, key: object) -> bool:
         return key in self._values
 
@@ -385,7 +389,8 @@ class Uns(StoredValues, MutableMapping[str, Any]):
         return self._values
 
     def __getitem__(self, key: str) -> Any:
-        self._settled()
+        if key not in self._settled():
+            raise KeyError(f"uns has no {key!r}; {choices(key, self._values)}")
         return super().__getitem__(key)
 
     def __contains__(self, key: object) -> bool:

@@ -15,6 +15,7 @@ from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated, get_matrix
 from lazyomics.get.keys import gene_positions
 from lazyomics.kernels.groups import GroupTotals
+from lazyomics.names import choices
 
 __all__ = [
     "as_names",
@@ -61,9 +62,7 @@ def _column(obs: pd.DataFrame, name: str) -> pd.Series:
         return obs[name]
     if name == obs.index.name:
         return obs.index.to_series()
-    raise ValueError(
-        f"groupby={name!r} is not a column of adata.obs, which has {obs.columns.tolist()}"
-    )
+    raise ValueError(f"groupby={name!r} is not a column of adata.obs; {choices(name, obs.columns)}")
 
 
 def _joined(parts: list[pd.Categorical[Any]]) -> pd.Categorical[Any]:

@@ -97,7 +97,7 @@ def write_h5ad(
             raise TypeError("mod is the name of a modality where data is given, found an AnnData")
         mod.write_h5ad(os.fspath(filename), **options)
         return
-    adata = data.mod[mod] if isinstance(data, MuData) else data
+    adata = data.mod[mod] if isinstance(data, MuData) else mod if data is None else data
     if not isinstance(adata, AnnData):
         raise TypeError(f"data is an AnnData or MuData of lazyomics, found {found_instead(adata)}")
     whole = read_h5mu(filename)

@@ -74,7 +74,7 @@ def scrublet_score_distribution(
     """
     check_annotated(adata, "pl.scrublet_score_distribution")
     if "scrublet" not in adata.uns or "doublet_score" not in adata.obs.columns:
-        raise ValueError("Please run scrublet before trying to generate the scrublet plot.")
+        raise ValueError("there are no doublet scores: run lo.pp.scrublet(adata) first")
     found = dict(adata.uns["scrublet"])
     rows = list(_rows(adata, found))
     width, height = figsize

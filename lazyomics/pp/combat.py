@@ -14,6 +14,7 @@ from lazyomics import lazy
 from lazyomics.container.categories import categorise
 from lazyomics.container.choose import check_annotated
 from lazyomics.kernels.regression import AdjustBatches, design_products
+from lazyomics.names import choices
 from lazyomics.pp.matrix_choice import assign_matrix, choose_matrix
 
 if TYPE_CHECKING:
@@ -136,10 +137,11 @@ def _design(
     """
     names = list(covariates or ())
     if key not in obs.columns:
-        raise ValueError(f"Could not find the key {key!r} in adata.obs")
+        raise ValueError(f"Could not find the key {key!r} in adata.obs; {choices(key, obs)}")
     missing = [name for name in names if name not in obs.columns]
     if missing:
-        raise ValueError(f"Could not find the covariate(s) {missing!r} in adata.obs")
+        said = choices(missing, obs)
+        raise ValueError(f"Could not find the covariate(s) {missing!r} in adata.obs; {said}")
     if key in names:
         raise ValueError("Batch key and covariates cannot overlap")
     if len(set(names)) < len(names):

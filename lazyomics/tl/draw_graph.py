@@ -14,6 +14,7 @@ from lazyomics.container.choose import check_annotated
 from lazyomics.errors import ShapeError, warn_user
 from lazyomics.graph.drawing import LAYOUTS, force_atlas, igraph_layout
 from lazyomics.graph.seeds import seed_of
+from lazyomics.names import choices
 from lazyomics.pp.representation import check_finite
 from lazyomics.tl.group_places import places_around_groups
 from lazyomics.tl.grouping import task_of
@@ -161,5 +162,6 @@ def _initial_positions(
     if init_pos is None or init_pos is False:
         return np.random.RandomState(seed % 2**32).random_sample((adata.n_obs, 2))
     raise ValueError(
-        f"init_pos={init_pos!r} is neither 'paga' nor in adata.obsm, which has {sorted(adata.obsm)}"
+        f"init_pos={init_pos!r} is neither 'paga' nor in adata.obsm; "
+        f"{choices(init_pos, adata.obsm)}"
     )

@@ -13,6 +13,7 @@ from lazyomics import logging
 from lazyomics.container.categories import categorise
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import warn_user
+from lazyomics.names import choices
 from lazyomics.pp.matrix_choice import boolean_mask, choose_matrix
 from lazyomics.tl.marker_tests import (
     Basics,
@@ -260,8 +261,8 @@ def _added(key: str, method: str) -> str:
 def _labels(adata: AnnData, groupby: str) -> pd.Categorical[Any]:
     if groupby not in adata.obs:
         raise ValueError(
-            f"groupby={groupby!r} is not a column of adata.obs, which has "
-            f"{adata.obs.columns.tolist()}"
+            f"groupby={groupby!r} is not a column of adata.obs; "
+            f"{choices(groupby, adata.obs.columns)}"
         )
     categorise(adata.obs, [groupby])
     column = adata.obs[groupby]
@@ -297,8 +298,8 @@ def _chosen(
     unknown = [name for name in wanted if name not in categories]
     if unknown or not wanted:
         raise ValueError(
-            f"groups {unknown or 'is empty: name some'} of obs[{groupby!r}], "
-            f"which has {categories.tolist()}"
+            f"groups {unknown or 'is empty: name some'} of obs[{groupby!r}]; "
+            f"{choices(unknown, categories)}"
         )
     codes = categories.get_indexer(pd.Index(wanted, dtype=categories.dtype)).astype(np.int64)
     cells = np.bincount(labels.codes[labels.codes >= 0], minlength=len(categories))[codes]

@@ -292,8 +292,8 @@ def _initial_positions(
     if isinstance(init_pos, str):
         if init_pos not in STARTS:
             raise ValueError(
-                f"init_pos={init_pos!r} is neither one of {STARTS} nor in adata.obsm, "
-                f"which has {sorted(adata.obsm)}"
+                f"init_pos={init_pos!r} is neither one of {STARTS} nor in adata.obsm; "
+                f"{choices(init_pos, adata.obsm)}"
             )
         return init_pos
     if init_pos is None:

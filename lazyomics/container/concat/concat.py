@@ -17,6 +17,7 @@ from lazyomics.container.concat.frames import (
     positions_in,
     shared_keys,
 )
+from lazyomics.container.given import found_instead
 
 if TYPE_CHECKING:
     from lazyomics.container.mudata.mudata import MuData
@@ -157,8 +158,7 @@ def _check_types(objects: Sequence[Any]) -> None:
     for one in objects:
         if not isinstance(one, AnnData | MuData):
             raise TypeError(
-                f"concat joins AnnData or MuData of lazyomics, found {type(one).__module__}."
-                f"{type(one).__name__}; AnnData.from_anndata and MuData.from_mudata convert"
+                f"concat joins AnnData or MuData of lazyomics, found {found_instead(one)}"
             )
     kinds = [isinstance(one, MuData) for one in objects]
     if len(set(kinds)) > 1:

@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 from lazyomics.lazy.explain import Plan, plan_of
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
+    from lazyomics.container.verb_costs import VerbPlan
 
 __all__ = ["explain"]
 
 
-def explain(adata: AnnData) -> Plan:
-    """Say what one pass over each lazy matrix of an object costs, before anything runs.
+@overload
+def explain(adata: AnnData) -> Plan: ...
+@overload
+def explain(adata: AnnData, verb: str, **parameters: Any) -> VerbPlan: ...
+def explain(adata: AnnData, verb: str | None = None, **parameters: Any) -> Plan | VerbPlan:
+    """Say what a pass over each lazy matrix, or a call of a verb, costs before anything runs.
 
     Parameters
     ----------
     adata
         Object, opened from a file or in memory.
+    verb
+        Name of a verb, such as ``"pca"`` or ``"pp.pca"``; by default no verb is meant.
+    **parameters
+        What the verb would be called with.
 
     Returns
     -------
-    A plan that prints itself: storage, selection, steps and blocks of X, raw.X and each lazy
-    layer, the HDF5 chunks and stored bytes that one pass reads, and an estimate of its memory.
-    Its fields hold the numbers.
+    Of a verb: passes, bytes read, and estimates of time and memory. Else a plan that prints itself:
+    storage, selection, steps and blocks of X, raw.X and each lazy layer, the HDF5 chunks and stored
+    bytes that one pass reads, and an estimate of its memory. Fields of both hold the numbers.
+
+    Raises
+    ------
+    ValueError
+        If there is no such verb, or what it costs is not known.
+    TypeError
+        If the verb has no such parameter.
 
     Notes
     -----
-    Passes over X: 0. Only row pointers and the positions of chunks are read.
+    Passes over X: 0. Only row pointers and the positions of chunks are read; and, to estimate the
+    time that a verb takes, one block.
 
     Examples
     --------
@@ -37,6 +54,12 @@ def explain(adata: AnnData) -> Plan:
     >>> lo.explain(adata)
     nothing is lazy: all matrices are in memory
     """
+    if verb is not None:
+        from lazyomics.container.verb_costs import plan_of_verb
+
+        return plan_of_verb(adata, verb, parameters)
+    if parameters:
+        raise TypeError(f"explain: {', '.join(parameters)} belong to a verb, but none is named")
     matrices = {}
     for (place, key), x in adata._lazy_parts().items():
         name = {"X": "X", "raw": "raw.X"}.get(place, f"{place}[{key!r}]")

@@ -253,6 +253,11 @@ class CompressedReader:
         ]
         return sum(c for c, _ in parts), sum(b for _, b in parts)
 
+    def cost_of_values(self, lines: Selector) -> int:
+        """Stored bytes of the values of these lines, at most, without their positions."""
+        ranges = LineRanges.of(line_pointers(self), lines)
+        return cost_of_ranges(self.data, ranges.starts, ranges.stops)[1]
+
     def _read_lines(
         self, ranges: LineRanges, inside: Selector, *, whole: bool
     ) -> tuple[Any, Any, Any]:

@@ -54,6 +54,7 @@ __all__ = [
     "fold_rows",
     "fold_runs",
     "map_rows",
+    "reads_values_alone",
     "row_bounds",
     "row_vectors",
 ]
@@ -260,12 +261,13 @@ def collect_row_totals(x: da.Array, *, exclude: NDArray[np.bool_] | None = None)
     the values are read, not their positions: about half of the bytes.
     """
     recipe = recipe_of(x)
-    if exclude is None and recipe is not None and _has_values(recipe):
+    if exclude is None and recipe is not None and reads_values_alone(recipe):
         return _from_values(recipe, x)
     return collect_rows(x, row_totals, dtype=np.float64, exclude=exclude)
 
 
-def _has_values(recipe: Recipe) -> bool:
+def reads_values_alone(recipe: Recipe) -> bool:
+    """Whether totals of the rows are read from the values alone."""
     whole = is_whole(recipe.cols, recipe.source.shape[1])
     by_rows = recipe.source.format == "csr" and hasattr(recipe.source, "read_values")
     return by_rows and whole and not recipe.steps

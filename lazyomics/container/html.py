@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,9 @@ from lazyomics.lazy.kinds import is_dask_array
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
     from lazyomics.container.mudata.mudata import MuData
+    from lazyomics.container.raw import Raw
 
-__all__ = ["html_of_anndata", "html_of_mapping", "html_of_mudata", "value_text"]
+__all__ = ["html_of_anndata", "html_of_mapping", "html_of_mudata", "html_of_raw", "value_text"]
 
 FIRST_NAMES = 5
 NAMES_READ = 50_000  # more of them are not read for being shown
@@ -31,11 +33,28 @@ NAMES_READ = 50_000  # more of them are not read for being shown
 def html_of_anndata(adata: AnnData) -> str:
     """Return the parts of an object, each of which opens to what is in it."""
     title = f"AnnData, {adata.n_obs:,} cells × {adata.n_vars:,} genes"
-    return page(repr(adata), title, _origin(adata), _parts(adata))
+    with _opened_once([adata]):
+        return page(repr(adata), title, _origin(adata), list(_parts(adata)))
+
+
+def html_of_raw(raw: Raw) -> str:
+    """Return the parts of raw."""
+    parts = raw._parts
+    title = f"Raw, {raw.n_obs:,} cells × {raw.n_vars:,} genes"
+    with _opened_once([parts.var.stored, *parts.varm.stored().values()]):
+        sections = [section("X", value_text(parts.x.held), "")]
+        sections += _table_section("var", parts.var, None)
+        sections += _mapping_section("varm", parts.varm)
+        return page(repr(raw), title, [], sections)
 
 
 def html_of_mudata(mdata: MuData) -> str:
     """Return the joint parts of an object, and its modalities."""
+    with _opened_once([mdata, *mdata.mod.values()]):
+        return _page_of_mudata(mdata)
+
+
+def _page_of_mudata(mdata: MuData) -> str:
     parts = []
     for name, adata in mdata.mod.items():
         note = f"{adata.n_obs:,} × {adata.n_vars:,}"
@@ -54,7 +73,25 @@ def html_of_mapping(name: str, mapping: Any) -> str:
     """Return a line for each value of a mapping."""
     held = mapping.stored()
     note = f"{len(held)} entr{'y' if len(held) == 1 else 'ies'}"
-    return page(repr(mapping), name, [note], [_entries(held)])
+    with _opened_once(held.values()):
+        return page(repr(mapping), name, [note], [_entries(held)])
+
+
+@contextmanager
+def _opened_once(values: Iterable[Any]) -> Iterator[None]:
+    """Open each file of some objects or stored values once for all that is asked of them.
+
+    A file that cannot be opened any more is not in the way of showing the rest.
+    """
+    with ExitStack() as sessions:
+        for value in values:
+            stored = getattr(value, "_backing", value)
+            while hasattr(stored, "base"):  # of a selection
+                stored = stored.base
+            if hasattr(stored, "snapshot"):
+                with suppress(OSError):
+                    sessions.enter_context(stored.snapshot.session())
+        yield
 
 
 def _origin(of: AnnData | MuData) -> list[str]:
@@ -84,7 +121,10 @@ def _table_section(name: str, slot: FrameSlot, uns: Any) -> Iterator[str]:
     if stored is None:
         rows = [(escape(str(c)), _column_html(slot.frame[c], uns)) for c in slot.columns]
     else:
-        kinds = stored.kinds()
+        try:
+            kinds = stored.kinds()
+        except OSError:  # the file is gone, or another one now
+            kinds = {}
         rows = [(escape(c), escape(kinds.get(c, "?"))) for c in slot.columns]
     place = "in memory" if stored is None else "on disk"
     yield section(name, f"{len(slot.columns)} columns, {place}", table([*first, *rows]))
@@ -96,8 +136,8 @@ def _column_html(column: Any, uns: Any) -> str:
     dtype = column.dtype
     if not isinstance(dtype, pd.CategoricalDtype):
         return escape(str(dtype))
-    held = uns.stored().get(f"{column.name}_colors")
-    colors = held.load() if is_deferred(held) else held
+    held = None if uns is None else uns.stored().get(f"{column.name}_colors")
+    colors = held.load() if held is not None and is_deferred(held) else held
     colors = None if colors is None or np.ndim(colors) != 1 else [str(c) for c in colors]
     kind = f"{len(dtype.categories):,} categories"
     return f"{kind}:{swatches([str(c) for c in dtype.categories], colors)}"
@@ -117,7 +157,10 @@ def value_text(value: Any) -> str:
     """Kind, shape, type and bytes of a value, and where it is; a stored one is not read."""
     if is_deferred(value):
         plan = deferred_recipe(value)
-        size = f"on disk, {size_text(int(value.nbytes))} in memory"
+        try:
+            size = f"on disk, {size_text(int(value.nbytes))} in memory"
+        except OSError:
+            return "in a file that is gone or was changed since"
         if plan is None:
             return size
         return f"{plan.source.format} {plan.source.dtype}, {_shape(plan.shape)}, {size}"

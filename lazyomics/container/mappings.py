@@ -44,6 +44,8 @@ class StoredValues(Mapping[str, Any]):
     place.
     """
 
+    name: Any = "values"
+
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = dict(values)
         self._baselines: dict[str, Baseline] = {}
@@ -66,6 +68,12 @@ class StoredValues(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows. Reads nothing."""
+        from lazyomics.container.html import html_of_mapping
+
+        return html_of_mapping(self.name, self)
 
     def _ipython_key_completions_(self) -> list[str]:
         """Keys that a notebook offers after an opening bracket."""
@@ -177,12 +185,6 @@ class AlignedMapping(AlignedNames, StoredValues, MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"{self.name} with keys: {', '.join(self._values)}"
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows. Reads nothing."""
-        from lazyomics.container.html import html_of_mapping
-
-        return html_of_mapping(self.name, self)
 
     def take(self, selectors: tuple[Selector, Selector], shape: tuple[int, int]) -> AlignedMapping:
         """Return the mapping of a selection of the object."""
@@ -334,6 +336,8 @@ def _in_a_word(value: Any) -> str:
 class Uns(StoredValues, MutableMapping[str, Any]):
     """A dict whose stored entries are loaded on access."""
 
+    name = "uns"
+
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
         super().__init__(values or {})
 
@@ -349,12 +353,6 @@ class Uns(StoredValues, MutableMapping[str, Any]):
         """A line for each entry; those that are still in the file are not read."""
         lines = [f"    {key}: {_in_a_word(value)}" for key, value in self.stored().items()]
         return "\n".join(["uns with entries:" if lines else "uns without entries", *lines])
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows. Reads nothing."""
-        from lazyomics.container.html import html_of_mapping
-
-        return html_of_mapping("uns", self)
 
     def copy(self) -> Uns:
         """Return an independent copy; stored entries stay in the file."""

@@ -183,6 +183,12 @@ class Raw:
         row = axis_selector(k, self.n_obs, lambda: self.obs_names, "obs")
         return vector_of(self.X, row, slice(0, self.n_vars, 1))
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows. Reads no matrix."""
+        from lazyomics.container.html import html_of_raw
+
+        return html_of_raw(self)
+
     def __repr__(self) -> str:
         lines = [f"Raw AnnData with n_obs × n_vars = {self.n_obs} × {self.n_vars}"]
         for name, keys in (("var", self._parts.var.columns), ("varm", tuple(self._parts.varm))):

@@ -33,11 +33,23 @@ __all__ = [
 def describe(adata: AnnData) -> str:
     """Lines with the shape, the file, and the keys of each part. Reads nothing."""
     backed = f" backed at {str(adata.filename)!r}" if adata.isbacked else ""
+    backed += _of_what(adata)
     lines = [f"AnnData object with n_obs × n_vars = {adata.n_obs} × {adata.n_vars}{backed}"]
     for name, keys in part_keys(adata).items():
         if keys:
             lines.append(f"    {name}: {', '.join(repr(str(k)) for k in keys)}")
+    if adata._raw is not None:
+        lines.append(f"    raw: n_vars = {len(adata._raw.var)}")
     return "\n".join(lines)
+
+
+def _of_what(adata: AnnData) -> str:
+    """Say of a selection what it was selected from."""
+    backing = adata._backing
+    if getattr(backing, "selection", None) is None:
+        return ""
+    n_obs, n_vars = getattr(backing, "shape", adata.shape)
+    return f", selected from {n_obs} × {n_vars}"
 
 
 def part_keys(adata: AnnData) -> dict[str, tuple[str, ...]]:

@@ -15,12 +15,15 @@ NOT_HERE: dict[str, frozenset[str]] = {
     "metrics": frozenset(),
     "pl": frozenset(
         {
-            *("DotPlot", "MatrixPlot", "StackedViolin", "clustermap", "correlation_matrix"),
+            *("clustermap", "correlation_matrix"),
             *("dogplot", "embedding_density", "filter_genes_dispersion", "heatmap", "matrix"),
             *("paga_adjacency", "pca_loadings", "pca_overview"),
             *("rank_genes_groups_heatmap", "rank_genes_groups_stacked_violin"),
             *("rank_genes_groups_tracksplot", "rank_genes_groups_violin", "ranking"),
-            *("sim", "spatial", "stacked_violin"),
+            *(
+                "sim",
+                "spatial",
+            ),
             *("timeseries", "timeseries_as_heatmap", "timeseries_subplot", "tracksplot"),
         }
     ),

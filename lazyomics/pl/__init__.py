@@ -27,17 +27,13 @@ from lazyomics.options import settings
 
 if TYPE_CHECKING:
     from lazyomics.pl.dendrograms import dendrogram
-    from lazyomics.pl.dotplots import dotplot
+    from lazyomics.pl.dotplots import DotPlot, dotplot
     from lazyomics.pl.embeddings import diffmap, draw_graph, embedding, pca, tsne, umap
     from lazyomics.pl.embeddings import pca as pca_scatter
-    from lazyomics.pl.figure import (
-        set_figure_params,
-        set_rcParams_defaults,
-        set_rcParams_scanpy,
-    )
+    from lazyomics.pl.figure import set_figure_params, set_rcParams_defaults, set_rcParams_scanpy
     from lazyomics.pl.gene_dispersions import highly_variable_genes
     from lazyomics.pl.highest_genes import highest_expr_genes
-    from lazyomics.pl.matrixplots import matrixplot
+    from lazyomics.pl.matrixplots import MatrixPlot, matrixplot
     from lazyomics.pl.paga_compared import paga_compare
     from lazyomics.pl.paga_graph import paga
     from lazyomics.pl.paga_paths import paga_path
@@ -49,10 +45,14 @@ if TYPE_CHECKING:
     )
     from lazyomics.pl.scatters import scatter
     from lazyomics.pl.score_distribution import scrublet_score_distribution
+    from lazyomics.pl.stacked_violins import StackedViolin, stacked_violin
     from lazyomics.pl.variance_ratio import pca_variance_ratio
     from lazyomics.pl.violins import violin
 
 __all__ = [
+    "DotPlot",
+    "MatrixPlot",
+    "StackedViolin",
     "dendrogram",
     "diffmap",
     "dotplot",
@@ -78,6 +78,7 @@ __all__ = [
     "set_rcParams_defaults",
     "set_rcParams_scanpy",
     "settings",
+    "stacked_violin",
     "tsne",
     "umap",
     "violin",
@@ -85,6 +86,9 @@ __all__ = [
 
 # No module is called like a function in it: importing the module would hide the function.
 _MODULES = {
+    "DotPlot": "dotplots",
+    "MatrixPlot": "matrixplots",
+    "StackedViolin": "stacked_violins",
     "dendrogram": "dendrograms",
     "diffmap": "embeddings",
     "dotplot": "dotplots",
@@ -94,10 +98,10 @@ _MODULES = {
     "embedding": "embeddings",
     "highest_expr_genes": "highest_genes",
     "highly_variable_genes": "gene_dispersions",
+    "matrixplot": "matrixplots",
     "paga": "paga_graph",
     "paga_compare": "paga_compared",
     "paga_path": "paga_paths",
-    "matrixplot": "matrixplots",
     "pca": "embeddings",
     "pca_scatter": "embeddings",
     "pca_variance_ratio": "variance_ratio",
@@ -109,6 +113,7 @@ _MODULES = {
     "set_figure_params": "figure",
     "set_rcParams_defaults": "figure",
     "set_rcParams_scanpy": "figure",
+    "stacked_violin": "stacked_violins",
     "tsne": "embeddings",
     "umap": "embeddings",
     "violin": "violins",

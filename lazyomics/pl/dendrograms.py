@@ -16,7 +16,7 @@ from lazyomics.container.choose import check_annotated
 from lazyomics.pl.figure import Save, figure_of, finish
 from lazyomics.pl.keywords import checked_keywords
 
-__all__ = ["dendrogram", "draw_tree", "stored_dendrogram"]
+__all__ = ["dendrogram", "draw_tree", "leaf_order", "stored_dendrogram"]
 
 Side = Literal["top", "bottom", "left", "right"]
 
@@ -104,6 +104,37 @@ def stored_dendrogram(
             f"uns[{key!r}] is a dendrogram of {found}, not of {columns}; run lo.tl.dendrogram"
         )
     return stored
+
+
+def leaf_order(
+    stored: dict[str, Any], groups: Sequence[Any], groupby: str | Sequence[str]
+) -> list[Any]:
+    """Groups in the order of a dendrogram.
+
+    Parameters
+    ----------
+    stored
+        What :func:`stored_dendrogram` found.
+    groups
+        Groups that are plotted.
+    groupby
+        Where they come from, for the message.
+
+    Raises
+    ------
+    ValueError
+        If the dendrogram has other groups.
+    """
+    leaves = [str(leaf) for leaf in stored["categories_ordered"]]
+    by_label = {str(group): group for group in groups}
+    if set(leaves) != set(by_label):
+        columns = [groupby] if isinstance(groupby, str) else list(groupby)
+        shown = columns[0] if len(columns) == 1 else columns
+        raise ValueError(
+            f"the dendrogram has the groups {leaves}, but {shown!r} has {list(by_label)}; "
+            "run tl.dendrogram again"
+        )
+    return [by_label[leaf] for leaf in leaves]
 
 
 def draw_tree(

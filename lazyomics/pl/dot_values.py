@@ -1,10 +1,9 @@
-"""Means and fractions that a dot plot shows."""
+"""Values of genes in groups of cells: means and fractions, or all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from lazyomics.get import group_stats
 from lazyomics.get.group_stats import cell_groups
 from lazyomics.pl.values import choose_raw, gene_frame, gene_names, obs_columns, plot_values
 
-__all__ = ["DotValues", "dot_values"]
+__all__ = ["DotValues", "cell_frame", "dot_values"]
 
 
 @dataclass(frozen=True)
@@ -31,29 +30,6 @@ class DotValues:
 
     means: pd.DataFrame
     fractions: pd.DataFrame
-
-    def scaled(self, standard_scale: Literal["var", "group"] | None) -> DotValues:
-        """Means moved and scaled to reach from 0 to 1 for each gene or each group."""
-        if standard_scale is None:
-            return self
-        if standard_scale not in ("var", "group"):
-            raise ValueError(f"standard_scale={standard_scale!r}: expected 'var', 'group' or None")
-        axis = 0 if standard_scale == "var" else 1
-        values = self.means.to_numpy(dtype=np.float64)
-        values = values - np.fmin.reduce(values, axis=axis, keepdims=True)
-        highest = np.fmax.reduce(values, axis=axis, keepdims=True)
-        # A gene with the same mean everywhere stays at 0, and so does a mean of nothing.
-        values = np.divide(values, highest, out=np.zeros_like(values), where=highest > 0)
-        values = np.nan_to_num(values)
-        return replace(self, means=pd.DataFrame(values, self.means.index, self.means.columns))
-
-    def ordered(self, groups: Sequence[Any], genes: Sequence[int] | None = None) -> DotValues:
-        """Rows by name and columns by position, in another order."""
-        columns = slice(None) if genes is None else list(genes)
-        rows = list(groups)
-        return DotValues(
-            self.means.loc[rows].iloc[:, columns], self.fractions.loc[rows].iloc[:, columns]
-        )
 
 
 def dot_values(
@@ -122,6 +98,48 @@ def dot_values(
         means.loc[:, wanted].set_axis(labels, axis=1),
         fractions.loc[:, wanted].set_axis(labels, axis=1),
     )
+
+
+def cell_frame(
+    adata: AnnData,
+    genes: Sequence[str],
+    groups: pd.Categorical,
+    *,
+    use_raw: bool | None,
+    layer: str | None,
+    gene_symbols: str | None,
+    log: bool,
+) -> pd.DataFrame:
+    """Values of genes and numeric obs columns in the cells that have a group, in one pass.
+
+    Parameters
+    ----------
+    adata
+        Where the values are.
+    genes
+        Names or symbols, or numeric columns of obs; they may repeat.
+    groups
+        Group of each cell, shape (n_obs,).
+    use_raw, layer, gene_symbols, log
+        As :func:`lazyomics.pl.dotplot` takes them.
+
+    Returns
+    -------
+    Cells × genes; the index has the group of each cell.
+    """
+    use_raw = choose_raw(adata, use_raw, layer)
+    columns = obs_columns(adata, genes, use_raw=use_raw, gene_symbols=gene_symbols)
+    keys = [key for key in genes if key not in columns]
+    found = gene_names(adata, keys, use_raw=use_raw, gene_symbols=gene_symbols)
+    names = dict(zip(keys, found, strict=True))
+    frame = gene_frame(adata, found, layer=layer, use_raw=use_raw)
+    if columns:
+        frame = pd.concat([frame, _numbers(adata, columns)], axis=1)
+    placed = groups.codes >= 0
+    frame = frame.loc[placed, [names.get(key, key) for key in genes]]
+    frame = frame.set_axis(pd.CategoricalIndex(groups[placed]), axis=0)
+    frame = frame.set_axis(pd.Index(genes), axis=1)
+    return frame.transform(np.log1p) if log else frame
 
 
 def _numbers(adata: AnnData, columns: Sequence[str]) -> pd.DataFrame:

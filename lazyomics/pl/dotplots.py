@@ -3,230 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.collections import PathCollection
-from matplotlib.colorbar import Colorbar
-from matplotlib.colors import Colormap, Normalize
-from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec, GridSpecBase
+from matplotlib.colors import Colormap, Normalize, to_rgba_array
+from matplotlib.typing import ColorType
 
-from lazyomics import logging
 from lazyomics.container import AnnData
-from lazyomics.container.choose import check_annotated
-from lazyomics.pl.coloring import color_norm, colormap
-from lazyomics.pl.dendrograms import draw_tree, stored_dendrogram
-from lazyomics.pl.dot_values import DotValues, dot_values
-from lazyomics.pl.figure import Save, figure_of, finish, font_points
-from lazyomics.pl.keywords import checked_keywords
-from lazyomics.pl.values import VarGroups, VarNames, draw_brackets, label_room, split_var_names
+from lazyomics.pl.coloring import colormap
+from lazyomics.pl.dot_values import dot_values
+from lazyomics.pl.figure import Save
+from lazyomics.pl.group_layout import GroupAxes
+from lazyomics.pl.group_plots import UNSET, GroupPlot, draw_colorbar, name_ticks, scaled_table
+from lazyomics.pl.values import VarNames
 
-__all__ = [
-    "COLOR_TITLE",
-    "DotAxes",
-    "DotLayout",
-    "DotSizes",
-    "DotStyle",
-    "GroupedValues",
-    "dotplot",
-    "draw_colorbar",
-    "draw_dots",
-    "draw_legends",
-    "in_order",
-]
-
-
-CATEGORY_HEIGHT = 0.35  # inches
-CATEGORY_WIDTH = 0.37
-LEAST_HEIGHT = 2.5  # what the legends need
-LEGENDS_WIDTH = 1.5
-TREE_SIZE = 0.8
-LABELS_HEIGHT = 1.0
-TITLE_SPACE = 0.75  # between the legends, for the title of the lower one
-SMALL_FONT = 8.33  # points of a "small" font that the sizes above are made for
-
-
-@dataclass
-class DotAxes:
-    """Axes of a dot plot; None where there is no such part."""
-
-    figure: Figure
-    main: Axes
-    size_legend: Axes | None
-    color_legend: Axes
-    tree: Axes | None
-    brackets: Axes | None
-
-    def by_name(self) -> dict[str, Axes]:
-        """Axes under scanpy's names."""
-        named = {
-            "mainplot_ax": self.main,
-            "group_extra_ax": self.tree,
-            "gene_group_ax": self.brackets,
-            "size_legend_ax": self.size_legend,
-            "color_legend_ax": self.color_legend,
-        }
-        return {name: ax for name, ax in named.items() if ax is not None}
-
-
-@dataclass(frozen=True)
-class DotLayout:
-    """Sizes in inches, before the margins of the figure are taken off.
-
-    Attributes
-    ----------
-    width, height
-        Of the figure.
-    main_width, main_height
-        Of the dots.
-    tree
-        Size of the dendrogram, 0 without one.
-    bracket
-        Size of the brackets with labels that are beside the dots, 0 without.
-    legend_height
-        What the heights of the legends are measured by.
-    text_scale
-        How much larger text is than the sizes are made for, at least 1.
-    swapped
-        Whether genes are rows.
-    """
-
-    width: float
-    height: float
-    main_width: float
-    main_height: float
-    tree: float
-    bracket: float
-    legend_height: float
-    text_scale: float
-    swapped: bool
-
-    @classmethod
-    def plan(
-        cls,
-        groups: int,
-        genes: int,
-        *,
-        figsize: tuple[float, float] | None,
-        swapped: bool,
-        tree: bool,
-        var_groups: VarGroups | None,
-        rotation: float | None,
-    ) -> DotLayout:
-        """Sizes for a number of groups and genes, or within ``figsize``."""
-        bracket = 0.0
-        if var_groups is not None:
-            bracket = CATEGORY_WIDTH if swapped else CATEGORY_HEIGHT / 2
-            if swapped:
-                # Margins are taken off all widths here, but text does not shrink.
-                kept = mpl.rcParams["figure.subplot.right"] - mpl.rcParams["figure.subplot.left"]
-                bracket += label_room(var_groups, unit=CATEGORY_HEIGHT, rotation=rotation) / kept
-        tree_size = TREE_SIZE if tree else 0.0
-        beside, above = (bracket, tree_size) if swapped else (tree_size, bracket)
-        scale = max(1.0, font_points("small") / SMALL_FONT)
-        if figsize is not None:
-            width, height = figsize
-            main_width = max(width - LEGENDS_WIDTH * scale - beside, 0.2 * width)
-            main_height = max(height - above, 0.2 * height)
-            legend_height = height
-        else:
-            columns, rows = (groups, genes) if swapped else (genes, groups)
-            main_width, main_height = columns * CATEGORY_WIDTH, rows * CATEGORY_HEIGHT
-            legend_height = LEAST_HEIGHT * scale
-            height = max(legend_height, main_height + (above if swapped else 0) + LABELS_HEIGHT)
-            width = main_width + beside + LEGENDS_WIDTH * scale
-        sizes = (width, height, main_width, main_height, tree_size, bracket, legend_height)
-        return cls(*sizes, text_scale=scale, swapped=swapped)
-
-    def draw(self, ax: Axes | None, title: str | None, *, sizes: bool = True) -> DotAxes:
-        """Make the axes, in a new figure or in place of ``ax``, perhaps without size legend."""
-        ratios = [self.main_width + self._beside, LEGENDS_WIDTH * self.text_scale]
-        figure, outer = _grid(ax, self.width, self.height, ratios)
-        if title:
-            # Over dots and dendrogram together, so that it is centred on them.
-            above = figure.add_subplot(outer[0, 0])
-            above.axis("off")
-            above.set_title(title)
-        spacer = max(self.height - self.main_height - self._above, 0.0)
-        inner = outer[0, 0].subgridspec(
-            3,
-            2,
-            wspace=0,
-            hspace=0,
-            width_ratios=[self.main_width, self._beside],
-            height_ratios=[spacer, self._above, self.main_height],
-        )
-        main = figure.add_subplot(inner[2, 0])
-        tree = brackets = None
-        if self.tree:
-            where, share = (inner[1, 0], "sharex") if self.swapped else (inner[2, 1], "sharey")
-            tree = figure.add_subplot(where, **{share: main})
-        if self.bracket:
-            where, share = (inner[2, 1], "sharey") if self.swapped else (inner[1, 0], "sharex")
-            brackets = figure.add_subplot(where, **{share: main})
-        if not sizes:
-            return DotAxes(figure, main, None, self._legend(figure, outer), tree, brackets)
-        size_legend, colors = self._legends(figure, outer)
-        return DotAxes(figure, main, size_legend, colors, tree, brackets)
-
-    def _legends(self, figure: Figure, outer: GridSpecBase) -> tuple[Axes, Axes]:
-        size, least, bar = (share * self.legend_height for share in (0.27, 0.3, 0.08))
-        space = max(least, min(TITLE_SPACE * self.text_scale, 0.5 * self.legend_height))
-        rest = max(self.height - size - space - bar, 0.0)
-        column = outer[0, 1].subgridspec(4, 1, height_ratios=[rest, size, space, bar])
-        return figure.add_subplot(column[1]), figure.add_subplot(column[3])
-
-    def _legend(self, figure: Figure, outer: GridSpecBase) -> Axes:
-        bar = 0.08 * self.legend_height
-        column = outer[0, 1].subgridspec(2, 1, height_ratios=[self.height - bar, bar])
-        return figure.add_subplot(column[1])
-
-    @property
-    def _beside(self) -> float:
-        return self.bracket if self.swapped else self.tree
-
-    @property
-    def _above(self) -> float:
-        return self.tree if self.swapped else self.bracket
-
-
-def _grid(
-    ax: Axes | None, width: float, height: float, ratios: list[float]
-) -> tuple[Figure, GridSpecBase]:
-    """Two columns, in a new figure or in place of ``ax``."""
-    wspace = 0.7 / width
-    if ax is None:
-        figure = plt.figure(figsize=(width, height))
-        return figure, GridSpec(1, 2, figure=figure, width_ratios=ratios, wspace=wspace)
-    figure = figure_of(ax)
-    ax.axis("off")
-    spec = ax.get_subplotspec()
-    if spec is not None:
-        return figure, spec.subgridspec(1, 2, width_ratios=ratios, wspace=wspace)
-    box = ax.get_position()
-    return figure, GridSpec(
-        1,
-        2,
-        figure=figure,
-        left=box.x0,
-        right=box.x1,
-        bottom=box.y0,
-        top=box.y1,
-        width_ratios=ratios,
-        wspace=wspace,
-    )
-
-
-EDGE_WIDTH = 0.2
-PADDING = (0.8, 1.0)  # between the outer dots and the frame, in dots, horizontally and vertically
+__all__ = ["DotPlot", "DotSizes", "dotplot"]
 
 
 @dataclass(frozen=True)
@@ -245,9 +40,9 @@ class DotSizes:
 
     lowest: float
     highest: float
-    smallest: float = 0.0
-    largest: float = 200.0
-    exponent: float = 1.5
+    smallest: float
+    largest: float
+    exponent: float
 
     @classmethod
     def fit(
@@ -256,16 +51,16 @@ class DotSizes:
         *,
         dot_min: float | None,
         dot_max: float | None,
-        smallest_dot: float,
+        smallest: float,
+        largest: float,
+        exponent: float,
     ) -> DotSizes:
         """Sizes for fractions; ``dot_max`` is by default the next tenth above all of them."""
-        for name, given in (("dot_min", dot_min), ("dot_max", dot_max)):
-            if given is not None and not 0 <= given <= 1:
-                raise ValueError(f"{name}={given}: expected a number between 0 and 1")
         lowest = 0.0 if dot_min is None else dot_min
         highest = float(np.ceil(fractions.max() * 10) / 10) if dot_max is None else dot_max
         # Nothing expressed anywhere: any range will do, but not an empty one.
-        return cls(lowest, highest if highest > lowest else lowest + 0.1, smallest_dot)
+        highest = highest if highest > lowest else lowest + 0.1
+        return cls(lowest, highest, smallest, largest, exponent)
 
     def areas(self, fractions: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Area of each dot in square points."""
@@ -280,89 +75,347 @@ class DotSizes:
         return np.arange(self.highest, self.lowest, -step)[::-1]
 
 
-@dataclass(frozen=True)
-class DotStyle:
-    """How dots and legends look.
-
-    Attributes
-    ----------
-    sizes
-        Areas of the dots.
-    cmap, norm
-        Colours of the dots.
-    size_title, color_title
-        Titles of the legends.
-    edge_width
-        Width of the line around dots in points.
-    options
-        Passed to :meth:`matplotlib.axes.Axes.scatter`.
-    """
-
-    sizes: DotSizes
-    cmap: Colormap | str | None
-    norm: Normalize
-    size_title: str | None
-    color_title: str | None
-    edge_width: float = EDGE_WIDTH
-    options: dict[str, Any] = field(default_factory=dict)
+SIZE_TITLE = "Fraction of cells\nin group (%)"
+COLOR_TITLE = "Mean expression\nin group"
+FRAME_WIDTH, SQUARE_EDGE = 1.5, 1.5
 
 
-def draw_dots(ax: Axes, values: DotValues, style: DotStyle, *, swapped: bool) -> None:
-    """Draw a dot for each group and gene, the first group on top.
+class DotPlot(GroupPlot):
+    """Dots for genes in groups of observations, which can be changed before they are drawn.
+
+    :func:`lazyomics.pl.dotplot` is the short way to it.
 
     Parameters
     ----------
+    adata, var_names, groupby, use_raw, log, num_categories, categories_order, title, figsize
+        As :func:`lazyomics.pl.dotplot` takes them.
+    gene_symbols, var_group_positions, var_group_labels, var_group_rotation, layer
+        As :func:`lazyomics.pl.dotplot` takes them.
+    expression_cutoff
+        A gene is expressed where its value is above this.
+    mean_only_expressed
+        Whether means are over the cells that express the gene only.
+    standard_scale
+        Scale means to reach from 0 to 1 for each gene (``"var"``) or each ``"group"``.
+    dot_color_df, dot_size_df
+        Values for the colours in place of the means, and for the sizes in place of the
+        fractions: groups × genes.
     ax
-        Where to draw.
-    values
-        Means and fractions, groups × genes.
-    style
-        How the dots look.
-    swapped
-        Whether genes are rows.
+        Axes to draw in place of.
+    vmin, vmax, vcenter, norm
+        Limits and centre of the colour scale, or a matplotlib norm instead.
+    **kwds
+        Passed to :meth:`matplotlib.axes.Axes.scatter`.
+
+    Attributes
+    ----------
+    dot_color_df, dot_size_df
+        What colours and sizes show: groups × genes.
+
+    Raises
+    ------
+    KeyError
+        If a gene is unknown, or a given table lacks one.
+    TypeError
+        If ``adata`` is no AnnData.
+    ValueError
+        If ``groupby`` is not in ``obs``, or parameters contradict each other.
+
+    Notes
+    -----
+    Passes over X: 1 for all genes, 0 if both tables are given. Peak memory: a block of X and
+    groups × genes values (with ``log``, n_obs × genes).
+
+    Examples
+    --------
+    >>> import lazyomics as lo
+    >>> import numpy as np, pandas as pd
+    >>> obs = pd.DataFrame({"cell_type": ["B", "T", "T"]}, index=["a", "b", "c"])
+    >>> var = pd.DataFrame(index=["CD79A", "CD3E"])
+    >>> adata = lo.AnnData(np.array([[2.0, 0], [0, 1], [0, 0]]), obs=obs, var=var)
+    >>> plot = lo.pl.DotPlot(adata, ["CD79A", "CD3E"], "cell_type").add_totals()
+    >>> plot.dot_size_df.loc["T"].tolist()
+    [0.0, 0.5]
+    >>> sorted(plot.style(cmap="Blues").get_axes())
+    ['color_legend_ax', 'group_extra_ax', 'mainplot_ax', 'size_legend_ax']
     """
-    means, fractions = values.means, values.fractions
-    if swapped:
-        means, fractions = means.T, fractions.T
-    # Dots are in the middle of unit squares, where dendrogram and brackets expect them.
-    y, x = np.indices(means.shape).reshape(2, -1) + 0.5
-    dots: dict[str, Any] = {
-        "s": style.sizes.areas(fractions.to_numpy().ravel()),
-        "color": colormap(style.cmap)(style.norm(means.to_numpy().ravel())),
-        "linewidth": style.edge_width,
-        "edgecolor": "black",
-    }
-    ax.scatter(x, y, **{**dots, **style.options})
-    rows, columns = means.shape
-    ax.set_yticks(np.arange(rows) + 0.5, [str(label) for label in means.index])
-    ax.set_xticks(
-        np.arange(columns) + 0.5, [str(label) for label in means.columns], rotation=90, ha="center"
-    )
-    ax.tick_params(axis="both", labelsize="small")
-    ax.grid(visible=False)
-    side, top = PADDING[0] - 0.5, PADDING[1] - 0.5
-    ax.set_xlim(-side, columns + side)
-    ax.set_ylim(rows + top, -top)
-    ax.set_zorder(100)
+
+    DEFAULT_SAVE_PREFIX: ClassVar[str] = "dotplot_"
+    DEFAULT_COLORMAP: ClassVar[str] = "Reds"
+    DEFAULT_COLOR_ON: ClassVar[Literal["dot", "square"]] = "dot"
+    DEFAULT_DOT_MAX: ClassVar[float | None] = None
+    DEFAULT_DOT_MIN: ClassVar[float | None] = None
+    DEFAULT_SMALLEST_DOT: ClassVar[float] = 0.0
+    DEFAULT_LARGEST_DOT: ClassVar[float] = 200.0
+    DEFAULT_DOT_EDGECOLOR: ClassVar[str] = "black"
+    DEFAULT_DOT_EDGELW: ClassVar[float] = 0.2
+    DEFAULT_SIZE_EXPONENT: ClassVar[float] = 1.5
+    DEFAULT_SIZE_LEGEND_TITLE: ClassVar[str] = SIZE_TITLE
+    DEFAULT_COLOR_LEGEND_TITLE: ClassVar[str] = COLOR_TITLE
+    # Between the outer dots and the frame, in dots.
+    DEFAULT_PLOT_X_PADDING: ClassVar[float] = 0.8
+    DEFAULT_PLOT_Y_PADDING: ClassVar[float] = 1.0
+
+    def __init__(
+        self,
+        adata: AnnData,
+        var_names: VarNames | Mapping[str, VarNames],
+        groupby: str | Sequence[str],
+        *,
+        use_raw: bool | None = None,
+        log: bool = False,
+        num_categories: int = 7,
+        categories_order: Sequence[str] | None = None,
+        title: str | None = None,
+        figsize: tuple[float, float] | None = None,
+        gene_symbols: str | None = None,
+        var_group_positions: Sequence[tuple[int, int]] | None = None,
+        var_group_labels: Sequence[str] | None = None,
+        var_group_rotation: float | None = None,
+        layer: str | None = None,
+        expression_cutoff: float = 0.0,
+        mean_only_expressed: bool = False,
+        standard_scale: Literal["var", "group"] | None = None,
+        dot_color_df: pd.DataFrame | None = None,
+        dot_size_df: pd.DataFrame | None = None,
+        ax: Axes | None = None,
+        vmin: float | None = None,
+        vmax: float | None = None,
+        vcenter: float | None = None,
+        norm: Normalize | None = None,
+        **kwds: Any,
+    ) -> None:
+        super().__init__(
+            adata,
+            var_names,
+            groupby,
+            use_raw=use_raw,
+            log=log,
+            num_categories=num_categories,
+            categories_order=categories_order,
+            title=title,
+            figsize=figsize,
+            gene_symbols=gene_symbols,
+            var_group_positions=var_group_positions,
+            var_group_labels=var_group_labels,
+            var_group_rotation=var_group_rotation,
+            layer=layer,
+            ax=ax,
+            vmin=vmin,
+            vmax=vmax,
+            vcenter=vcenter,
+            norm=norm,
+            **kwds,
+        )
+        scaled_table(pd.DataFrame(), standard_scale)
+        if dot_color_df is None or dot_size_df is None:
+            values = dot_values(
+                adata,
+                self.var_names,
+                groupby,
+                use_raw=use_raw,
+                layer=layer,
+                gene_symbols=gene_symbols,
+                log=log,
+                num_categories=num_categories,
+                expression_cutoff=expression_cutoff,
+                mean_only_expressed=mean_only_expressed,
+            )
+            index = pd.Index(self.categories, dtype=object)
+            means, fractions = values.means.set_axis(index), values.fractions.set_axis(index)
+        if dot_color_df is not None:
+            means = self._given(dot_color_df, "dot_color_df")
+        if dot_size_df is not None:
+            fractions = self._given(dot_size_df, "dot_size_df")
+        self.dot_color_df, self.dot_size_df = scaled_table(means, standard_scale), fractions
+        self.dot_max, self.dot_min = self.DEFAULT_DOT_MAX, self.DEFAULT_DOT_MIN
+        self.smallest_dot, self.largest_dot = self.DEFAULT_SMALLEST_DOT, self.DEFAULT_LARGEST_DOT
+        self.color_on, self.size_exponent = self.DEFAULT_COLOR_ON, self.DEFAULT_SIZE_EXPONENT
+        self.grid = False
+        self.plot_x_padding = self.DEFAULT_PLOT_X_PADDING
+        self.plot_y_padding = self.DEFAULT_PLOT_Y_PADDING
+        self.dot_edge_color: ColorType | None = self.DEFAULT_DOT_EDGECOLOR
+        self.dot_edge_lw: float | None = self.DEFAULT_DOT_EDGELW
+        self.size_title: str | None = self.DEFAULT_SIZE_LEGEND_TITLE
+        self.show_size_legend = self.show_colorbar = True
+
+    def _given(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
+        unique = table.loc[:, ~table.columns.duplicated()]
+        try:
+            return unique.loc[self.categories, self.var_names]
+        except KeyError as error:
+            raise KeyError(f"{name} lacks groups or genes of the plot: {error}") from None
+
+    def style(
+        self,
+        *,
+        cmap: Colormap | str | None = UNSET,
+        color_on: Literal["dot", "square"] = UNSET,
+        dot_max: float | None = UNSET,
+        dot_min: float | None = UNSET,
+        smallest_dot: float = UNSET,
+        largest_dot: float = UNSET,
+        dot_edge_color: ColorType | None = UNSET,
+        dot_edge_lw: float | None = UNSET,
+        size_exponent: float = UNSET,
+        grid: bool = UNSET,
+        x_padding: float = UNSET,
+        y_padding: float = UNSET,
+    ) -> Self:
+        """Change how the dots look; what is not given stays.
+
+        Parameters
+        ----------
+        cmap
+            Colour map; None is the default of ``rcParams``.
+        color_on
+            Whether the ``"dot"`` is coloured, or the ``"square"`` behind an empty dot.
+        dot_max, dot_min
+            Fractions with the largest and the smallest dot. None: the highest fraction, rounded
+            up to a tenth, and 0.
+        smallest_dot, largest_dot
+            Areas of these dots in square points.
+        dot_edge_color, dot_edge_lw
+            Colour and width of the edge of dots. None: no edge; of empty dots, 1.5 points, white
+            on dark squares and dark on light ones.
+        size_exponent
+            Power of the fraction that the area is proportional to.
+        grid
+            Whether there are grid lines.
+        x_padding, y_padding
+            Space between the outer dots and the frame, in dots; not of squares.
+
+        Returns
+        -------
+        The object itself.
+
+        Raises
+        ------
+        ValueError
+            If ``dot_max`` or ``dot_min`` is not between 0 and 1, or ``color_on`` is unknown.
+        """
+        super().style(cmap=cmap)
+        for name, share in (("dot_min", dot_min), ("dot_max", dot_max)):
+            if share is not UNSET and share is not None and not 0 <= share <= 1:
+                raise ValueError(f"{name}={share}: expected a number between 0 and 1")
+        if color_on is not UNSET and color_on not in ("dot", "square"):
+            raise ValueError(f"color_on={color_on!r}: expected 'dot' or 'square'")
+        given = {
+            "color_on": color_on,
+            "dot_max": dot_max,
+            "dot_min": dot_min,
+            "smallest_dot": smallest_dot,
+            "largest_dot": largest_dot,
+            "dot_edge_color": dot_edge_color,
+            "dot_edge_lw": dot_edge_lw,
+            "size_exponent": size_exponent,
+            "grid": grid,
+            "plot_x_padding": x_padding,
+            "plot_y_padding": y_padding,
+        }
+        for name, value in given.items():
+            if value is not UNSET:
+                setattr(self, name, value)
+        return self
+
+    def legend(  # type: ignore[override]
+        self,
+        *,
+        show: bool | None = True,
+        show_size_legend: bool | None = True,
+        show_colorbar: bool | None = True,
+        size_title: str | None = DEFAULT_SIZE_LEGEND_TITLE,
+        colorbar_title: str | None = DEFAULT_COLOR_LEGEND_TITLE,
+        width: float | None = GroupPlot.DEFAULT_LEGENDS_WIDTH,
+    ) -> Self:
+        """Change the legends.
+
+        Parameters
+        ----------
+        show
+            Whether there are any; the plot is wider without them.
+        show_size_legend, show_colorbar
+            Whether there is a legend of sizes, and a colour bar.
+        size_title, colorbar_title
+            Their titles.
+        width
+            Width in inches.
+
+        Returns
+        -------
+        The object itself.
+        """
+        super().legend(show=show, title=colorbar_title, width=width)
+        if show:
+            self.size_title = size_title
+            self.show_size_legend = bool(show_size_legend)
+            self.show_colorbar = bool(show_colorbar)
+        return self
+
+    def _shown_legends(self) -> tuple[bool, bool]:
+        return self.show_size_legend, self.show_colorbar
+
+    def _draw(self, axes: GroupAxes) -> None:
+        sizes = DotSizes.fit(
+            self.dot_size_df.to_numpy(),
+            dot_min=self.dot_min,
+            dot_max=self.dot_max,
+            smallest=self.smallest_dot,
+            largest=self.largest_dot,
+            exponent=self.size_exponent,
+        )
+        norm = self._norm()
+        options = dict(self.kwds)
+        cmap = options.pop("cmap", self.cmap)
+        self._draw_dots(axes.main, sizes, norm, cmap, options)
+        if axes.size_legend is not None:
+            width = SQUARE_EDGE if self.dot_edge_lw is None else self.dot_edge_lw
+            _draw_sizes(axes.size_legend, sizes, self.size_title, width)
+        if axes.color_legend is not None:
+            # The colour scale has its limits once the dots are drawn.
+            draw_colorbar(axes.color_legend, norm, cmap, self.color_legend_title)
+
+    def _draw_dots(
+        self, ax: Axes, sizes: DotSizes, norm: Normalize, cmap: Any, options: dict[str, Any]
+    ) -> None:
+        """Draw a dot for each group and gene, the first row on top."""
+        means = self._arranged(self.dot_color_df)
+        fractions = self._arranged(self.dot_size_df)
+        colors = colormap(cmap)(norm(means.to_numpy().ravel()))
+        edge, width = self.dot_edge_color, self.dot_edge_lw
+        look: dict[str, Any] = {"s": sizes.areas(fractions.to_numpy().ravel())}
+        if self.color_on == "square":
+            ax.pcolor(means.to_numpy(), cmap=colormap(cmap), norm=norm)
+            for frame in ax.spines.values():
+                frame.set_linewidth(FRAME_WIDTH)
+            look |= {"linewidth": SQUARE_EDGE if width is None else width, "facecolor": "none"}
+            look["edgecolor"] = _contrasting(colors) if edge is None else edge
+        else:
+            look |= {"color": colors, "linewidth": 0.0 if width is None else width}
+            look["edgecolor"] = "none" if edge is None else edge
+        # Dots are in the middle of unit squares, where dendrogram and brackets expect them.
+        y, x = np.indices(means.shape).reshape(2, -1) + 0.5
+        ax.scatter(x, y, **{**look, **options})
+        name_ticks(ax, means)
+        rows, columns = means.shape
+        side, top = 0.0, 0.0
+        if self.color_on == "dot":
+            side, top = self.plot_x_padding - 0.5, self.plot_y_padding - 0.5
+        ax.set_xlim(-side, columns + side)
+        ax.set_ylim(rows + top, -top)
+        if self.grid:
+            ax.grid(visible=True, color="gray", linewidth=0.1)
+            ax.set_axisbelow(True)
 
 
-def draw_legends(sizes: Axes, colors: Axes, style: DotStyle) -> None:
-    """Draw dots of a few sizes with their fractions in percent, and a horizontal colour bar.
-
-    The colour scale has its limits once the dots are drawn, so draw them first.
-    """
-    _draw_sizes(sizes, style.sizes, style.size_title, style.edge_width)
-    draw_colorbar(colors, style.norm, style.cmap, style.color_title)
+LIGHT = 0.408  # relative luminance above which a line is dark
 
 
-def draw_colorbar(
-    ax: Axes, norm: Normalize, cmap: Colormap | str | None, title: str | None
-) -> None:
-    """Draw a horizontal colour bar into axes."""
-    mappable = ScalarMappable(norm=norm, cmap=colormap(cmap))
-    Colorbar(ax, mappable=mappable, orientation="horizontal")
-    ax.set_title(title or "", fontsize="small")
-    ax.xaxis.set_tick_params(labelsize="small")
+def _contrasting(colors: npt.NDArray[Any]) -> list[str]:
+    """White for each dark colour, dark grey for each light one."""
+    share = to_rgba_array(colors)[:, :3]
+    linear = np.where(share <= 0.03928, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return [".15" if light > LIGHT else "w" for light in linear @ (0.2126, 0.7152, 0.0722)]
 
 
 def _draw_sizes(ax: Axes, sizes: DotSizes, title: str | None, edge_width: float) -> None:
@@ -390,11 +443,6 @@ def _draw_sizes(ax: Axes, sizes: DotSizes, title: str | None, edge_width: float)
     ax.set_xlim(left - 0.15, right + 0.5)
 
 
-SIZE_TITLE = "Fraction of cells\nin group (%)"
-COLOR_TITLE = "Mean expression\nin group"
-
-
-@checked_keywords(PathCollection, Axes.scatter, also=("color_map",))
 def dotplot(
     adata: AnnData,
     var_names: VarNames | Mapping[str, VarNames],
@@ -432,7 +480,7 @@ def dotplot(
     dot_min: float | None = None,
     smallest_dot: float = 0.0,
     **kwds: Any,
-) -> Figure | dict[str, Axes] | None:
+) -> DotPlot | dict[str, Axes] | None:
     """Dots for genes in groups of observations: colour is the mean, size the share that express.
 
     Parameters
@@ -480,7 +528,8 @@ def dotplot(
     ax
         Axes to draw in place of.
     return_fig
-        Whether to return the figure instead of showing or saving it.
+        Whether to return a :class:`~lazyomics.pl.DotPlot`, which can be changed before it is
+        drawn, instead of drawing, showing or saving it.
     vmin, vmax, vcenter, norm
         Limits and centre of the colour scale, or a matplotlib norm instead.
     cmap
@@ -495,7 +544,7 @@ def dotplot(
 
     Returns
     -------
-    The :class:`~matplotlib.figure.Figure` if ``return_fig``; None if it was shown; else the axes:
+    The :class:`~lazyomics.pl.DotPlot` if ``return_fig``; None if it was shown; else the axes:
     ``mainplot_ax``, ``size_legend_ax``, ``color_legend_ax`` and, if there are such,
     ``group_extra_ax`` (dendrogram) and ``gene_group_ax`` (brackets). Sets
     ``uns[f"dendrogram_{groupby}"]`` if a dendrogram is asked for and missing.
@@ -524,119 +573,39 @@ def dotplot(
     >>> [label.get_text() for label in axes["mainplot_ax"].get_yticklabels()]
     ['B', 'T']
     """
-    check_annotated(adata, "pl.dotplot")
-    genes, var_groups = split_var_names(var_names, var_group_labels, var_group_positions)
-    values = dot_values(
+    cmap = kwds.pop("color_map", cmap)
+    edge = kwds.pop("linewidth", UNSET)
+    plot = DotPlot(
         adata,
-        genes,
+        var_names,
         groupby,
         use_raw=use_raw,
-        layer=layer,
-        gene_symbols=gene_symbols,
         log=log,
         num_categories=num_categories,
+        categories_order=categories_order,
         expression_cutoff=expression_cutoff,
         mean_only_expressed=mean_only_expressed,
-    )
-    values = _recolored(values.scaled(standard_scale), dot_color_df)
-    content = GroupedValues(in_order(values, categories_order), var_groups, None)
-    if dendrogram:
-        key = dendrogram if isinstance(dendrogram, str) else None
-        content = content.with_tree(adata, groupby, key)
-    fractions = content.values.fractions.to_numpy()
-    style = DotStyle(
-        DotSizes.fit(fractions, dot_min=dot_min, dot_max=dot_max, smallest_dot=smallest_dot),
-        kwds.pop("color_map", cmap),
-        color_norm(vmin, vmax, vcenter, norm),
-        size_title,
-        colorbar_title,
-        kwds.pop("linewidth", EDGE_WIDTH),
-        kwds,
-    )
-    layout = DotLayout.plan(
-        *fractions.shape,
+        standard_scale=standard_scale,
+        title=title,
         figsize=figsize,
-        swapped=bool(swap_axes),
-        tree=content.tree is not None,
-        var_groups=content.var_groups,
-        rotation=var_group_rotation,
+        gene_symbols=gene_symbols,
+        var_group_positions=var_group_positions,
+        var_group_labels=var_group_labels,
+        var_group_rotation=var_group_rotation,
+        layer=layer,
+        dot_color_df=dot_color_df,
+        ax=ax,
+        vmin=vmin,
+        vmax=vmax,
+        vcenter=vcenter,
+        norm=norm,
+        **kwds,
     )
-    axes = layout.draw(ax, title)
-    content.draw_margins(axes, layout, var_group_rotation)
-    draw_dots(axes.main, content.values, style, swapped=layout.swapped)
-    assert axes.size_legend is not None
-    draw_legends(axes.size_legend, axes.color_legend, style)
-    if return_fig:
-        return axes.figure
-    named = axes.by_name()
-    return finish(axes.figure, named, name="dotplot_", show=show, save=save, owned=ax is None)
-
-
-@dataclass(frozen=True)
-class GroupedValues:
-    """What is drawn, in the order in which it is drawn."""
-
-    values: DotValues
-    var_groups: VarGroups | None
-    tree: dict[str, Any] | None
-
-    def with_tree(
-        self, adata: AnnData, groupby: str | Sequence[str], key: str | None
-    ) -> GroupedValues:
-        """Groups in the order of their dendrogram, and brackets named like groups likewise."""
-        groups = list(self.values.means.index)
-        if len(groups) <= 2:
-            logging.warning("no dendrogram is shown for fewer than 3 groups")
-            return self
-        stored = stored_dendrogram(adata, groupby, key)
-        leaves = [str(leaf) for leaf in stored["categories_ordered"]]
-        by_label = {str(group): group for group in groups}
-        if set(leaves) != set(by_label):
-            raise ValueError(
-                f"the dendrogram has the groups {leaves}, but {groupby!r} has {list(by_label)}; "
-                "run lo.tl.dendrogram again"
-            )
-        var_groups, order = self.var_groups, None
-        if var_groups is not None and set(var_groups.labels) == set(leaves):
-            var_groups, order = var_groups.ordered(leaves)
-        values = self.values.ordered([by_label[leaf] for leaf in leaves], order)
-        return GroupedValues(values, var_groups, stored["dendrogram_info"])
-
-    def draw_margins(self, axes: DotAxes, layout: DotLayout, rotation: float | None) -> None:
-        """Draw dendrogram and brackets."""
-        swapped = layout.swapped
-        if axes.tree is not None and self.tree is not None:
-            ticks = np.arange(len(self.values.means), dtype=np.float64) + 0.5
-            side: Literal["top", "right"] = "top" if swapped else "right"
-            draw_tree(axes.tree, self.tree, side=side, ticks=ticks, labels=False)
-        if axes.brackets is not None and self.var_groups is not None:
-            unit = layout.main_height / self.values.means.shape[1]
-            draw_brackets(
-                axes.brackets,
-                self.var_groups,
-                side="right" if swapped else "top",
-                rotation=rotation,
-                unit=unit,
-                depth=layout.bracket / CATEGORY_WIDTH if swapped else 1.0,
-            )
-
-
-def in_order(values: DotValues, order: Sequence[str] | None) -> DotValues:
-    """Groups in the order that is asked for."""
-    if order is None:
-        return values
-    groups = list(values.means.index)
-    if set(order) != set(groups):
-        raise ValueError(f"categories_order={list(order)} are not the groups {groups}")
-    return values.ordered(order)
-
-
-def _recolored(values: DotValues, colors: pd.DataFrame | None) -> DotValues:
-    if colors is None:
-        return values
-    rows, columns = list(values.means.index), list(values.means.columns)
-    unique = colors.loc[:, ~colors.columns.duplicated()]
-    try:
-        return replace(values, means=unique.loc[rows, columns])
-    except KeyError as error:
-        raise KeyError(f"dot_color_df lacks groups or genes of the plot: {error}") from None
+    plot.style(
+        cmap=cmap, dot_max=dot_max, dot_min=dot_min, smallest_dot=smallest_dot, dot_edge_lw=edge
+    )
+    plot.legend(colorbar_title=colorbar_title, size_title=size_title)
+    if dendrogram:
+        plot.add_dendrogram(dendrogram_key=dendrogram if isinstance(dendrogram, str) else None)
+    plot.swap_axes(swap_axes=swap_axes)
+    return plot if return_fig else plot._finish(show, save)

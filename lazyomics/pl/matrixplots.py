@@ -3,34 +3,206 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyQuadMesh
 from matplotlib.colors import Colormap, Normalize
-from matplotlib.figure import Figure
+from matplotlib.typing import ColorType
 
 from lazyomics.container import AnnData
-from lazyomics.container.choose import check_annotated
-from lazyomics.names import choices
-from lazyomics.pl.coloring import color_norm, colormap
-from lazyomics.pl.dot_values import DotValues, dot_values
-from lazyomics.pl.dotplots import (
-    COLOR_TITLE,
-    DotLayout,
-    GroupedValues,
-    draw_colorbar,
-    in_order,
-)
-from lazyomics.pl.figure import Save, finish
-from lazyomics.pl.keywords import checked_keywords
-from lazyomics.pl.values import VarNames, split_var_names
+from lazyomics.pl.coloring import colormap
+from lazyomics.pl.dot_values import dot_values
+from lazyomics.pl.figure import Save
+from lazyomics.pl.group_layout import GroupAxes
+from lazyomics.pl.group_plots import UNSET, GroupPlot, draw_colorbar, name_ticks, scaled_table
+from lazyomics.pl.values import VarNames
 
-__all__ = ["matrixplot"]
+__all__ = ["MatrixPlot", "matrixplot"]
 
-EDGE_COLOR, EDGE_WIDTH, FRAME_WIDTH = "gray", 0.1, 1.5
+COLOR_TITLE = "Mean expression\nin group"
+FRAME_WIDTH = 1.5
+
+
+class MatrixPlot(GroupPlot):
+    """Mean of each gene in each group, as a square, which can be changed before it is drawn.
+
+    :func:`lazyomics.pl.matrixplot` is the short way to it.
+
+    Parameters
+    ----------
+    adata, var_names, groupby, use_raw, log, num_categories, categories_order, title, figsize
+        As :func:`lazyomics.pl.matrixplot` takes them.
+    gene_symbols, var_group_positions, var_group_labels, var_group_rotation, layer
+        As :func:`lazyomics.pl.matrixplot` takes them.
+    standard_scale
+        Scale means to reach from 0 to 1 for each gene (``"var"``) or each ``"group"``.
+    ax
+        Axes to draw in place of.
+    values_df
+        Values to show in place of the means, as they are: groups × genes.
+    vmin, vmax, vcenter, norm
+        Limits and centre of the colour scale, or a matplotlib norm instead.
+    **kwds
+        Passed to :meth:`matplotlib.axes.Axes.pcolor`.
+
+    Attributes
+    ----------
+    values_df
+        What the colours show: groups × genes.
+
+    Raises
+    ------
+    KeyError
+        If a gene is unknown or ``values_df`` lacks one.
+    TypeError
+        If ``adata`` is no AnnData.
+    ValueError
+        If ``groupby`` is not in ``obs``, or parameters contradict each other.
+
+    Notes
+    -----
+    Passes over X: 1 for all genes, 0 with ``values_df``. Peak memory: a block of X and groups ×
+    genes values (with ``log``, n_obs × genes).
+
+    Examples
+    --------
+    >>> import lazyomics as lo
+    >>> import numpy as np, pandas as pd
+    >>> obs = pd.DataFrame({"cell_type": ["B", "T", "T"]}, index=["a", "b", "c"])
+    >>> var = pd.DataFrame(index=["CD79A", "CD3E"])
+    >>> adata = lo.AnnData(np.array([[2.0, 0], [0, 1], [0, 0]]), obs=obs, var=var)
+    >>> plot = lo.pl.MatrixPlot(adata, ["CD79A", "CD3E"], "cell_type").style(edge_color="none")
+    >>> plot.swap_axes().get_axes()["mainplot_ax"].collections[0].get_array().tolist()
+    [[2.0, 0.0], [0.0, 0.5]]
+    """
+
+    DEFAULT_SAVE_PREFIX: ClassVar[str] = "matrixplot_"
+    DEFAULT_COLOR_LEGEND_TITLE: ClassVar[str] = COLOR_TITLE
+    DEFAULT_COLORMAP: ClassVar[str] = "viridis"
+    DEFAULT_EDGE_COLOR: ClassVar[str] = "gray"
+    DEFAULT_EDGE_LW: ClassVar[float] = 0.1
+
+    def __init__(
+        self,
+        adata: AnnData,
+        var_names: VarNames | Mapping[str, VarNames],
+        groupby: str | Sequence[str],
+        *,
+        use_raw: bool | None = None,
+        log: bool = False,
+        num_categories: int = 7,
+        categories_order: Sequence[str] | None = None,
+        title: str | None = None,
+        figsize: tuple[float, float] | None = None,
+        gene_symbols: str | None = None,
+        var_group_positions: Sequence[tuple[int, int]] | None = None,
+        var_group_labels: Sequence[str] | None = None,
+        var_group_rotation: float | None = None,
+        layer: str | None = None,
+        standard_scale: Literal["var", "group"] | None = None,
+        ax: Axes | None = None,
+        values_df: pd.DataFrame | None = None,
+        vmin: float | None = None,
+        vmax: float | None = None,
+        vcenter: float | None = None,
+        norm: Normalize | None = None,
+        **kwds: Any,
+    ) -> None:
+        super().__init__(
+            adata,
+            var_names,
+            groupby,
+            use_raw=use_raw,
+            log=log,
+            num_categories=num_categories,
+            categories_order=categories_order,
+            title=title,
+            figsize=figsize,
+            gene_symbols=gene_symbols,
+            var_group_positions=var_group_positions,
+            var_group_labels=var_group_labels,
+            var_group_rotation=var_group_rotation,
+            layer=layer,
+            ax=ax,
+            vmin=vmin,
+            vmax=vmax,
+            vcenter=vcenter,
+            norm=norm,
+            **kwds,
+        )
+        scaled_table(pd.DataFrame(), standard_scale)
+        if values_df is None:
+            values = dot_values(
+                adata,
+                self.var_names,
+                groupby,
+                use_raw=use_raw,
+                layer=layer,
+                gene_symbols=gene_symbols,
+                log=log,
+                num_categories=num_categories,
+                expression_cutoff=0.0,
+                mean_only_expressed=False,
+            )
+            index = pd.Index(self.categories, dtype=object)
+            self.values_df = scaled_table(values.means.set_axis(index), standard_scale)
+        else:
+            self.values_df = _given(values_df, self.var_names)
+            self.categories = list(values_df.index)
+        self.edge_color: ColorType | None = self.DEFAULT_EDGE_COLOR
+        self.edge_lw: float | None = self.DEFAULT_EDGE_LW
+
+    def style(
+        self,
+        cmap: Colormap | str | None = UNSET,
+        edge_color: ColorType | None = UNSET,
+        edge_lw: float | None = UNSET,
+    ) -> Self:
+        """Change how the squares look; what is not given stays.
+
+        Parameters
+        ----------
+        cmap
+            Colour map; None is the default of ``rcParams``.
+        edge_color, edge_lw
+            Colour and width of the lines between squares; None is matplotlib's default.
+
+        Returns
+        -------
+        The object itself.
+        """
+        super().style(cmap=cmap)
+        self.edge_color = self.edge_color if edge_color is UNSET else edge_color
+        self.edge_lw = self.edge_lw if edge_lw is UNSET else edge_lw
+        return self
+
+    def _draw(self, axes: GroupAxes) -> None:
+        norm, options = self._norm(), dict(self.kwds)
+        cmap = options.pop("cmap", self.cmap)
+        table = self._arranged(self.values_df)
+        look: dict[str, Any] = {"cmap": colormap(cmap), "norm": norm}
+        look |= {"edgecolor": self.edge_color, "linewidth": self.edge_lw, **options}
+        ax = axes.main
+        ax.pcolor(table.to_numpy(dtype=np.float64), **look)
+        for edge in ax.spines.values():
+            edge.set_linewidth(FRAME_WIDTH)
+        name_ticks(ax, table)
+        rows, columns = table.shape
+        ax.set_ylim(rows, 0)
+        ax.set_xlim(0, columns)
+        if axes.color_legend is not None:
+            draw_colorbar(axes.color_legend, norm, cmap, self.color_legend_title)
+
+
+def _given(values: pd.DataFrame, genes: Sequence[str]) -> pd.DataFrame:
+    unique = values.loc[:, ~values.columns.duplicated()]
+    missing = [gene for gene in genes if gene not in unique.columns]
+    if missing:
+        raise KeyError(f"values_df lacks {missing}; it has {list(values.columns)}")
+    return unique.loc[:, list(genes)]
 
 
 @checked_keywords(PolyQuadMesh, Axes.pcolor)
@@ -65,7 +237,7 @@ def matrixplot(
     vcenter: float | None = None,
     norm: Normalize | None = None,
     **kwds: Any,
-) -> Figure | dict[str, Axes] | None:
+) -> MatrixPlot | dict[str, Axes] | None:
     """Mean of each gene in each group of observations, as a coloured square.
 
     Parameters
@@ -111,7 +283,8 @@ def matrixplot(
     ax
         Axes to draw in place of.
     return_fig
-        Whether to return the figure instead of showing or saving it.
+        Whether to return a :class:`~lazyomics.pl.MatrixPlot`, which can be changed before it is
+        drawn, instead of drawing, showing or saving it.
     vmin, vmax, vcenter, norm
         Limits and centre of the colour scale, or a matplotlib norm instead.
     **kwds
@@ -119,7 +292,7 @@ def matrixplot(
 
     Returns
     -------
-    The :class:`~matplotlib.figure.Figure` if ``return_fig``; None if it was shown; else the axes:
+    The :class:`~lazyomics.pl.MatrixPlot` if ``return_fig``; None if it was shown; else the axes:
     ``mainplot_ax``, ``color_legend_ax`` and, if there are such, ``group_extra_ax`` (dendrogram)
     and ``gene_group_ax`` (brackets). Sets ``uns[f"dendrogram_{groupby}"]`` if a dendrogram is
     asked for and missing.
@@ -148,75 +321,31 @@ def matrixplot(
     >>> axes["mainplot_ax"].collections[0].get_array().tolist()
     [[2.0, 0.0], [0.0, 0.5]]
     """
-    check_annotated(adata, "pl.matrixplot")
-    genes, var_groups = split_var_names(var_names, var_group_labels, var_group_positions)
-    if values_df is None:
-        values = dot_values(
-            adata,
-            genes,
-            groupby,
-            use_raw=use_raw,
-            layer=layer,
-            gene_symbols=gene_symbols,
-            log=log,
-            num_categories=num_categories,
-            expression_cutoff=0.0,
-            mean_only_expressed=False,
-        ).scaled(standard_scale)
-    else:
-        values = _given(values_df, genes)
-    content = GroupedValues(in_order(values, categories_order), var_groups, None)
-    if dendrogram:
-        key = dendrogram if isinstance(dendrogram, str) else None
-        content = content.with_tree(adata, groupby, key)
-    scale = color_norm(vmin, vmax, vcenter, norm)
-    layout = DotLayout.plan(
-        *content.values.means.shape,
+    plot = MatrixPlot(
+        adata,
+        var_names,
+        groupby,
+        use_raw=use_raw,
+        log=log,
+        num_categories=num_categories,
+        categories_order=categories_order,
+        standard_scale=standard_scale,
+        title=title,
         figsize=figsize,
-        swapped=swap_axes,
-        tree=content.tree is not None,
-        var_groups=content.var_groups,
-        rotation=var_group_rotation,
+        gene_symbols=gene_symbols,
+        var_group_positions=var_group_positions,
+        var_group_labels=var_group_labels,
+        var_group_rotation=var_group_rotation,
+        layer=layer,
+        values_df=values_df,
+        ax=ax,
+        vmin=vmin,
+        vmax=vmax,
+        vcenter=vcenter,
+        norm=norm,
+        **kwds,
     )
-    axes = layout.draw(ax, title, sizes=False)
-    content.draw_margins(axes, layout, var_group_rotation)
-    means = content.values.means
-    _draw_squares(axes.main, means.T if swap_axes else means, scale, cmap, kwds)
-    draw_colorbar(axes.color_legend, scale, cmap, colorbar_title)
-    if return_fig:
-        return axes.figure
-    named = axes.by_name()
-    return finish(axes.figure, named, name="matrixplot_", show=show, save=save, owned=ax is None)
-
-
-def _given(values: pd.DataFrame, genes: Sequence[str]) -> DotValues:
-    unique = values.loc[:, ~values.columns.duplicated()]
-    missing = [gene for gene in genes if gene not in unique.columns]
-    if missing:
-        raise KeyError(f"values_df lacks {missing}; {choices(missing, values.columns)}")
-    chosen = unique.loc[:, list(genes)]
-    return DotValues(chosen, chosen)
-
-
-def _draw_squares(
-    ax: Axes,
-    values: pd.DataFrame,
-    norm: Normalize,
-    cmap: Colormap | str | None,
-    options: Mapping[str, Any],
-) -> None:
-    """Draw a square for each row and column, the first row on top."""
-    look: dict[str, Any] = {"cmap": colormap(cmap), "norm": norm}
-    look |= {"edgecolor": EDGE_COLOR, "linewidth": EDGE_WIDTH, **options}
-    ax.pcolor(values.to_numpy(dtype=np.float64), **look)
-    for edge in ax.spines.values():
-        edge.set_linewidth(FRAME_WIDTH)
-    rows, columns = values.shape
-    ax.set_yticks(np.arange(rows) + 0.5, [str(label) for label in values.index])
-    labels = [str(label) for label in values.columns]
-    ax.set_xticks(np.arange(columns) + 0.5, labels, rotation=90, ha="center")
-    ax.tick_params(axis="both", labelsize="small")
-    ax.grid(visible=False)
-    ax.set_ylim(rows, 0)
-    ax.set_xlim(0, columns)
-    ax.set_zorder(100)
+    if dendrogram:
+        plot.add_dendrogram(dendrogram_key=dendrogram if isinstance(dendrogram, str) else None)
+    plot.swap_axes(swap_axes=swap_axes).style(cmap=cmap).legend(title=colorbar_title)
+    return plot if return_fig else plot._finish(show, save)

@@ -19,11 +19,9 @@ from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.errors import warn_user
 from lazyomics.get.rank_genes_groups_df import rank_genes_groups_df
-from lazyomics.names import choices
-from lazyomics.pl.dotplots import dotplot
+from lazyomics.pl.dotplots import DotPlot, dotplot
 from lazyomics.pl.figure import Save, figure_of, finish
-from lazyomics.pl.keywords import checked_keywords
-from lazyomics.pl.matrixplots import matrixplot
+from lazyomics.pl.matrixplots import MatrixPlot, matrixplot
 
 __all__ = ["rank_genes_groups", "rank_genes_groups_dotplot", "rank_genes_groups_matrixplot"]
 
@@ -206,7 +204,7 @@ def rank_genes_groups_dotplot(
     save: Save = None,
     return_fig: bool = False,
     **kwds: Any,
-) -> Figure | dict[str, Axes] | None:
+) -> DotPlot | dict[str, Axes] | None:
     """Dots of the best genes of each group, see :func:`lazyomics.pl.dotplot`.
 
     Parameters
@@ -287,7 +285,7 @@ def rank_genes_groups_matrixplot(
     save: Save = None,
     return_fig: bool = False,
     **kwds: Any,
-) -> Figure | dict[str, Axes] | None:
+) -> MatrixPlot | dict[str, Axes] | None:
     """Matrix of the best genes of each group, see :func:`lazyomics.pl.matrixplot`.
 
     Parameters

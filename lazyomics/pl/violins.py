@@ -37,7 +37,9 @@ __all__ = [
     "Strip",
     "ViolinOptions",
     "ViolinStyle",
+    "draw_bodies",
     "draw_inner",
+    "draw_points",
     "draw_violins",
     "estimate",
     "half_widths",
@@ -362,9 +364,9 @@ class ViolinStyle:
 
 def draw_violins(ax: Axes, strip: Strip, style: ViolinStyle, *, width: float) -> None:
     """Draw the violins of a panel that is ``width`` inches wide."""
-    _draw_bodies(ax, strip, style.violins)
+    draw_bodies(ax, strip, style.violins)
     if style.jitter is not None:
-        _draw_points(ax, strip, style.jitter, style.size)
+        draw_points(ax, strip, style.jitter, style.size)
     if style.log:
         ax.set_yscale("log")
     ax.set_title(strip.title)
@@ -372,7 +374,8 @@ def draw_violins(ax: Axes, strip: Strip, style: ViolinStyle, *, width: float) ->
     _name_violins(ax, list(strip.values), style.rotation, width)
 
 
-def _draw_bodies(ax: Axes, strip: Strip, options: ViolinOptions) -> None:
+def draw_bodies(ax: Axes, strip: Strip, options: ViolinOptions) -> None:
+    """Draw the violins of a panel, at 0, 1, 2, … on the x axis."""
     columns = [_finite(values) for values in strip.values.values()]
     densities = [estimate(values, options.shape) for values in columns]
     width = options.width * (1 - options.gap)
@@ -400,7 +403,8 @@ def _finite(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return numbers[np.isfinite(numbers)]
 
 
-def _draw_points(ax: Axes, strip: Strip, jitter: float, size: float) -> None:
+def draw_points(ax: Axes, strip: Strip, jitter: float, size: float) -> None:
+    """Draw a point for each observation, moved sideways by ``jitter`` at most."""
     # A generator of its own: the same plot every time, and nobody else's random numbers change.
     random = np.random.default_rng(0)
     for place, values in enumerate(strip.values.values()):

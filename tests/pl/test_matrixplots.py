@@ -128,7 +128,7 @@ def test_one_pass_and_none_over_given_values(data_file, count_passes):
             lo.read_h5ad(path), MARKERS, "louvain", values_df=frame, return_fig=True
         )
     assert passes.values == 0
-    np.testing.assert_allclose(figure.axes[0].collections[0].get_array(), table)
+    np.testing.assert_allclose(figure.get_axes()["mainplot_ax"].collections[0].get_array(), table)
 
 
 def test_wrong_arguments(small):

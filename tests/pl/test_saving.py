@@ -107,6 +107,6 @@ def test_every_plot_shows_and_saves(plot, small, shown, figure_folder):
 def test_return_fig_neither_shows_nor_saves(small, shown, figure_folder):
     figure = lo.pl.umap(small, return_fig=True, show=True, save=True)
     assert figure.axes
-    assert lo.pl.dotplot(small, ["LYZ"], "cell_type", return_fig=True, save=True).axes
+    assert lo.pl.dotplot(small, ["LYZ"], "cell_type", return_fig=True, save=True).get_axes()
     assert not shown
     assert not figure_folder.exists()

@@ -16,7 +16,7 @@ NOT_HERE: dict[str, frozenset[str]] = {
     "pl": frozenset(
         {
             *("clustermap", "correlation_matrix"),
-            *("dogplot", "embedding_density", "filter_genes_dispersion", "heatmap", "matrix"),
+            *("dogplot", "embedding_density", "filter_genes_dispersion", "matrix"),
             *("paga_adjacency", "pca_loadings", "pca_overview"),
             *("rank_genes_groups_heatmap", "rank_genes_groups_stacked_violin"),
             *("rank_genes_groups_tracksplot", "rank_genes_groups_violin", "ranking"),
@@ -24,7 +24,11 @@ NOT_HERE: dict[str, frozenset[str]] = {
                 "sim",
                 "spatial",
             ),
-            *("timeseries", "timeseries_as_heatmap", "timeseries_subplot", "tracksplot"),
+            *(
+                "timeseries",
+                "timeseries_as_heatmap",
+                "timeseries_subplot",
+            ),
         }
     ),
     "pp": frozenset(),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lazyomics.pl.embeddings import pca as pca_scatter
     from lazyomics.pl.figure import set_figure_params, set_rcParams_defaults, set_rcParams_scanpy
     from lazyomics.pl.gene_dispersions import highly_variable_genes
+    from lazyomics.pl.heatmaps import heatmap, tracksplot
     from lazyomics.pl.highest_genes import highest_expr_genes
     from lazyomics.pl.matrixplots import MatrixPlot, matrixplot
     from lazyomics.pl.paga_compared import paga_compare
@@ -60,6 +61,7 @@ __all__ = [
     "dpt_timeseries",
     "draw_graph",
     "embedding",
+    "heatmap",
     "highest_expr_genes",
     "highly_variable_genes",
     "matrixplot",
@@ -79,6 +81,7 @@ __all__ = [
     "set_rcParams_scanpy",
     "settings",
     "stacked_violin",
+    "tracksplot",
     "tsne",
     "umap",
     "violin",
@@ -96,6 +99,7 @@ _MODULES = {
     "dpt_timeseries": "pseudotime_series",
     "draw_graph": "embeddings",
     "embedding": "embeddings",
+    "heatmap": "heatmaps",
     "highest_expr_genes": "highest_genes",
     "highly_variable_genes": "gene_dispersions",
     "matrixplot": "matrixplots",
@@ -114,6 +118,7 @@ _MODULES = {
     "set_rcParams_defaults": "figure",
     "set_rcParams_scanpy": "figure",
     "stacked_violin": "stacked_violins",
+    "tracksplot": "heatmaps",
     "tsne": "embeddings",
     "umap": "embeddings",
     "violin": "violins",

@@ -307,6 +307,7 @@ def draw_brackets(
     rotation: float | None,
     unit: float,
     depth: float = 1.0,
+    ends: tuple[float, float] = (0.2, 0.7),
 ) -> None:
     """Draw a bracket and a label for each group.
 
@@ -325,13 +326,15 @@ def draw_brackets(
         Inches between two genes.
     depth
         How many brackets would fit side by side into ``ax``, the rest being room for labels.
+    ends
+        Where a bracket begins and ends, from the first and the last of its genes on. By default
+        a gene reaches from its position to the next.
     """
     vertices: list[tuple[float, float]] = []
     if rotation is None:
         rotation = _rotation(groups, side, unit)
     for label, (first, last) in zip(groups.labels, groups.positions, strict=True):
-        # A gene reaches from its position to the next; the dot is in the middle.
-        start, end = first + 0.2, last + 0.7
+        start, end = first + ends[0], last + ends[1]
         middle = (start + end) / 2
         if side == "top":
             vertices += [(start, 0), (start, 0.6), (end, 0.6), (end, 0)]

@@ -18,8 +18,8 @@ NOT_HERE: dict[str, frozenset[str]] = {
             *("clustermap", "correlation_matrix"),
             *("dogplot", "embedding_density", "filter_genes_dispersion", "matrix"),
             *("paga_adjacency", "pca_loadings", "pca_overview"),
-            *("rank_genes_groups_heatmap", "rank_genes_groups_stacked_violin"),
-            *("rank_genes_groups_tracksplot", "rank_genes_groups_violin", "ranking"),
+            *(),
+            *("ranking"),
             *(
                 "sim",
                 "spatial",

@@ -34,16 +34,19 @@ if TYPE_CHECKING:
     from lazyomics.pl.gene_dispersions import highly_variable_genes
     from lazyomics.pl.heatmaps import heatmap, tracksplot
     from lazyomics.pl.highest_genes import highest_expr_genes
+    from lazyomics.pl.marker_plots import (
+        rank_genes_groups_dotplot,
+        rank_genes_groups_heatmap,
+        rank_genes_groups_matrixplot,
+        rank_genes_groups_stacked_violin,
+        rank_genes_groups_tracksplot,
+    )
     from lazyomics.pl.matrixplots import MatrixPlot, matrixplot
     from lazyomics.pl.paga_compared import paga_compare
     from lazyomics.pl.paga_graph import paga
     from lazyomics.pl.paga_paths import paga_path
     from lazyomics.pl.pseudotime_series import dpt_groups_pseudotime, dpt_timeseries
-    from lazyomics.pl.rankings import (
-        rank_genes_groups,
-        rank_genes_groups_dotplot,
-        rank_genes_groups_matrixplot,
-    )
+    from lazyomics.pl.rankings import rank_genes_groups, rank_genes_groups_violin
     from lazyomics.pl.scatters import scatter
     from lazyomics.pl.score_distribution import scrublet_score_distribution
     from lazyomics.pl.stacked_violins import StackedViolin, stacked_violin
@@ -73,7 +76,11 @@ __all__ = [
     "pca_variance_ratio",
     "rank_genes_groups",
     "rank_genes_groups_dotplot",
+    "rank_genes_groups_heatmap",
     "rank_genes_groups_matrixplot",
+    "rank_genes_groups_stacked_violin",
+    "rank_genes_groups_tracksplot",
+    "rank_genes_groups_violin",
     "scatter",
     "scrublet_score_distribution",
     "set_figure_params",
@@ -110,8 +117,12 @@ _MODULES = {
     "pca_scatter": "embeddings",
     "pca_variance_ratio": "variance_ratio",
     "rank_genes_groups": "rankings",
-    "rank_genes_groups_dotplot": "rankings",
-    "rank_genes_groups_matrixplot": "rankings",
+    "rank_genes_groups_dotplot": "marker_plots",
+    "rank_genes_groups_heatmap": "marker_plots",
+    "rank_genes_groups_matrixplot": "marker_plots",
+    "rank_genes_groups_stacked_violin": "marker_plots",
+    "rank_genes_groups_tracksplot": "marker_plots",
+    "rank_genes_groups_violin": "rankings",
     "scatter": "scatters",
     "scrublet_score_distribution": "score_distribution",
     "set_figure_params": "figure",

@@ -40,6 +40,7 @@ __all__ = [
     "figure_path",
     "finish",
     "font_points",
+    "is_shown",
     "legend_columns",
     "legend_width",
     "panel_axes",
@@ -571,12 +572,17 @@ def finish(
         path = figure_path(name, save)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=_save_dpi(), bbox_inches="tight")
-    shown = settings.autoshow and _can_show() if show is None else show
+    shown = is_shown(show)
     if shown:
         plt.show()
     if save and owned:
         plt.close(figure)
     return None if shown else axes
+
+
+def is_shown(show: bool | None) -> bool:
+    """Whether a figure is shown: if asked for, by default where the backend can."""
+    return settings.autoshow and _can_show() if show is None else show
 
 
 def _save_dpi() -> float:

@@ -1,14 +1,15 @@
-"""What ``tl.rank_genes_groups`` found: names at their scores, and plots of the best genes."""
+"""What ``tl.rank_genes_groups`` found: names at their scores, and violins of the best genes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, PolyQuadMesh
@@ -16,17 +17,25 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from lazyomics.container import AnnData
-from lazyomics.container.choose import check_annotated
-from lazyomics.errors import warn_user
-from lazyomics.get.rank_genes_groups_df import rank_genes_groups_df
-from lazyomics.pl.dotplots import DotPlot, dotplot
-from lazyomics.pl.figure import Save, figure_of, finish
-from lazyomics.pl.matrixplots import MatrixPlot, matrixplot
+from lazyomics.options import settings
+from lazyomics.pl.figure import Save, figure_of, finish, is_shown
+from lazyomics.pl.group_plots import UNSET
+from lazyomics.pl.hues import desaturated
+from lazyomics.pl.values import as_categories, choose_raw, gene_frame
+from lazyomics.pl.values import gene_names as found_names
+from lazyomics.pl.violins import (
+    JITTER,
+    SATURATION,
+    Density,
+    DensityNorm,
+    DensityShape,
+    estimate,
+    half_widths,
+    shade,
+)
 
-__all__ = ["rank_genes_groups", "rank_genes_groups_dotplot", "rank_genes_groups_matrixplot"]
+__all__ = ["rank_genes_groups", "rank_genes_groups_violin", "ranked_groups", "ranking_result"]
 
-VALUES = ("scores", "logfoldchanges", "pvals", "pvals_adj", "log10_pvals", "log10_pvals_adj")
-DEFAULT_GENES = 10
 ABOVE = 0.3  # room for names over the highest score, as a share of the range
 
 
@@ -99,8 +108,8 @@ def rank_genes_groups(
     check_annotated(adata, "pl.rank_genes_groups")
     if n_genes < 1:
         raise ValueError(f"n_genes is a number of genes to show, found {n_genes}")
-    result = _result(adata, key)
-    shown = _groups(result, groups)
+    result = ranking_result(adata, key)
+    shown = ranked_groups(result, groups)
     across = min(ncols if n_panels_per_row is None else n_panels_per_row, len(shown))
     figure, grid = _panels(ax, across, math.ceil(len(shown) / across))
     names = _symbols(adata, result["params"], gene_symbols)
@@ -141,7 +150,8 @@ def _top(low: float, high: float) -> float:
     return high + ABOVE * (high - low) if high > low else low + 1
 
 
-def _result(adata: AnnData, key: str | None) -> Mapping[str, Any]:
+def ranking_result(adata: AnnData, key: str | None) -> Mapping[str, Any]:
+    """Result of ``tl.rank_genes_groups`` in ``uns``, by default under its usual key."""
     key = "rank_genes_groups" if key is None else key
     if key not in adata.uns:
         step = "lo.tl.rank_genes_groups(adata, groupby), or name its key_added,"
@@ -150,7 +160,8 @@ def _result(adata: AnnData, key: str | None) -> Mapping[str, Any]:
     return found
 
 
-def _groups(result: Mapping[str, Any], groups: str | Sequence[str] | None) -> list[str]:
+def ranked_groups(result: Mapping[str, Any], groups: str | Sequence[str] | None) -> list[str]:
+    """Groups that are asked for, by default all, each of which was ranked."""
     ranked = list(result["names"].dtype.names)
     shown = ranked if groups is None else [groups] if isinstance(groups, str) else list(groups)
     missing = [group for group in shown if group not in ranked]
@@ -188,266 +199,187 @@ def _symbols(
     return dict(zip(table.index, table[gene_symbols], strict=True))
 
 
-@checked_keywords(dotplot, PathCollection, Axes.scatter, also=("color_map",))
-def rank_genes_groups_dotplot(
+def rank_genes_groups_violin(
     adata: AnnData,
-    groups: str | Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
     *,
-    n_genes: int | None = None,
-    groupby: str | None = None,
-    values_to_plot: str | None = None,
-    var_names: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    n_genes: int = 20,
+    gene_names: Iterable[str] | None = None,
     gene_symbols: str | None = None,
-    min_logfoldchange: float | None = None,
+    use_raw: bool | None = None,
     key: str | None = None,
+    split: bool = True,
+    density_norm: DensityNorm = "width",
+    strip: bool = True,
+    jitter: float | bool = True,
+    size: int = 1,
+    ax: Axes | None = None,
     show: bool | None = None,
     save: Save = None,
-    return_fig: bool = False,
-    **kwds: Any,
-) -> DotPlot | dict[str, Axes] | None:
-    """Dots of the best genes of each group, see :func:`lazyomics.pl.dotplot`.
+    scale: DensityNorm = UNSET,
+) -> list[Axes] | None:
+    """Violins of the best genes of each group, beside those of what it was compared with.
 
     Parameters
     ----------
     adata
         :func:`lazyomics.tl.rank_genes_groups` has been run on it.
     groups
-        Groups whose genes are shown, by default all.
+        Groups to show, by default all.
     n_genes
-        Genes of each group, by default 10; of a negative number the last ones.
-    groupby
-        Column of ``obs`` whose groups are shown, by default the one that was ranked by.
-    values_to_plot
-        What the colours show in place of mean expression: ``"scores"``, ``"logfoldchanges"``,
-        ``"pvals"``, ``"pvals_adj"``, ``"log10_pvals"`` or ``"log10_pvals_adj"``. All genes must
-        have been ranked.
-    var_names
-        Genes to show instead of the best: a list, or lists by label.
+        Genes of each group.
+    gene_names
+        Genes to show instead, for all groups.
     gene_symbols
-        Column of ``var`` with the names to show.
-    min_logfoldchange
-        Genes of a smaller log fold change are left out.
+        Column of ``var`` (of ``raw.var`` if raw values are shown) with the names to write.
+    use_raw
+        Whether values come from ``raw``; by default those that were ranked.
     key
         Key of ``uns`` where the result is, ``"rank_genes_groups"`` by default.
-    show, save, return_fig
-        As of ``pl.dotplot``.
-    **kwds
-        Of ``pl.dotplot``; ``dendrogram`` is True by default.
+    split
+        Whether the two are halves of one violin.
+    density_norm, scale
+        ``"width"``: all violins equally wide; ``"area"``: those of a group have the same area;
+        ``"count"``: as wide as there are cells. ``scale`` is the former name.
+    strip, jitter, size
+        Whether to draw a point for each cell, how far both together are moved sideways at most
+        (True is 0.1), and its diameter in points.
+    ax
+        Axes to draw into; only for one group.
+    show, save
+        See :mod:`lazyomics.pl`. There is a file for each group.
 
     Returns
     -------
-    As of ``pl.dotplot``.
+    The axes of each group, or None if the figures were shown.
 
     Raises
     ------
     KeyError
-        If ``uns`` has no such result, or this no such group.
+        If ``uns`` has no such result, this no such group, or a gene is unknown.
     ValueError
-        If ``var_names`` and ``n_genes`` are both given, ``values_to_plot`` is unknown, not all
-        genes were ranked whose values are to be plotted, or no gene is left.
+        If ``ax`` is given for several groups, or ``n_genes`` is less than 1.
 
     Notes
     -----
-    Passes over X: 1 for all genes, those of ``tl.dendrogram`` if there is none yet. Peak memory:
-    a block of X and groups × genes values.
+    Passes over X: 1 for all groups. Peak memory: n_obs × genes values of all groups.
+
+    Each group has a figure. (scanpy draws all of them over each other, unless each is shown.)
 
     Examples
     --------
     >>> import lazyomics as lo
     >>> import numpy as np
-    >>> adata = lo.AnnData(np.eye(6) / 2, obs={"type": list("aabbcc")})
+    >>> adata = lo.AnnData(np.eye(6) / 2, obs={"type": list("ababab")})
     >>> lo.tl.rank_genes_groups(adata, "type", method="t-test")
-    >>> axes = lo.pl.rank_genes_groups_dotplot(adata, n_genes=1, dendrogram=False, show=False)
-    >>> [text.get_text() for text in axes["mainplot_ax"].get_yticklabels()]
-    ['a', 'b', 'c']
+    >>> axes = lo.pl.rank_genes_groups_violin(adata, n_genes=3, show=False)
+    >>> [ax.get_title() for ax in axes]
+    ['a vs. rest', 'b vs. rest']
     """
-    check_annotated(adata, "pl.rank_genes_groups_dotplot")
-    chosen, by, kwds = _choice(
-        adata, groups, n_genes, groupby, var_names, gene_symbols, min_logfoldchange, key, kwds
-    )
-    kwds = _with_values(adata, values_to_plot, chosen, gene_symbols, key, "dot_color_df", kwds)
-    return dotplot(adata, chosen, by, show=show, save=save, return_fig=return_fig, **kwds)
+    if n_genes < 1:
+        raise ValueError(f"n_genes is a number of genes to show, found {n_genes}")
+    result = ranking_result(adata, key)
+    shown = ranked_groups(result, groups)
+    if ax is not None and len(shown) > 1:
+        raise ValueError(f"ax takes a single group, but {len(shown)} are asked for")
+    params = result["params"]
+    raw = choose_raw(adata, bool(params["use_raw"]) if use_raw is None else use_raw, None)
+    asked = None if gene_names is None else list(gene_names)
+    genes = {
+        group: found_names(
+            adata,
+            list(result["names"][group][:n_genes]) if asked is None else asked,
+            use_raw=raw,
+            gene_symbols=gene_symbols,
+        )
+        for group in shown
+    }
+    everything = [gene for names in genes.values() for gene in names]
+    frame = gene_frame(adata, everything, layer=None, use_raw=raw)
+    labels = _symbols(adata, {"use_raw": raw}, gene_symbols)
+    cells = as_categories(adata.obs[params["groupby"]].astype(str))
+    assert cells is not None
+    pairs = _Pairs(density_norm if scale is UNSET else scale, split, strip, jitter, size)
+    axes = []
+    for group in shown:
+        inside = np.asarray(cells == group)
+        rest = params["reference"] == "rest"
+        outside = ~inside if rest else np.asarray(cells == params["reference"])
+        panel = plt.figure().add_subplot() if ax is None else ax
+        columns = [frame[gene].to_numpy() for gene in genes[group]]
+        pairs.draw(panel, [[c[inside] for c in columns], [c[outside] for c in columns]])
+        names = [str(labels.get(gene, gene)) for gene in genes[group]]
+        panel.set_xticks(range(len(names)), names, rotation="vertical")
+        panel.set(xlabel="genes", ylabel="expression", xlim=(-0.5, len(names) - 0.5))
+        panel.set_title(f"{group} vs. {params['reference']}")
+        name = f"rank_genes_groups_{params['groupby']}_{group}"
+        owned = ax is None
+        finish(figure_of(panel), panel, name=name, show=show, save=save, owned=owned)
+        axes.append(panel)
+    return None if is_shown(show) else axes
 
 
-@checked_keywords(matrixplot, PolyQuadMesh, Axes.pcolor)
-def rank_genes_groups_matrixplot(
-    adata: AnnData,
-    groups: str | Sequence[str] | None = None,
-    *,
-    n_genes: int | None = None,
-    groupby: str | None = None,
-    values_to_plot: str | None = None,
-    var_names: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
-    gene_symbols: str | None = None,
-    min_logfoldchange: float | None = None,
-    key: str | None = None,
-    show: bool | None = None,
-    save: Save = None,
-    return_fig: bool = False,
-    **kwds: Any,
-) -> MatrixPlot | dict[str, Axes] | None:
-    """Matrix of the best genes of each group, see :func:`lazyomics.pl.matrixplot`.
-
-    Parameters
-    ----------
-    adata
-        :func:`lazyomics.tl.rank_genes_groups` has been run on it.
-    groups
-        Groups whose genes are shown, by default all.
-    n_genes
-        Genes of each group, by default 10; of a negative number the last ones.
-    groupby
-        Column of ``obs`` whose groups are shown, by default the one that was ranked by.
-    values_to_plot
-        What the colours show in place of mean expression: ``"scores"``, ``"logfoldchanges"``,
-        ``"pvals"``, ``"pvals_adj"``, ``"log10_pvals"`` or ``"log10_pvals_adj"``. All genes must
-        have been ranked.
-    var_names
-        Genes to show instead of the best: a list, or lists by label.
-    gene_symbols
-        Column of ``var`` with the names to show.
-    min_logfoldchange
-        Genes of a smaller log fold change are left out.
-    key
-        Key of ``uns`` where the result is, ``"rank_genes_groups"`` by default.
-    show, save, return_fig
-        As of ``pl.matrixplot``.
-    **kwds
-        Of ``pl.matrixplot``; ``dendrogram`` is True by default.
-
-    Returns
-    -------
-    As of ``pl.matrixplot``.
-
-    Raises
-    ------
-    KeyError
-        If ``uns`` has no such result, or this no such group.
-    ValueError
-        If ``var_names`` and ``n_genes`` are both given, ``values_to_plot`` is unknown, not all
-        genes were ranked whose values are to be plotted, or no gene is left.
-
-    Notes
-    -----
-    Passes over X: 1 for all genes (0 with ``values_to_plot``), those of ``tl.dendrogram`` if
-    there is none yet. Peak memory: a block of X and groups × genes values.
-
-    Examples
-    --------
-    >>> import lazyomics as lo
-    >>> import numpy as np
-    >>> adata = lo.AnnData(np.eye(6) / 2, obs={"type": list("aabbcc")})
-    >>> lo.tl.rank_genes_groups(adata, "type", method="t-test")
-    >>> axes = lo.pl.rank_genes_groups_matrixplot(adata, n_genes=1, dendrogram=False, show=False)
-    >>> [text.get_text() for text in axes["mainplot_ax"].get_yticklabels()]
-    ['a', 'b', 'c']
-    """
-    check_annotated(adata, "pl.rank_genes_groups_matrixplot")
-    chosen, by, kwds = _choice(
-        adata, groups, n_genes, groupby, var_names, gene_symbols, min_logfoldchange, key, kwds
-    )
-    kwds = _with_values(adata, values_to_plot, chosen, gene_symbols, key, "values_df", kwds)
-    return matrixplot(adata, chosen, by, show=show, save=save, return_fig=return_fig, **kwds)
+CUT = 2.0  # bandwidths that densities reach beyond the extreme values, as seaborn's do
 
 
-def _choice(
-    adata: AnnData,
-    groups: str | Sequence[str] | None,
-    n_genes: int | None,
-    groupby: str | None,
-    var_names: Sequence[str] | Mapping[str, Sequence[str]] | None,
-    gene_symbols: str | None,
-    least: float | None,
-    key: str | None,
-    kwds: Mapping[str, Any],
-) -> tuple[Any, str, dict[str, Any]]:
-    """Genes to plot, what to group by, and the other options of the plot."""
-    if var_names is not None and n_genes is not None:
-        raise ValueError("n_genes and var_names exclude each other")
-    result = _result(adata, key)
-    chosen: Any = var_names
-    if chosen is None:
-        number = DEFAULT_GENES if n_genes is None else n_genes
-        options = _options(gene_symbols, key)
-        chosen = _best(adata, _groups(result, groups), number, least, options)
-    by = str(result["params"]["groupby"]) if groupby is None else groupby
-    return chosen, by, {"dendrogram": True, "gene_symbols": gene_symbols, **kwds}
+@dataclass(frozen=True)
+class _Pairs:
+    """How pairs of violins look; the attributes are those of the plot."""
 
+    density_norm: DensityNorm
+    split: bool
+    strip: bool
+    jitter: float | bool
+    size: float
 
-def _options(gene_symbols: str | None, key: str | None) -> dict[str, Any]:
-    return {"key": "rank_genes_groups" if key is None else key, "gene_symbols": gene_symbols}
+    def draw(self, ax: Axes, sides: Sequence[Sequence[npt.NDArray[Any]]]) -> None:
+        """Draw the violins of two groups, each with its values by gene."""
+        fills = [desaturated(f"C{side}", SATURATION) for side in range(2)]
+        line = shade(fills)
+        width = 1.25 * mpl.rcParams["patch.linewidth"]
+        random = np.random.default_rng(0)
+        for side, columns in enumerate(sides):
+            densities = [estimate(values, DensityShape(cut=CUT)) for values in columns]
+            halves = half_widths(densities, self.density_norm, width=0.8 if self.split else 0.4)
+            look = {"facecolor": fills[side], "edgecolor": line, "linewidth": width}
+            middle = 0.2 if side else -0.2
+            for place, (density, half) in enumerate(zip(densities, halves, strict=True)):
+                ends = self._ends(place, side, half)
+                self._draw_one(ax, density, ends, look)
+                if self.strip:
+                    reach = (JITTER if self.jitter is True else float(self.jitter)) / 2
+                    values = columns[place]
+                    ax.scatter(
+                        place + middle + random.uniform(-reach, reach, len(values)),
+                        values,
+                        s=self.size**2,
+                        color="black",
+                        linewidth=0,
+                        zorder=3,
+                        rasterized=settings.vector_friendly,
+                    )
 
-
-def _with_values(
-    adata: AnnData,
-    name: str | None,
-    chosen: Any,
-    gene_symbols: str | None,
-    key: str | None,
-    parameter: str,
-    kwds: dict[str, Any],
-) -> dict[str, Any]:
-    """Options of a plot whose colours show what was computed of the genes, if that is asked."""
-    if name is None:
-        return kwds
-    if name not in VALUES:
-        raise ValueError(f"values_to_plot is one of {VALUES}, found {name!r}")
-    ranked = _groups(_result(adata, key), None)
-    table = _values(adata, name, _flat(chosen), ranked, _options(gene_symbols, key))
-    title = name.replace("_", " ").replace("pvals", "p-value")
-    title = "log fold change" if name == "logfoldchanges" else title
-    return {"colorbar_title": title, **kwds, parameter: table}
-
-
-def _flat(names: Any) -> list[str]:
-    if isinstance(names, Mapping):
-        return [gene for some in names.values() for gene in _flat(some)]
-    return [names] if isinstance(names, str) else list(names)
-
-
-def _ranked(adata: AnnData, group: str, options: Mapping[str, Any], **limits: Any) -> pd.DataFrame:
-    frame = rank_genes_groups_df(adata, group, **options, **limits)
-    symbols = options["gene_symbols"]
-    return frame if symbols is None else frame.assign(names=frame[symbols])
-
-
-def _best(
-    adata: AnnData,
-    groups: Sequence[str],
-    n_genes: int,
-    least: float | None,
-    options: Mapping[str, Any],
-) -> dict[str, list[str]]:
-    best = {}
-    for group in groups:
-        genes = _ranked(adata, group, options, log2fc_min=least)["names"].dropna().tolist()
-        if genes:
-            best[group] = genes[n_genes:] if n_genes < 0 else genes[:n_genes]
-        else:
-            warn_user(f"no gene of group {group!r} is left, it gets no bracket")
-    if not best:
-        raise ValueError(f"min_logfoldchange={least} leaves no gene of any group")
-    return best
-
-
-def _values(
-    adata: AnnData,
-    name: str,
-    genes: Sequence[str],
-    groups: Sequence[str],
-    options: Mapping[str, Any],
-) -> pd.DataFrame:
-    """Table of the values of genes, groups × genes."""
-    columns = {}
-    for group in groups:
-        frame = _ranked(adata, group, options)
-        if len(frame) < adata.n_vars:
-            raise ValueError(
-                f"{name} of {len(frame)} genes were kept, and others may be plotted: run "
-                "tl.rank_genes_groups with n_genes=adata.n_vars"
+    def _ends(self, place: int, side: int, half: Any) -> tuple[Any, Any]:
+        """Left and right ends of a violin along its support."""
+        if self.split:
+            return (
+                (np.full_like(half, place), place + half)
+                if side
+                else (
+                    place - half,
+                    np.full_like(half, place),
+                )
             )
-        columns[group] = frame.set_index("names")[name.removeprefix("log10_")]
-    table = pd.DataFrame(columns).fillna(1)
-    if name.startswith("log10_"):
-        table = table.map(lambda value: -np.log10(value))
-    return table.loc[list(genes)].T
+        middle = place + (0.2 if side else -0.2)
+        return middle - half, middle + half
+
+    def _draw_one(
+        self, ax: Axes, density: Density, ends: tuple[Any, Any], look: dict[str, Any]
+    ) -> None:
+        if len(density.support) == 1:
+            height = [density.support[0]] * 2
+            ax.plot(
+                [ends[0][0], ends[1][0]], height, c=look["edgecolor"], linewidth=look["linewidth"]
+            )
+        elif len(density.support) > 1:
+            ax.fill_betweenx(density.support, *ends, **look)

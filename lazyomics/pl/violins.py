@@ -43,6 +43,7 @@ __all__ = [
     "draw_violins",
     "estimate",
     "half_widths",
+    "shade",
     "violin",
 ]
 
@@ -382,10 +383,10 @@ def draw_bodies(ax: Axes, strip: Strip, options: ViolinOptions) -> None:
     halves = half_widths(densities, options.density_norm, width=width)
     saturation = options.saturation if options.fill else 1.0
     fills = [desaturated(color, saturation) for color in strip.colors]
-    dark = 0.6 * min((colorsys.rgb_to_hls(*fill)[1] for fill in fills), default=0.5)
+    dark = shade(fills)
     for place, density in enumerate(densities):
         half, fill, line = halves[place], fills[place], options.linecolor
-        line = str(dark) if isinstance(line, str) and line == "auto" else line
+        line = dark if isinstance(line, str) and line == "auto" else line
         line, face = (line, fill) if options.fill else (fill, "none")
         body = Body(place, density.support, half, columns[place], line, options.line_width)
         if len(density.support) == 1:
@@ -396,6 +397,11 @@ def draw_bodies(ax: Axes, strip: Strip, options: ViolinOptions) -> None:
             look |= {"linewidth": body.linewidth, **options.rest}
             ax.fill_betweenx(density.support, place - half, place + half, **look)
             draw_inner(ax, body, options.inner, options.inner_options)
+
+
+def shade(fills: Sequence[tuple[float, float, float]]) -> str:
+    """Grey that is darker than all of some colours."""
+    return str(0.6 * min((colorsys.rgb_to_hls(*fill)[1] for fill in fills), default=0.5))
 
 
 def _finite(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

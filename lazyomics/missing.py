@@ -15,11 +15,11 @@ NOT_HERE: dict[str, frozenset[str]] = {
     "metrics": frozenset(),
     "pl": frozenset(
         {
-            *("clustermap", "correlation_matrix"),
-            *("dogplot", "embedding_density", "filter_genes_dispersion", "matrix"),
-            *("paga_adjacency", "pca_loadings", "pca_overview"),
             *(),
-            *("ranking"),
+            *("dogplot", "embedding_density", "matrix"),
+            *(),
+            *(),
+            *(),
             *(
                 "sim",
                 "spatial",

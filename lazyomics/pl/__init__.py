@@ -26,14 +26,17 @@ from lazyomics.missing import missing
 from lazyomics.options import settings
 
 if TYPE_CHECKING:
+    from lazyomics.pl.cluster_maps import clustermap
+    from lazyomics.pl.correlation_matrices import correlation_matrix
     from lazyomics.pl.dendrograms import dendrogram
     from lazyomics.pl.dotplots import DotPlot, dotplot
     from lazyomics.pl.embeddings import diffmap, draw_graph, embedding, pca, tsne, umap
     from lazyomics.pl.embeddings import pca as pca_scatter
     from lazyomics.pl.figure import set_figure_params, set_rcParams_defaults, set_rcParams_scanpy
-    from lazyomics.pl.gene_dispersions import highly_variable_genes
+    from lazyomics.pl.gene_dispersions import filter_genes_dispersion, highly_variable_genes
     from lazyomics.pl.heatmaps import heatmap, tracksplot
     from lazyomics.pl.highest_genes import highest_expr_genes
+    from lazyomics.pl.loadings import pca_loadings, pca_overview, ranking
     from lazyomics.pl.marker_plots import (
         rank_genes_groups_dotplot,
         rank_genes_groups_heatmap,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
         rank_genes_groups_tracksplot,
     )
     from lazyomics.pl.matrixplots import MatrixPlot, matrixplot
+    from lazyomics.pl.paga_adjacencies import paga_adjacency
     from lazyomics.pl.paga_compared import paga_compare
     from lazyomics.pl.paga_graph import paga
     from lazyomics.pl.paga_paths import paga_path
@@ -57,6 +61,8 @@ __all__ = [
     "DotPlot",
     "MatrixPlot",
     "StackedViolin",
+    "clustermap",
+    "correlation_matrix",
     "dendrogram",
     "diffmap",
     "dotplot",
@@ -64,14 +70,18 @@ __all__ = [
     "dpt_timeseries",
     "draw_graph",
     "embedding",
+    "filter_genes_dispersion",
     "heatmap",
     "highest_expr_genes",
     "highly_variable_genes",
     "matrixplot",
     "paga",
+    "paga_adjacency",
     "paga_compare",
     "paga_path",
     "pca",
+    "pca_loadings",
+    "pca_overview",
     "pca_scatter",
     "pca_variance_ratio",
     "rank_genes_groups",
@@ -81,6 +91,7 @@ __all__ = [
     "rank_genes_groups_stacked_violin",
     "rank_genes_groups_tracksplot",
     "rank_genes_groups_violin",
+    "ranking",
     "scatter",
     "scrublet_score_distribution",
     "set_figure_params",
@@ -99,6 +110,8 @@ _MODULES = {
     "DotPlot": "dotplots",
     "MatrixPlot": "matrixplots",
     "StackedViolin": "stacked_violins",
+    "clustermap": "cluster_maps",
+    "correlation_matrix": "correlation_matrices",
     "dendrogram": "dendrograms",
     "diffmap": "embeddings",
     "dotplot": "dotplots",
@@ -106,14 +119,18 @@ _MODULES = {
     "dpt_timeseries": "pseudotime_series",
     "draw_graph": "embeddings",
     "embedding": "embeddings",
+    "filter_genes_dispersion": "gene_dispersions",
     "heatmap": "heatmaps",
     "highest_expr_genes": "highest_genes",
     "highly_variable_genes": "gene_dispersions",
     "matrixplot": "matrixplots",
     "paga": "paga_graph",
+    "paga_adjacency": "paga_adjacencies",
     "paga_compare": "paga_compared",
     "paga_path": "paga_paths",
     "pca": "embeddings",
+    "pca_loadings": "loadings",
+    "pca_overview": "loadings",
     "pca_scatter": "embeddings",
     "pca_variance_ratio": "variance_ratio",
     "rank_genes_groups": "rankings",
@@ -123,6 +140,7 @@ _MODULES = {
     "rank_genes_groups_stacked_violin": "marker_plots",
     "rank_genes_groups_tracksplot": "marker_plots",
     "rank_genes_groups_violin": "rankings",
+    "ranking": "loadings",
     "scatter": "scatters",
     "scrublet_score_distribution": "score_distribution",
     "set_figure_params": "figure",

@@ -15,7 +15,7 @@ from lazyomics.container.choose import check_annotated
 from lazyomics.pl.figure import Save, finish
 from lazyomics.pl.keywords import checked_keywords
 
-__all__ = ["highly_variable_genes"]
+__all__ = ["filter_genes_dispersion", "highly_variable_genes"]
 
 
 @checked_keywords()
@@ -105,3 +105,40 @@ def _log_axes(ax: Axes, means: pd.Series[Any], values: pd.Series[Any]) -> None:
     lowest = values.min()
     ax.set_ylim(0.95 * lowest if lowest > 0 else 0.1, 1.05 * values.max())
     ax.set_xlim(0.95 * means[means > 0].min(), 1.05 * means.max())
+
+
+def filter_genes_dispersion(
+    result: pd.DataFrame | np.recarray[Any, Any],
+    *,
+    log: bool = False,
+    show: bool | None = None,
+    save: Save = None,
+) -> Axes | None:
+    """Dispersion against mean of genes, as ``filter_genes_dispersion`` returned them.
+
+    :func:`lazyomics.pl.highly_variable_genes` shows what ``pp.highly_variable_genes`` found.
+
+    Parameters
+    ----------
+    result
+        Columns ``gene_subset``, ``means``, ``dispersions`` and ``dispersions_norm``.
+    log
+        Whether axes are logarithmic.
+    show, save
+        See :mod:`lazyomics.pl`.
+
+    Returns
+    -------
+    The right one of the two axes, or None if the figure was shown.
+
+    Raises
+    ------
+    KeyError
+        If a column is missing.
+
+    Notes
+    -----
+    Passes over X: 0. Peak memory: O(n_vars).
+    """
+    table = result if isinstance(result, pd.DataFrame) else pd.DataFrame.from_records(result)
+    return highly_variable_genes(table, log=log, show=show, save=save, highly_variable_genes=False)

@@ -194,6 +194,24 @@ class Coloring:
         # Code -1 (missing) picks the last colour.
         return to_rgba_array([*table, na_color])[self.groups.codes]
 
+    def table(
+        self, na_color: str, cmap: Colormap, norm: Normalize | None, alpha: float | None
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any] | None]:
+        """Colours of the points as bytes, or a table of them and the row of each point."""
+        codes = None
+        if self.numbers is not None and norm is not None:
+            norm.autoscale_None(self.numbers[np.isfinite(self.numbers)])
+            colors = cmap(norm(np.ma.masked_invalid(self.numbers)), bytes=True)
+        elif self.groups is not None and self.palette is not None:
+            table = [self.palette[category] for category in self.groups.categories]
+            colors = np.round(to_rgba_array([*table, na_color]) * 255).astype(np.uint8)
+            codes = np.where(self.groups.codes < 0, len(table), self.groups.codes)
+        else:
+            colors = np.round(to_rgba_array([na_color]) * 255).astype(np.uint8)
+        if alpha is not None:
+            colors[:, 3] = round(alpha * 255)
+        return np.asarray(colors, dtype=np.uint8), codes
+
     def legend_width(self, style: LegendStyle) -> float:
         """Inches that the legend takes beside its panel."""
         return 0.0 if self.groups is None else legend_width(self.groups.categories, style)

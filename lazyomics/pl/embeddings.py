@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations, product
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,7 @@ from lazyomics.container.mudata import MuData
 from lazyomics.options import settings
 from lazyomics.pl.coloring import Bound, Bounds, Palette, colorings, colormap
 from lazyomics.pl.figure import LegendStyle, Save, figure_of, finish, panel_axes, spread
-from lazyomics.pl.keywords import checked_keywords
-from lazyomics.pl.panels import Edges, Outline, PanelStyle, draw_panel
+from lazyomics.pl.panels import Arrows, Edges, Outline, PanelStyle, draw_panel
 from lazyomics.pl.values import coordinates, keep_palettes, side_by_side
 
 __all__ = [
@@ -40,6 +39,8 @@ __all__ = [
 
 NAMES = {"diffmap": "DC", "tsne": "tSNE", "umap": "UMAP", "pca": "PC"}
 
+WORDS = {2: "two", 3: "three"}
+
 Panel = tuple[str | None, list[int], str]
 
 
@@ -49,8 +50,9 @@ def panel_dimensions(
     dimensions: Sequence[Any] | None,
     marker: str | Sequence[str],
     available: int,
+    shown: int = 2,
 ) -> list[Panel]:
-    """What each panel shows: colour, two dimensions counted from 0, and marker.
+    """What each panel shows: colour, dimensions counted from 0, and marker.
 
     Parameters
     ----------
@@ -58,6 +60,8 @@ def panel_dimensions(
         As :func:`lazyomics.pl.embedding` takes them.
     available
         Number of dimensions of the embedding.
+    shown
+        Number of dimensions of a panel.
 
     Examples
     --------
@@ -73,18 +77,18 @@ def panel_dimensions(
     if components is not None and dimensions is not None:
         raise ValueError("give either components or dimensions, not both")
     if components is not None:
-        pairs = _parse(components, available)
+        pairs = _parse(components, available, shown)
         crossed = list(product(colors, pairs))
         colors, pairs = [color for color, _ in crossed], [pair for _, pair in crossed]
     elif dimensions is None:
-        pairs = [[0, 1]]
+        pairs = [list(range(shown))]
     else:
         single = all(isinstance(number, int) for number in dimensions)
         pairs = [list(pair) for pair in ([dimensions] if single else dimensions)]
     for pair in pairs:
-        if len(pair) != 2 or not all(-available <= number < available for number in pair):
+        if len(pair) != shown or not all(-available <= number < available for number in pair):
             raise ValueError(
-                f"dimensions {tuple(pair)}: expected two of 0 to {available - 1} "
+                f"dimensions {tuple(pair)}: expected {WORDS[shown]} of 0 to {available - 1} "
                 "(components count from 1)"
             )
     rows = spread(("color", "dimensions", "marker"), colors, pairs, markers)
@@ -105,18 +109,21 @@ def axis_names(basis: str, dims: Sequence[int]) -> list[str]:
     return [f"{name}{dim + 1}" for dim in dims]
 
 
-def _parse(components: str | Sequence[str], available: int) -> list[list[int]]:
+def _parse(components: str | Sequence[str], available: int, shown: int) -> list[list[int]]:
     if isinstance(components, str):
         if components == "all":
-            return [list(pair) for pair in combinations(range(available), 2)]
+            return [list(pair) for pair in combinations(range(available), shown)]
         components = [components]
     try:
         return [[int(number) - 1 for number in pair.split(",")] for pair in components]
     except ValueError:
-        raise ValueError(f"components={components!r}: expected pairs such as '1,2'") from None
+        raise ValueError(
+            f"components={components!r}: expected such as '{'1,2,3'[: 2 * shown - 1]}'"
+        ) from None
 
 
 POINT_AREA = 120_000  # of all points together, in square points
+SOLID_AREA = 20.0  # of a point in three dimensions
 
 
 @checked_keywords(PathCollection, Axes.scatter)
@@ -133,10 +140,14 @@ def embedding(
     edges_width: float = 0.1,
     edges_color: ColorType | Sequence[ColorType] = "grey",
     neighbors_key: str | None = None,
+    arrows: bool = False,
+    arrows_kwds: Mapping[str, Any] | None = None,
     groups: str | Sequence[str] | None = None,
     components: str | Sequence[str] | None = None,
     dimensions: tuple[int, int] | Sequence[tuple[int, int]] | None = None,
     layer: str | None = None,
+    projection: Literal["2d", "3d"] = "2d",
+    scale_factor: float | None = None,
     color_map: Colormap | str | None = None,
     cmap: Colormap | str | None = None,
     palette: Palette | None = None,
@@ -189,6 +200,9 @@ def embedding(
     edges, edges_width, edges_color, neighbors_key
         Whether to draw the edges of the neighbour graph of ``uns[neighbors_key or "neighbors"]``,
         their line width in points, and their colour.
+    arrows, arrows_kwds
+        Whether to draw arrows of ``obsm[f"velocity_{basis}"]`` or ``obsm[f"Delta_{basis}"]``, and
+        options of :meth:`matplotlib.axes.Axes.quiver`.
     groups
         Categories to colour; the others get ``na_color``. Genes and numbers are coloured as ever.
     components
@@ -198,6 +212,11 @@ def embedding(
         Pairs of dimensions counted from 0, such as ``(0, 1)``, one for each colour.
     layer
         Layer that genes come from.
+    projection
+        ``"3d"`` draws three dimensions; there are no edges, arrows and outlines then.
+    scale_factor
+        Draw circles at coordinates that are multiplied by this, with the radius ``size``, as
+        :func:`lazyomics.pl.spatial` does.
     color_map, cmap
         Colour map of numeric values.
     palette
@@ -208,7 +227,8 @@ def embedding(
     na_in_legend
         Whether the legend lists missing values.
     size
-        Area of points in square points, one for all or shape (n_obs,). Default 120000 / n_obs.
+        Area of points in square points, one for all or shape (n_obs,). Default 120000 / n_obs, in
+        three dimensions 20.
     frameon
         Whether to draw a frame and axis labels. Default ``settings.frameon``.
     legend_fontsize, legend_fontweight, legend_fontoutline
@@ -266,6 +286,10 @@ def embedding(
     Passes over X: 1 if a gene is among ``color``, for all of them, else 0. Peak memory: n_obs
     values for each colour.
 
+    500,000 points and more, if they are smaller than a pixel of files, are drawn as the image that
+    they add up to, in their colours and order, which takes seconds and a small file. To have
+    a shape for each point, set ``settings.vector_friendly = False``.
+
     Examples
     --------
     >>> import lazyomics as lo
@@ -283,8 +307,14 @@ def embedding(
     if isinstance(adata, MuData):
         adata = side_by_side(adata, basis, color, layer=layer, use_raw=use_raw)
         layer, use_raw = None, False
-    points = coordinates(adata, basis)
-    panels = panel_dimensions(color, components, dimensions, marker, points.shape[1])
+    if projection not in ("2d", "3d"):
+        raise ValueError(f"projection={projection!r}: expected '2d' or '3d'")
+    solid = projection == "3d"
+    if solid and (edges or arrows or scale_factor is not None):
+        raise ValueError("edges, arrows and scale_factor are of two dimensions, not of '3d'")
+    points = coordinates(adata, basis) * (1 if scale_factor is None else scale_factor)
+    shown = 3 if solid else 2
+    panels = panel_dimensions(color, components, dimensions, marker, points.shape[1], shown)
     colored = colorings(
         adata,
         [key for key, _, _ in panels],
@@ -299,7 +329,7 @@ def embedding(
     font = (legend_fontsize, legend_fontweight, legend_fontoutline)
     legend = LegendStyle(legend_loc, *font, na_color=na_hex, na_in_legend=na_in_legend)
     style = PanelStyle(
-        size=_point_size(size if size is not None else kwargs.pop("s", None), points),
+        size=_point_size(size if size is not None else kwargs.pop("s", None), points, solid=solid),
         cmap=_colormap(color_map, cmap, na_color),
         bounds=Bounds(vmin, vmax, vcenter, norm),
         legend=legend,
@@ -308,22 +338,34 @@ def embedding(
         frameon=settings.frameon if frameon is None else frameon,
         outline=Outline(outline_width, outline_color) if add_outline else None,
         edges=Edges.of(adata, neighbors_key, edges_width, edges_color) if edges else None,
+        arrows=Arrows.of(adata, basis, arrows_kwds) if arrows else None,
+        circles=scale_factor is not None,
         several=len(panels) > 1,
         scatter=kwargs,
     )
     if mdata is not None:
         keep_palettes(mdata, adata)
     widths = [c.legend_width(legend) for c in colored]
-    figure, axes = panel_axes(widths, ax, ncols=ncols, hspace=hspace, wspace=wspace)
+    kind = "3d" if solid else None
+    figure, axes = panel_axes(
+        widths, ax, ncols=ncols, hspace=hspace, wspace=wspace, projection=kind
+    )
     for index, (key, dims, mark) in enumerate(panels):
-        draw_panel(axes[index], points[:, dims], colored[index], style, panel=index, marker=mark)
-        axes[index].set_title(_title(title, index, key))
-        xlabel, ylabel = axis_names(basis, dims)
-        axes[index].set(xlabel=xlabel, ylabel=ylabel)
+        panel, place = axes[index], points[:, dims]
+        draw_panel(panel, place, colored[index], style, panel=index, marker=mark, dims=dims)
+        panel.set_title(_title(title, index, key))
+        _name_axes(panel, axis_names(basis, dims))
     if return_fig:
         return figure
     result: Axes | list[Axes] = axes if len(panels) > 1 else axes[0]
     return finish(figure, result, name=basis, show=show, save=save, owned=ax is None)
+
+
+def _name_axes(ax: Axes, names: Sequence[str]) -> None:
+    panel: Any = ax
+    panel.set(xlabel=names[0], ylabel=names[1])
+    if len(names) == 3:
+        panel.set_zlabel(names[2], labelpad=-7)
 
 
 def _title(title: str | Sequence[str] | None, panel: int, key: str | None) -> str:
@@ -332,8 +374,13 @@ def _title(title: str | Sequence[str] | None, panel: int, key: str | None) -> st
 
 
 def _point_size(
-    size: float | Sequence[float] | npt.NDArray[Any] | None, points: npt.NDArray[Any]
+    size: float | Sequence[float] | npt.NDArray[Any] | None,
+    points: npt.NDArray[Any],
+    *,
+    solid: bool,
 ) -> float | npt.NDArray[np.float64]:
+    if size is None and solid:
+        return SOLID_AREA
     if size is None:
         # Observations without coordinates are not drawn.
         return POINT_AREA / max(int((~np.isnan(points).any(axis=1)).sum()), 1)

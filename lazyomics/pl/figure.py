@@ -32,6 +32,7 @@ __all__ = [
     "DEFAULT_20",
     "DEFAULT_28",
     "DEFAULT_102",
+    "POINTS_PER_INCH",
     "R_COLORS",
     "LegendStyle",
     "Save",
@@ -46,6 +47,7 @@ __all__ = [
     "panel_axes",
     "panel_grid",
     "panel_row",
+    "save_dpi",
     "set_figure_params",
     "set_rcParams_defaults",
     "set_rcParams_scanpy",
@@ -61,6 +63,7 @@ def panel_axes(
     ncols: int,
     hspace: float,
     wspace: float | None,
+    projection: str | None = None,
 ) -> tuple[Figure, list[Axes]]:
     """Axes of scatter plots: ``ax`` or a new figure for one, a grid for several.
 
@@ -72,10 +75,12 @@ def panel_axes(
         Axes of the caller; only for one panel.
     ncols, hspace, wspace
         As :func:`panel_grid` takes them; without ``wspace`` there is room for the legends.
+    projection
+        Kind of the axes, None for usual ones.
     """
     count = len(legends)
     if count == 1:
-        ax = plt.figure().add_subplot() if ax is None else ax
+        ax = plt.figure().add_subplot(projection=projection) if ax is None else ax
         return figure_of(ax), [ax]
     if ax is not None:
         raise ValueError(f"ax takes a single panel, but {count} are asked for")
@@ -85,11 +90,11 @@ def panel_axes(
         # 0.75 inches are enough for a colour bar, 0.4 for the axis label of the next panel.
         room = max([0.75, *(0.4 + width for width in inner)])
         wspace = 0.02 + room / mpl.rcParams["figure.figsize"][0]
-    return panel_grid(count, ncols=ncols, hspace=hspace, wspace=wspace)
+    return panel_grid(count, ncols=ncols, hspace=hspace, wspace=wspace, projection=projection)
 
 
 def panel_grid(
-    count: int, *, ncols: int, hspace: float, wspace: float
+    count: int, *, ncols: int, hspace: float, wspace: float, projection: str | None = None
 ) -> tuple[Figure, list[Axes]]:
     """Figure with panels in rows, each as large as ``rcParams["figure.figsize"]``.
 
@@ -101,6 +106,8 @@ def panel_grid(
         Most panels in a row.
     hspace, wspace
         Space between panels as a share of their height and width.
+    projection
+        Kind of the axes, None for usual ones.
     """
     columns = min(ncols, count)
     rows = math.ceil(count / columns)
@@ -118,7 +125,7 @@ def panel_grid(
         hspace=hspace,
         wspace=wspace,
     )
-    return figure, [figure.add_subplot(grid[index]) for index in range(count)]
+    return figure, [figure.add_subplot(grid[i], projection=projection) for i in range(count)]
 
 
 def panel_row(count: int, *, gap: float = 0.3) -> tuple[Figure, list[Axes], float]:
@@ -237,7 +244,7 @@ def add_legend(
     groups
         Category of each point, shape (n_obs,).
     points
-        Coordinates, shape (n_obs, 2).
+        Coordinates, shape (n_obs, 2) or (n_obs, 3).
     colors
         Colour by category.
     style
@@ -308,10 +315,10 @@ def _label_groups(
         members = points[groups.codes == code]
         if len(members) == 0:
             continue
-        x, y = np.nanmedian(members, axis=0)
-        ax.text(
-            x,
-            y,
+        place = np.nanmedian(members, axis=0)
+        panel: Any = ax  # of three dimensions, perhaps
+        panel.text(
+            *place,
             str(label),
             weight=style.fontweight,
             verticalalignment="center",
@@ -571,7 +578,7 @@ def finish(
     if save:
         path = figure_path(name, save)
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=_save_dpi(), bbox_inches="tight")
+        figure.savefig(path, dpi=save_dpi(), bbox_inches="tight")
     shown = is_shown(show)
     if shown:
         plt.show()
@@ -585,7 +592,8 @@ def is_shown(show: bool | None) -> bool:
     return settings.autoshow and _can_show() if show is None else show
 
 
-def _save_dpi() -> float:
+def save_dpi() -> float:
+    """Dots per inch of files."""
     dpi = mpl.rcParams["savefig.dpi"]
     return max(LOWEST_DPI, mpl.rcParams["figure.dpi"]) if dpi == "figure" else float(dpi)
 

@@ -16,14 +16,11 @@ NOT_HERE: dict[str, frozenset[str]] = {
     "pl": frozenset(
         {
             *(),
-            *("dogplot", "embedding_density", "matrix"),
+            *("dogplot", "matrix"),
             *(),
             *(),
             *(),
-            *(
-                "sim",
-                "spatial",
-            ),
+            *("sim",),
             *(
                 "timeseries",
                 "timeseries_as_heatmap",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lazyomics.pl.cluster_maps import clustermap
     from lazyomics.pl.correlation_matrices import correlation_matrix
     from lazyomics.pl.dendrograms import dendrogram
+    from lazyomics.pl.densities import embedding_density
     from lazyomics.pl.dotplots import DotPlot, dotplot
     from lazyomics.pl.embeddings import diffmap, draw_graph, embedding, pca, tsne, umap
     from lazyomics.pl.embeddings import pca as pca_scatter
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from lazyomics.pl.rankings import rank_genes_groups, rank_genes_groups_violin
     from lazyomics.pl.scatters import scatter
     from lazyomics.pl.score_distribution import scrublet_score_distribution
+    from lazyomics.pl.spatial_plots import spatial
     from lazyomics.pl.stacked_violins import StackedViolin, stacked_violin
     from lazyomics.pl.variance_ratio import pca_variance_ratio
     from lazyomics.pl.violins import violin
@@ -70,6 +72,7 @@ __all__ = [
     "dpt_timeseries",
     "draw_graph",
     "embedding",
+    "embedding_density",
     "filter_genes_dispersion",
     "heatmap",
     "highest_expr_genes",
@@ -98,6 +101,7 @@ __all__ = [
     "set_rcParams_defaults",
     "set_rcParams_scanpy",
     "settings",
+    "spatial",
     "stacked_violin",
     "tracksplot",
     "tsne",
@@ -119,6 +123,7 @@ _MODULES = {
     "dpt_timeseries": "pseudotime_series",
     "draw_graph": "embeddings",
     "embedding": "embeddings",
+    "embedding_density": "densities",
     "filter_genes_dispersion": "gene_dispersions",
     "heatmap": "heatmaps",
     "highest_expr_genes": "highest_genes",
@@ -146,6 +151,7 @@ _MODULES = {
     "set_figure_params": "figure",
     "set_rcParams_defaults": "figure",
     "set_rcParams_scanpy": "figure",
+    "spatial": "spatial_plots",
     "stacked_violin": "stacked_violins",
     "tracksplot": "heatmaps",
     "tsne": "embeddings",

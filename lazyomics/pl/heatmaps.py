@@ -100,9 +100,10 @@ class _Cells:
         if stored is not None and var_groups is not None and set(var_groups.labels) == set(labels):
             var_groups, columns = var_groups.ordered(labels)
             frame = frame.iloc[:, columns]
-        ranks = pd.Categorical(frame.index, categories=order).codes
-        sizes = np.bincount(ranks, minlength=len(order))
-        frame = frame.iloc[np.argsort(ranks, kind="stable")]
+        index = pd.CategoricalIndex(frame.index, categories=order, ordered=True)
+        sizes = np.bincount(index.codes, minlength=len(order))
+        # pandas' order of the cells of a group, which is not that of the file, is scanpy's.
+        frame = frame.set_axis(index, axis=0).sort_index()
         tree = None if stored is None else stored["dendrogram_info"]
         return cls(frame, order, sizes, var_groups, tree, "_".join(as_names(groupby)))
 

@@ -174,6 +174,7 @@ def test_cellbender(tmp_path) -> None:
         np.testing.assert_array_equal(dense(found.X), expected.X.toarray())
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # of scanpy's
 def test_visium(tmp_path) -> None:
     plt = pytest.importorskip("matplotlib.image", reason="needs matplotlib")
     x = sp.csr_matrix(COUNTS["spliced"].astype(np.int32))

@@ -254,7 +254,7 @@ def _edit(change):
 DAMAGE = {
     "a truncated chunk": ("X/data/c/0", _truncate, "X/data/c/0"),
     "a chunk of other bytes": ("X/indices/c/0", _flip, "X/indices/c/0"),
-    "a truncated chunk of text": ("obs/text/c/0", _truncate, "obs/text"),
+    "a truncated chunk of text": ("obs/rank/categories/c/0", _truncate, "obs/rank"),
     "an empty chunk": ("layers/dense/c/0/0", lambda p: p.write_bytes(b""), "layers/dense/c/0/0"),
     "metadata that is none": ("X/data/zarr.json", lambda p: p.write_text("{"), "X"),
     "no metadata": ("obs/zarr.json", Path.unlink, "obs"),

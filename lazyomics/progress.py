@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 import time
@@ -91,7 +92,7 @@ class ProgressBar(Callback):  # type: ignore[misc,unused-ignore]
         self._depth += 1
         if self._depth > 1:  # a part of what is shown already
             return
-        self._verb = _running_verb(sys._getframe(1))
+        self._verb = _running_verb(inspect.currentframe())
         self._done = self._total = 0
         self._began = self._drawn = time.monotonic()
         self._bytes = _bytes_read.total

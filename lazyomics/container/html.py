@@ -115,9 +115,8 @@ def _table_section(name: str, slot: FrameSlot, uns: Any) -> Iterator[str]:
     stored = slot.stored
     first = []
     if stored is None or len(slot) <= NAMES_READ:
-        names = [str(n) for n in slot.index[:FIRST_NAMES]]
-        more = ", …" if len(slot) > FIRST_NAMES else ""
-        first = [(f"<i>{name}_names</i>", escape(", ".join(names) + more))]
+        names = ", ".join(_first_names(slot)) + (", …" if len(slot) > FIRST_NAMES else "")
+        first = [(f"<i>{name}_names</i>", escape(names))]
     if stored is None:
         rows = [(escape(str(c)), _column_html(slot.frame[c], uns)) for c in slot.columns]
     else:
@@ -128,6 +127,13 @@ def _table_section(name: str, slot: FrameSlot, uns: Any) -> Iterator[str]:
         rows = [(escape(c), escape(kinds.get(c, "?"))) for c in slot.columns]
     place = "in memory" if stored is None else "on disk"
     yield section(name, f"{len(slot.columns)} columns, {place}", table([*first, *rows]))
+
+
+def _first_names(slot: FrameSlot) -> list[str]:
+    try:
+        return [str(name) for name in slot.index[:FIRST_NAMES]]
+    except OSError:  # the file is gone, or another one now
+        return []
 
 
 def _column_html(column: Any, uns: Any) -> str:
@@ -156,14 +162,10 @@ def _entries(held: Mapping[str, Any]) -> str:
 def value_text(value: Any) -> str:
     """Kind, shape, type and bytes of a value, and where it is; a stored one is not read."""
     if is_deferred(value):
-        plan = deferred_recipe(value)
         try:
-            size = f"on disk, {size_text(int(value.nbytes))} in memory"
+            return _deferred_text(value)
         except OSError:
             return "in a file that is gone or was changed since"
-        if plan is None:
-            return size
-        return f"{plan.source.format} {plan.source.dtype}, {_shape(plan.shape)}, {size}"
     if is_dask_array(value):
         recipe = lazy.recipe_of(value)
         kind = "dask array" if recipe is None else f"lazy {recipe.source.format}"
@@ -182,6 +184,14 @@ def value_text(value: Any) -> str:
         return f"dict: {', '.join(map(str, value))}"
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _deferred_text(value: Any) -> str:
+    plan = deferred_recipe(value)
+    size = f"on disk, {size_text(int(value.nbytes))} in memory"
+    if plan is None:
+        return size
+    return f"{plan.source.format} {plan.source.dtype}, {_shape(plan.shape)}, {size}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -102,3 +102,49 @@ def test_html_of_several_modalities(tmp_path: Path, adata: lo.AnnData) -> None:
         assert "MuData, 3 cells × 3 features, 2 modalities" in html
         for part in ("rna", "prot", "X_umap", "counts"):
             assert part in html
+
+
+EVIL = "<script>alert('x')</script>&\"quoted\""
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    x = np.ones((2, 2), "f4")
+    obs = pd.DataFrame({EVIL: pd.Categorical([EVIL, "b"])}, index=[EVIL, "c2"])
+    adata = lo.AnnData(x, obs=obs, obsm={EVIL: x}, uns={EVIL: EVIL, f"{EVIL}_colors": ["<b>", "r"]})
+    adata.raw = adata
+    mdata = lo.MuData({"<i>rna": adata.copy()})
+    shown = [adata, adata.raw, adata.uns, adata.obsm, mdata, adata[:1]]
+    for one in shown:
+        html = one._repr_html_()
+        assert "<script>" not in html
+        assert "<i>rna" not in html
+        ElementTree.fromstring(f"<div>{html.replace('&ensp;', ' ')}</div>")
+
+
+def test_raw_and_selections_are_told(tmp_path: Path) -> None:
+    adata = lo.AnnData(np.ones((5, 4), "f4"))
+    adata.raw = adata
+    adata[:, :3].write_h5ad(tmp_path / "a.h5ad")
+    opened = lo.read_h5ad(tmp_path / "a.h5ad")
+    assert repr(opened).endswith("raw: n_vars = 4")
+    assert "selected" not in repr(opened)
+    assert ", selected from 5 × 3" in repr(opened[:2]).splitlines()[0]
+    assert "Raw, 2 cells × 4 genes" in opened[:2].raw._repr_html_()
+
+
+def test_a_file_is_opened_once_for_all_that_is_shown(tmp_path: Path, monkeypatch) -> None:
+    from lazyomics.io import snapshot
+
+    x = np.ones((5, 4), "f4")
+    whole = lo.AnnData(x, obsm=dict.fromkeys("abc", x), uns=dict.fromkeys("defg", x))
+    lo.MuData({"rna": whole}).write_h5mu(tmp_path / "m.h5mu")
+    whole.write_h5ad(tmp_path / "a.h5ad")
+    opened, real = [], snapshot.open_for_reading
+    monkeypatch.setattr(snapshot, "open_for_reading", lambda p: opened.append(p) or real(p))
+    adata = lo.read_h5ad(tmp_path / "a.h5ad")
+    for one in (adata, adata[:3], adata.uns, adata.obsm, lo.read_h5mu(tmp_path / "m.h5mu")):
+        opened.clear()
+        one._repr_html_()
+        assert len(opened) <= 1
+    (tmp_path / "a.h5ad").unlink()
+    assert "gone or was changed" in lo.AnnData._repr_html_(adata)

@@ -295,7 +295,7 @@ class AnnDataMethods:
     def write_csvs(
         self: Any, dirname: str | os.PathLike[str], *, skip_data: bool = True, sep: str = ","
     ) -> None:
-        """Write the annotation to text files: obs.csv, var.csv, obsm.csv, varm.csv and uns/*.csv.
+        """Write the annotation to text files: obs.csv, var.csv, obsm.csv, varm.csv, ``uns/*.csv``.
 
         Parameters
         ----------

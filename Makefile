@@ -9,6 +9,7 @@ BIN = $(VENV)/bin
 MAKEFLAGS += --no-print-directory
 # JOBS test processes share the machine: two threads each still run what is parallel in parallel.
 LIMITS = NUMBA_NUM_THREADS=2 OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 MPLBACKEND=Agg
+EXTRA ?= dev
 # Time for the tests of `make check`, beside half a minute for mypy and as long to collect the tests.
 CHECK_SECONDS ?= 60
 
@@ -16,11 +17,11 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ifdef RESOLUTION  # of uv: pip has none but the newest
 INSTALL = $(PIP) uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --resolution $(RESOLUTION) --editable '.[all,test]'
 else
-INSTALL = $(PIP) --editable '.[dev]'
+INSTALL = $(PIP) --editable '.[$(EXTRA)]'
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-latest test-oldest coverage lint format type docs bench faults fuzz \
+.PHONY: help demo check test test-latest test-oldest coverage lint format type examples docs html bench faults fuzz \
         release clean
 
 help:  ## list the targets
@@ -56,8 +57,15 @@ format: $(VENV)/.installed  ## let ruff format the code and fix what it can
 type: $(VENV)/.installed  ## mypy, strict, on the package
 	@$(BIN)/mypy
 
-docs: $(VENV)/.installed  ## run every docstring and README example, check every link inside the docs
+examples: $(VENV)/.installed  ## run every docstring and README example, check every link inside the docs
 	@$(LIMITS) $(BIN)/python -m pytest lazyomics tests/test_readme.py tests/test_links.py
+
+docs:  ## run the examples and build the site in build/site; warnings are errors
+	@$(MAKE) examples html VENV=.venv-docs EXTRA=docs
+
+html: $(VENV)/.installed
+	@$(LIMITS) $(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/site $(DOCS_ARGS)
+	@echo "the site is in build/site/index.html"
 
 bench: $(VENV)/.installed  ## run all benchmarks beside their peers, about an hour; BENCH_ARGS="--only pipeline"
 	@$(BIN)/python -m compileall -q lazyomics  # as pip does with the packages of the peers
@@ -82,7 +90,7 @@ release: $(VENV)/.installed  ## build wheel and sdist in dist/, check them, and 
 	@cd build/wheel && bin/python -P ../../tests/smoke.py
 
 clean:  ## remove the virtual environments, caches and demo output
-	@rm -rf .venv .venv-latest .venv-oldest build dist demo_output bench_output
+	@rm -rf .venv .venv-latest .venv-oldest .venv-docs build dist docs/generated demo_output bench_output
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

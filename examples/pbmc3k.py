@@ -4,7 +4,7 @@
 
 Without a file, the counts are looked for or downloaded by ``lo.datasets.pbmc3k``. Figures, markers
 (markers.csv) and the annotated file (pbmc3k_annotated.h5ad) go into FOLDER (pbmc3k_output).
-docs/pbmc3k.md goes through the steps.
+docs/tutorials/pbmc3k.md goes through the steps.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 TARGETS = {
     *("help", "demo", "check", "test", "test-latest", "test-oldest", "coverage"),
-    *("lint", "type", "docs", "bench", "release", "clean"),
+    *("lint", "type", "examples", "docs", "bench", "release", "clean"),
 }
 
 
@@ -60,4 +60,4 @@ def test_every_extra_of_users_is_in_all() -> None:
     (every,) = extras["all"]
     named = every.removeprefix("lazyomics[").removesuffix("]").split(",")
     # harmonypy and fa2-modified are under the GPL: who wants them asks for them by name
-    assert set(named) == set(extras) - {"all", "test", "dev", "integration", "fa2"}
+    assert set(named) == set(extras) - {"all", "test", "docs", "dev", "integration", "fa2"}

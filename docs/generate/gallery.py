@@ -97,7 +97,8 @@ genes = [gene for pair in markers.values() for gene in pair]
 
 rng = np.random.default_rng(0)
 arms, along = rng.normal(size=(3, 20)), rng.random((500, 1))
-tree = lo.AnnData(along * arms[rng.integers(3, size=500)] + 0.1 * rng.normal(size=(500, 20)))
+noise = 0.1 * rng.normal(size=(500, 20))
+tree = lo.AnnData(along * arms[rng.integers(3, size=500)] + noise)
 lo.pp.neighbors(tree, n_neighbors=30, use_rep="X")
 lo.tl.diffmap(tree)
 tree.uns["iroot"] = along.argmax()
@@ -124,8 +125,9 @@ those of a simulated file, and some along a path that branches:
 
 {setup}
 
-.. grid:: 2 3 3 4
+.. grid:: 2 2 3 3
    :gutter: 2
+   :class-container: gallery
 
 {cards}
 
@@ -133,7 +135,7 @@ those of a simulated file, and some along a path that branches:
 """
 CARD = """\
    .. grid-item-card:: {name}
-      :img-bottom: {name}.png
+      :img-top: {name}.png
       :link: gallery-{name}
       :link-type: ref
       :text-align: center

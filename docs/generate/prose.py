@@ -30,7 +30,7 @@ def indent_returns(
         span = _section(lines, title)
         body = lines[span]
         if body and not any(line.startswith(" ") for line in body):
-            lines[span] = [_annotation(obj), *(f"    {line}".rstrip() for line in body)]
+            lines[span] = [f"``{_annotation(obj)}``", *(f"    {line}".rstrip() for line in body)]
 
 
 def _section(lines: list[str], title: str) -> slice:

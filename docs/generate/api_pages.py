@@ -95,12 +95,25 @@ def write(folder: Path) -> None:
     toc = "".join(f"   {name}\n" for name in pages)
     _write_if_new(folder / "index.rst", INDEX + toc)
     _check_spaces()
+    for path in folder.glob("lazyomics.*.rst"):  # of an earlier build, which had other names
+        if path.stem not in _pages_of_names():
+            path.unlink()
+
+
+def _package_names() -> list[str]:
+    left = [name for name in lazyomics.__all__ if name not in APART]
+    left = [name for name in left if not isinstance(getattr(lazyomics, name), ModuleType)]
+    return [*left, "Raw"]
+
+
+def _pages_of_names() -> set[str]:
+    """Names of the pages that autosummary makes."""
+    names = {f"lazyomics.{_place(name)}" for name in _package_names()}
+    return names | {f"lazyomics.{space}.{name}" for space in SPACES for name in public_names(space)}
 
 
 def _package_page() -> str:
-    left = [name for name in lazyomics.__all__ if name not in APART]
-    left = [name for name in left if not isinstance(getattr(lazyomics, name), ModuleType)]
-    left.append("Raw")
+    left = _package_names()
     lines = [_heading("Package: `lazyomics`"), ".. currentmodule:: lazyomics\n"]
     for title, patterns in SECTIONS.items():
         names = [name for name in left if any(_fits(name, pattern) for pattern in patterns)]

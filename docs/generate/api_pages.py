@@ -26,6 +26,8 @@ SPACES = {
     "logging": "Messages: `logging`",
 }
 CLASSES = ("AnnData", "MuData", "Raw")
+# Classes that are not in the package itself: their objects are attributes.
+HOMES = {"Raw": "container.Raw", "Settings": "options.Settings"}
 # Sections of the page of the package itself; what no section names is under the last one.
 SECTIONS = {
     "Objects": CLASSES,
@@ -33,7 +35,9 @@ SECTIONS = {
     "Write": ("write", "write_*"),
     "Join": ("concat",),
     "Forms of files": ("repack", "transpose_storage", "add_gene_major"),
-    "Settings and messages": ("settings", "Verbosity", "set_figure_params", "ProgressBar"),
+    "Settings and messages": (
+        *("settings", "Settings", "Verbosity", "set_figure_params", "ProgressBar"),
+    ),
     "What happens": ("explain", "show_versions"),
 }
 APART = {"config", "errors", "logging", "__version__"}
@@ -103,7 +107,7 @@ def write(folder: Path) -> None:
 def _package_names() -> list[str]:
     left = [name for name in lazyomics.__all__ if name not in APART]
     left = [name for name in left if not isinstance(getattr(lazyomics, name), ModuleType)]
-    return [*left, "Raw"]
+    return [*left, "Raw", "Settings"]
 
 
 def _pages_of_names() -> set[str]:
@@ -132,7 +136,7 @@ def _fits(name: str, pattern: str) -> bool:
 
 
 def _place(name: str) -> str:
-    return "container.Raw" if name == "Raw" else name
+    return HOMES.get(name, name)
 
 
 def _space_page(space: str, title: str) -> str:

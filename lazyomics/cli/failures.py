@@ -122,8 +122,8 @@ def message_of(error: BaseException) -> str:
 
     Examples
     --------
-    >>> message_of(KeyError("no column 'x'"))
-    "no column 'x'"
+    >>> message_of(FileNotFoundError("a.h5ad does not exist"))
+    'a.h5ad does not exist'
     >>> message_of(ZeroDivisionError("division by zero"))
     'unexpected ZeroDivisionError: division by zero (--debug shows where)'
     """

@@ -13,8 +13,9 @@ from lazyomics.container.mudata import MuData
 from lazyomics.errors import FileFormatError, UnsupportedError
 from lazyomics.io.encodings import has_member
 from lazyomics.io.files import checked_path, open_for_reading
-from lazyomics.io.h5mu.opening import MODALITY_PATH, read
+from lazyomics.io.h5mu.opening import MODALITY_PATH
 from lazyomics.io.opening_10x import advice_for_10x
+from lazyomics.io.reading import read
 
 __all__ = ["FileKind", "kind_of_open", "open_any", "refuse_zarr"]
 

@@ -256,7 +256,7 @@ class CompressedReader:
     def cost_of_values(self, lines: Selector) -> int:
         """Stored bytes of the values of these lines, at most, without their positions."""
         ranges = LineRanges.of(line_pointers(self), lines)
-        return cost_of_ranges(self.data, ranges.starts, ranges.stops)[1]
+        return self.data.cost_of_ranges(ranges.starts, ranges.stops)[1]
 
     def _read_lines(
         self, ranges: LineRanges, inside: Selector, *, whole: bool

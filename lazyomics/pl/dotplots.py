@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import Colormap, Normalize, to_rgba_array
 from matplotlib.typing import ColorType
 
@@ -19,6 +20,7 @@ from lazyomics.pl.dot_values import dot_values
 from lazyomics.pl.figure import Save
 from lazyomics.pl.group_layout import GroupAxes
 from lazyomics.pl.group_plots import UNSET, GroupPlot, draw_colorbar, name_ticks, scaled_table
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.values import VarNames
 
 __all__ = ["DotPlot", "DotSizes", "dotplot"]
@@ -443,6 +445,7 @@ def _draw_sizes(ax: Axes, sizes: DotSizes, title: str | None, edge_width: float)
     ax.set_xlim(left - 0.15, right + 0.5)
 
 
+@checked_keywords(PathCollection, Axes.scatter, also=("color_map",))
 def dotplot(
     adata: AnnData,
     var_names: VarNames | Mapping[str, VarNames],

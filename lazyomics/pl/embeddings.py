@@ -21,6 +21,7 @@ from lazyomics.container.mudata import MuData
 from lazyomics.options import settings
 from lazyomics.pl.coloring import Bound, Bounds, Palette, colorings, colormap
 from lazyomics.pl.figure import LegendStyle, Save, figure_of, finish, panel_axes, spread
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.panels import Arrows, Edges, Outline, PanelStyle, draw_panel
 from lazyomics.pl.values import coordinates, keep_palettes, side_by_side
 

@@ -17,6 +17,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, SubplotSpec
+from matplotlib.image import AxesImage
 
 from lazyomics import logging
 from lazyomics.container import AnnData
@@ -27,6 +28,7 @@ from lazyomics.pl.dendrograms import draw_tree, leaf_order, stored_dendrogram
 from lazyomics.pl.dot_values import cell_frame
 from lazyomics.pl.figure import Save, finish
 from lazyomics.pl.group_plots import scaled_table
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.values import VarGroups, VarNames, draw_brackets, split_var_names
 
 __all__ = ["heatmap", "tracksplot"]
@@ -169,6 +171,7 @@ def _draw_groups(ax: Axes, cells: _Cells, blocks: _Blocks, *, upright: bool) -> 
         edge.set_visible(False)
 
 
+@checked_keywords(AxesImage, Axes.imshow)
 def heatmap(
     adata: AnnData,
     var_names: VarNames | Mapping[str, VarNames],

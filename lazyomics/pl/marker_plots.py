@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection, PolyQuadMesh
+from matplotlib.image import AxesImage
 
 from lazyomics.container import AnnData
 from lazyomics.errors import warn_user
@@ -15,9 +17,11 @@ from lazyomics.get.rank_genes_groups_df import rank_genes_groups_df
 from lazyomics.pl.dotplots import DotPlot, dotplot
 from lazyomics.pl.figure import Save
 from lazyomics.pl.heatmaps import heatmap, tracksplot
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.matrixplots import MatrixPlot, matrixplot
 from lazyomics.pl.rankings import ranked_groups, ranking_result
 from lazyomics.pl.stacked_violins import StackedViolin, stacked_violin
+from lazyomics.pl.violins import OF_VIOLINS, OTHER_NAMES
 
 __all__ = [
     "rank_genes_groups_dotplot",
@@ -31,6 +35,7 @@ VALUES = ("scores", "logfoldchanges", "pvals", "pvals_adj", "log10_pvals", "log1
 DEFAULT_GENES = 10
 
 
+@checked_keywords(dotplot, PathCollection, Axes.scatter, also=("color_map",))
 def rank_genes_groups_dotplot(
     adata: AnnData,
     groups: str | Sequence[str] | None = None,
@@ -110,6 +115,7 @@ def rank_genes_groups_dotplot(
     return dotplot(adata, chosen, by, show=show, save=save, return_fig=return_fig, **kwds)
 
 
+@checked_keywords(matrixplot, PolyQuadMesh, Axes.pcolor)
 def rank_genes_groups_matrixplot(
     adata: AnnData,
     groups: str | Sequence[str] | None = None,
@@ -189,6 +195,7 @@ def rank_genes_groups_matrixplot(
     return matrixplot(adata, chosen, by, show=show, save=save, return_fig=return_fig, **kwds)
 
 
+@checked_keywords(heatmap, AxesImage, Axes.imshow)
 def rank_genes_groups_heatmap(
     adata: AnnData,
     groups: str | Sequence[str] | None = None,
@@ -261,6 +268,7 @@ def rank_genes_groups_heatmap(
     return heatmap(adata, chosen, by, show=show, save=save, **kwds)
 
 
+@checked_keywords(stacked_violin, *OF_VIOLINS, also=OTHER_NAMES)
 def rank_genes_groups_stacked_violin(
     adata: AnnData,
     groups: str | Sequence[str] | None = None,

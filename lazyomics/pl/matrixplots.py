@@ -18,6 +18,7 @@ from lazyomics.pl.dot_values import dot_values
 from lazyomics.pl.figure import Save
 from lazyomics.pl.group_layout import GroupAxes
 from lazyomics.pl.group_plots import UNSET, GroupPlot, draw_colorbar, name_ticks, scaled_table
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.values import VarNames
 
 __all__ = ["MatrixPlot", "matrixplot"]

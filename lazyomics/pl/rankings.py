@@ -12,15 +12,17 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection, PolyQuadMesh
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from lazyomics.container import AnnData
+from lazyomics.container.choose import check_annotated
+from lazyomics.names import choices
 from lazyomics.options import settings
 from lazyomics.pl.figure import Save, figure_of, finish, is_shown
 from lazyomics.pl.group_plots import UNSET
 from lazyomics.pl.hues import desaturated
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.values import as_categories, choose_raw, gene_frame
 from lazyomics.pl.values import gene_names as found_names
 from lazyomics.pl.violins import (

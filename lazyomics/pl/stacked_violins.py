@@ -22,9 +22,12 @@ from lazyomics.pl.figure import Save, figure_of
 from lazyomics.pl.group_layout import GroupAxes
 from lazyomics.pl.group_plots import UNSET, GroupPlot, draw_colorbar, name_ticks, scaled_table
 from lazyomics.pl.hues import even_hues
+from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.values import VarNames
 from lazyomics.pl.violins import (
     JITTER,
+    OF_VIOLINS,
+    OTHER_NAMES,
     DensityNorm,
     Strip,
     ViolinOptions,
@@ -377,6 +380,7 @@ def _row_colors(palette: Any, rows: int) -> list[Any]:
     return list(cmap(np.linspace(0, 1, rows + 2)[1:-1]))
 
 
+@checked_keywords(*OF_VIOLINS, also=(*OTHER_NAMES, "cmap"))
 def stacked_violin(
     adata: AnnData,
     var_names: VarNames | Mapping[str, VarNames],

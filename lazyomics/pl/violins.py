@@ -29,6 +29,8 @@ from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.values import as_categories, choose_raw, plot_values
 
 __all__ = [
+    "OF_VIOLINS",
+    "OTHER_NAMES",
     "Body",
     "Density",
     "DensityNorm",
@@ -443,11 +445,12 @@ Columns = dict[str, npt.NDArray[Any]]
 JITTER = 0.1
 
 
-# Keywords that `ViolinOptions.of` takes under other names than its own.
+# What takes the keywords of violins, and those that `ViolinOptions.of` takes under other names.
+OF_VIOLINS = (ViolinOptions, DensityShape, PolyCollection, Axes.fill_betweenx)
 OTHER_NAMES = ("bw", "common_norm", "inner_kws", "scale")
 
 
-@checked_keywords(ViolinOptions, DensityShape, PolyCollection, Axes.fill_betweenx, also=OTHER_NAMES)
+@checked_keywords(*OF_VIOLINS, also=OTHER_NAMES)
 def violin(
     adata: AnnData,
     keys: str | Sequence[str],

@@ -15,17 +15,8 @@ NOT_HERE: dict[str, frozenset[str]] = {
     "metrics": frozenset(),
     "pl": frozenset(
         {
-            *(),
-            *("dogplot", "matrix"),
-            *(),
-            *(),
-            *(),
-            *("sim",),
-            *(
-                "timeseries",
-                "timeseries_as_heatmap",
-                "timeseries_subplot",
-            ),
+            *("dogplot", "matrix", "sim"),
+            *("timeseries", "timeseries_as_heatmap", "timeseries_subplot"),
         }
     ),
     "pp": frozenset(),

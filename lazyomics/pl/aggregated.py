@@ -45,12 +45,14 @@ def draw_many(
     points
         Coordinates in the order in which they are drawn, shape (n, 2).
     colors
-        Red, green, blue and opacity, shape (n, 4); or a table of them.
+        Red, green, blue and opacity, shape (n, 4); or a table of them, or one.
     codes
         Row of each point in that table, shape (n,); None without one.
     share
         Share of a pixel that a point covers.
     """
+    if codes is None and len(colors) == 1:
+        codes = np.zeros(len(points), dtype=np.int8)
     finite = np.isfinite(points).all(axis=1)
     if not finite.all():
         points = points[finite]

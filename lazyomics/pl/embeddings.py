@@ -30,6 +30,7 @@ __all__ = [
     "diffmap",
     "draw_graph",
     "embedding",
+    "like_embedding",
     "panel_dimensions",
     "pca",
     "pca_scatter",
@@ -404,18 +405,18 @@ def _colormap(
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _like_embedding(function: Function) -> Function:
+def like_embedding(function: Function) -> Function:
     """Give a function the parameters of :func:`embedding` besides its own, for help and editors."""
     own = inspect.signature(function).parameters
     shared = inspect.signature(embedding).parameters
     names = {name: p for name, p in shared.items() if name not in {"adata", "basis", "kwargs"}}
     own_keywords = {name: p for name, p in own.items() if name not in {"adata", "kwargs"}}
-    parameters = [own["adata"], *{**own_keywords, **names}.values(), shared["kwargs"]]
+    parameters = [own["adata"], *{**names, **own_keywords}.values(), shared["kwargs"]]
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return function
 
 
-@_like_embedding
+@like_embedding
 @checked_keywords(embedding, PathCollection, Axes.scatter)
 def umap(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
     """Scatter plot in UMAP coordinates, ``obsm["X_umap"]``.
@@ -450,7 +451,7 @@ def umap(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
     return embedding(adata, "umap", **kwargs)
 
 
-@_like_embedding
+@like_embedding
 @checked_keywords(embedding, PathCollection, Axes.scatter)
 def tsne(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
     """Scatter plot in tSNE coordinates, ``obsm["X_tsne"]``.
@@ -475,7 +476,7 @@ def tsne(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
     return embedding(adata, "tsne", **kwargs)
 
 
-@_like_embedding
+@like_embedding
 @checked_keywords(embedding, PathCollection, Axes.scatter)
 def diffmap(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
     """Scatter plot in diffusion map coordinates, ``obsm["X_diffmap"]``.
@@ -500,7 +501,7 @@ def diffmap(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
     return embedding(adata, "diffmap", **kwargs)
 
 
-@_like_embedding
+@like_embedding
 @checked_keywords(embedding, PathCollection, Axes.scatter)
 def draw_graph(
     adata: AnnData, *, layout: str | None = None, **kwargs: Any
@@ -538,7 +539,7 @@ def draw_graph(
     return embedding(adata, f"draw_graph_{layout}", **kwargs)
 
 
-@_like_embedding
+@like_embedding
 @checked_keywords(embedding, PathCollection, Axes.scatter)
 def pca(
     adata: AnnData,

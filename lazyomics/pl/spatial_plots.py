@@ -13,7 +13,7 @@ from matplotlib.typing import ColorType
 
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
-from lazyomics.pl.embeddings import embedding
+from lazyomics.pl.embeddings import embedding, like_embedding
 from lazyomics.pl.figure import Save, figure_of, finish
 from lazyomics.pl.group_plots import UNSET
 
@@ -22,6 +22,7 @@ __all__ = ["spatial"]
 GREY = (0.2989, 0.5870, 0.1140)  # shares of red, green and blue in brightness
 
 
+@like_embedding
 def spatial(
     adata: AnnData,
     *,

@@ -37,14 +37,9 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "from_mudata": "Call lo.MuData.from_mudata(mdata)",
         "prot": "Its clr is lo.pp.clr",
         "queries": _CALL.format("scanpy.queries.biomart_annotations"),
-        "read_visium": _CONVERT,
     },
     "datasets": dict.fromkeys(
-        (
-            *("blobs", "burczynski06", "ebi_expression_atlas", "krumsiek11", "moignard15"),
-            *("paul15", "pbmc68k_reduced", "toggleswitch", "visium_sge"),
-        ),
-        _CONVERT,
+        ("burczynski06", "ebi_expression_atlas", "moignard15", "visium_sge"), _CONVERT
     ),
     "external": dict.fromkeys(("exporting", "tl"), "Call scanpy's: adata.apply({0}.NAME, ...)"),
     "external.pl": dict.fromkeys(

@@ -219,10 +219,9 @@ ELSEWHERE = {
     "lo.umap": r"there is lo\.tl\.umap",
     "lo.tl.lieden": r"Did you mean 'leiden'",
     "lo.readh5ad": r"Did you mean 'read_h5ad'",
-    "lo.read_visium": r"from_anndata\(scanpy\.read_visium\(",
     "lo.external.tl": r"adata\.apply\(scanpy\.external\.tl",
     "lo.external.pp.magic": r"adata\.apply\(scanpy\.external\.pp\.magic",
-    "lo.datasets.paul15": r"from_anndata\(scanpy\.datasets\.paul15\(",
+    "lo.datasets.moignard15": r"from_anndata\(scanpy\.datasets\.moignard15\(",
     "lo.from_anndata": r"lo\.AnnData\.from_anndata",
 }
 

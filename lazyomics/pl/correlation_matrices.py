@@ -86,12 +86,13 @@ def correlation_matrix(
     --------
     >>> import lazyomics as lo
     >>> import numpy as np
-    >>> obs, pca = {"type": list("abcabc")}, np.eye(6)[:, :4]
+    >>> import pandas as pd
+    >>> obs, pca = {"type": pd.Categorical(list("abcabc"))}, np.eye(6)[:, :4]
     >>> adata = lo.AnnData(np.eye(6), obs=obs, obsm={"X_pca": pca})
     >>> lo.tl.dendrogram(adata, "type")
     >>> axes = lo.pl.correlation_matrix(adata, "type", show=False)
-    >>> axes[1].get_xlim()
-    (0.0, 3.0)
+    >>> len(axes)
+    3
     """
     check_annotated(adata, "pl.correlation_matrix")
     if dendrogram and ax is not None:

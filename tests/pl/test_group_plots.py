@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import lazyomics as lo
@@ -47,7 +48,9 @@ def assert_same_violins(ours, theirs):
             )
             np.testing.assert_allclose(body.get_linewidth(), their_body.get_linewidth())
             box, their_box = (b.get_paths()[0].get_extents() for b in (body, their_body))
-            np.testing.assert_allclose(box.extents, their_box.extents, atol=1e-4)
+            # With pandas 3, seaborn 0.13.2 moves violins aside for hues that there are not.
+            sides = slice(1, None, 2) if pd.__version__ >= "3" else slice(None)
+            np.testing.assert_allclose(box.extents[sides], their_box.extents[sides], atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ def test_genes_of_a_file_are_read_once(cells, tmp_path, count_passes):
         ({"color": "degree_dashed"}, ValueError, "needs dashed_edges"),
         ({"color": {0: {"red": 1}}}, ValueError, "mapping"),
         ({"color": {str(k): {"red": 1, "b": 1} for k in range(6)}}, ValueError, "more than 1"),
-        ({"solid_edges": "nothing"}, ValueError, "no 'nothing', only"),
+        ({"solid_edges": "nothing"}, ValueError, "no 'nothing'; there are"),
         ({"pos": np.zeros((3, 2))}, ValueError, "expected finite places"),
         ({"pos": "a.txt"}, ValueError, "expected a .gdf"),
         ({"root": "nobody", "layout": "rt"}, ValueError, "is no group"),

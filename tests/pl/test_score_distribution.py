@@ -71,7 +71,7 @@ def test_numbers_as_batches(tmp_path):
 
 
 def test_what_is_missing(small):
-    with pytest.raises(ValueError, match="run scrublet before"):
+    with pytest.raises(ValueError, match=r"run lo\.pp\.scrublet"):
         lo.pl.scrublet_score_distribution(small)
     adata = scored(lo, batched=True)
     del adata.uns["scrublet"]["batches"]["x"]

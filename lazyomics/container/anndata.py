@@ -577,9 +577,11 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
         if axis == "obs":
             self._obs.index = names
             self._obsm.rename(0, self._obs.index)
+            self._obs.note_names()
         else:
             self._var.index = names
             self._varm.rename(1, self._var.index)
+            self._var.note_names()
 
     def obs_names_make_unique(self, join: str = "-") -> None:
         """Append numbers to repeated names of cells."""

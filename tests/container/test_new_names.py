@@ -146,3 +146,18 @@ def test_raw_has_the_names_of_its_genes(kind, when, rename, how, tmp_path) -> No
 
         theirs = anndata.read_h5ad(made.filename).raw
         assert list(theirs.varm["table"].index) == list(raw.var_names)
+
+
+@pytest.mark.parametrize("again", [given, in_place, assigned], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("rename", [given, in_place, assigned], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", MAPPINGS)
+@pytest.mark.parametrize("kind", ["AnnData", "opened AnnData"])
+def test_names_that_change_twice(kind, name, rename, again, tmp_path) -> None:
+    holder = object_of(kind, tmp_path)
+    count = len(getattr(holder, name))
+    rename(holder, name, [f"x{k}" for k in range(count)])
+    again(holder, name, [f"y{k}" for k in range(count)])
+    for made in (holder, written(holder, tmp_path)):
+        held = getattr(made, MAPPINGS[name])["table"]
+        assert list(held.index) == list(getattr(made, f"{name}_names"))
+        assert [f"y{k:.0f}" for k in held["n"]] == list(held.index)

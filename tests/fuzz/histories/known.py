@@ -64,6 +64,12 @@ KNOWN: tuple[Known, ...] = (
         earlier=(r"w\.(take|open)", r"one\.(obs|var)m\['\w+'\] = w\.table\(.*'unused categories'"),
     ),
     Known(
+        r"write|save",
+        r"only the oracle refuses: TypeError: Can't implicitly convert non-string objects",
+        "anndata fills gaps between booleans with other values, as objects, which no file can hold",
+        earlier=(r"w\.matrix\('\w+ bool'", r"w\.concat\(.*join='outer'"),
+    ),
+    Known(
         r"w\.concat",
         r"only the oracle refuses: ValueError: scipy.sparse does not support dtype object",
         "anndata fills gaps between booleans with NaN, as objects, which it then cannot join",

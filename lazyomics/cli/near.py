@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+
+from lazyomics.names import near
 
 __all__ = ["near_matches"]
 
@@ -36,9 +37,7 @@ def near_matches(name: str, known: Iterable[object], otherwise: str = "") -> str
     ''
     """
     names = [str(found) for found in known]
-    folded = {found.casefold(): found for found in reversed(names)}
-    close = [folded[found] for found in get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
-    if close:
+    if close := near(name, names):
         return f"; did you mean {' or '.join(map(repr, close))}?"
     if not otherwise or not names:
         return ""

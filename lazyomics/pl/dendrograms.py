@@ -132,7 +132,7 @@ def leaf_order(
         shown = columns[0] if len(columns) == 1 else columns
         raise ValueError(
             f"the dendrogram has the groups {leaves}, but {shown!r} has {list(by_label)}; "
-            "run tl.dendrogram again"
+            "run lo.tl.dendrogram again"
         )
     return [by_label[leaf] for leaf in leaves]
 

@@ -148,7 +148,7 @@ def _key(adata: AnnData, key: str | None, groupby: str | None) -> str:
     name = name if groupby is None else f"{name}_{groupby}"
     if name not in adata.obs.columns or f"{name}_params" not in adata.uns:
         raise ValueError(
-            f"there is no obs[{name!r}] with uns['{name}_params']: run tl.embedding_density, or "
+            f"there is no obs[{name!r}] with uns['{name}_params']: run lo.tl.embedding_density, or "
             "name its key_added"
         )
     return name

@@ -78,4 +78,4 @@ def _matrix(adata: AnnData, key: str) -> scipy.sparse.csr_array:
             found = place[key]
             found = found.compute() if hasattr(found, "compute") else found
             return scipy.sparse.csr_array(found)
-    raise KeyError(f"neither uns['paga'] nor uns has {key!r}: run tl.paga first")
+    raise KeyError(f"neither uns['paga'] nor uns has {key!r}: run lo.tl.paga first")

@@ -158,7 +158,7 @@ def _stored_map(adata: AnnData) -> DiffusionMap:
     if basis.ndim != 2 or values.shape != basis.shape[1:]:
         raise ValueError(
             f"obsm['X_diffmap'] has shape {basis.shape}, uns['diffmap_evals'] {values.shape}: run "
-            "tl.diffmap again"
+            "lo.tl.diffmap again"
         )
     check_finite(basis, "obsm['X_diffmap']", adata.obs_names)
     return DiffusionMap(values, basis)

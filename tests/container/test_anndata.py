@@ -20,13 +20,17 @@ ad = pytest.importorskip("anndata", reason="anndata is the reference of these te
 
 def test_opened_objects_look_like_anndata(stored) -> None:
     ours, theirs = lo.read_h5ad(stored), ad.read_h5ad(stored)
-    assert lines(ours) == lines(ad.read_h5ad(stored, backed="r"))
+    of_raw = f"    raw: n_vars = {ours.raw.n_vars}"  # which anndata does not tell
+    assert of_raw in lines(ours)
+    shown = [line for line in lines(ours) if line != of_raw]
+    assert shown == lines(ad.read_h5ad(stored, backed="r"))
     assert ours.shape == theirs.shape == (len(ours), ours.n_vars)
     assert list(ours.obs_names) == list(theirs.obs_names)
     assert list(ours.var_names) == list(theirs.var_names)
     assert ours.isbacked
     assert ours.filename == stored
-    assert lines(ours.to_memory()) == lines(theirs)
+    loaded = lines(ours.to_memory())
+    assert [line for line in loaded if line != of_raw] == lines(theirs)
 
 
 def test_every_matrix_is_lazy(stored) -> None:

@@ -248,7 +248,7 @@ def test_modalities_are_checked() -> None:
         mdata.mod["x"] = mdata["rna"].to_anndata()
     with pytest.raises(ValueError, match="without '/'"):
         mdata.mod["a/b"] = mdata["rna"]
-    with pytest.raises(KeyError, match="there are 'rna', 'atac', 'adt'"):
+    with pytest.raises(KeyError, match=r"there are \['rna', 'atac', 'adt'\]"):
         mdata["protein"]
     with pytest.raises(ValueError, match="axis"):
         lo.MuData({}, axis=2)

@@ -223,7 +223,7 @@ def test_refusals_of_measures():
     with pytest.raises(ValueError, match="has no 'paga'"):
         lo.tl.paga_degrees(ours)
     lo.tl.paga(ours)
-    with pytest.raises(ValueError, match=r"no 'other', only \['connectivities'"):
+    with pytest.raises(ValueError, match=r"no 'other'; there are \['connectivities'"):
         lo.tl.paga_compare_paths(ours, ours, "other")
     with pytest.raises(ValueError, match="found 180 and 90"):
         lo.tl.paga_compare_paths(ours, ours[::2])

@@ -240,7 +240,7 @@ def test_other_weights_are_said():
 
 
 def test_without_graph():
-    with pytest.raises(ValueError, match=r"run lo\.pp\.neighbors first"):
+    with pytest.raises(ValueError, match=r"run lo\.pp\.neighbors\(adata\) first"):
         lo.tl.umap(lo.AnnData(np.eye(5)))
 
 

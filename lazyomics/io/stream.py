@@ -15,13 +15,11 @@ import numpy as np
 from dask.system import CPU_COUNT
 
 from lazyomics import config, lazy
-from lazyomics.blocks.block import CSCBlock
 from lazyomics.blocks.canonical import checked_arrays
 from lazyomics.io.compress import CHUNK_BYTES, ChunkWriter, chunk_bytes_of, chunk_pool, kwargs_for
 from lazyomics.io.transaction import raise_failures
 from lazyomics.lazy.kinds import is_block, is_dask_array
 from lazyomics.lazy.load import Lines, StoredBlocks
-from lazyomics.lazy.matrix import known_blocks
 from lazyomics.lazy.recipe import Recipe, bounds_by_bytes
 from lazyomics.lazy.scheduler import threads, workers
 
@@ -92,6 +90,9 @@ def _stored(recipe: Recipe) -> MatrixBlocks:
 
 def _lazy(x: Any) -> MatrixBlocks:
     """A dask matrix."""
+    from lazyomics.blocks.block import CSCBlock
+    from lazyomics.lazy.matrix import known_blocks
+
     recipe = lazy.recipe_of(x)
     if recipe is None and isinstance(x._meta, CSCBlock):  # such as a joined one, transposed
         x = known_blocks(x).rechunk({0: -1})

@@ -145,7 +145,7 @@ ROUTES = [
 def table(tmp_path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()
-    path = folder / "a.h5ad"
+    path = folder / "a.of_cells"
     x = sp.csr_matrix(np.arange(6.0, dtype="f4").reshape(2, 3))
     lo.AnnData(x, obs={"n": [1, 2]}).write_h5ad(path)
     return path

@@ -209,7 +209,7 @@ def test_wrong_genomes(v2, v3) -> None:
 @pytest.mark.parametrize("reader", [lo.read_h5ad, lo.read_h5mu])
 @pytest.mark.parametrize("genomes", [1, 2])
 def test_other_readers_name_the_one_for_it(reader, genomes, v2, v3) -> None:
-    with pytest.raises(FileFormatError, match="10x Genomics: open it with read_10x_h5"):
+    with pytest.raises(FileFormatError, match=r"10x Genomics: open it with lo\.read_10x_h5"):
         reader(v3)
     if genomes == 1:
         with h5py.File(v2, "r+") as file:

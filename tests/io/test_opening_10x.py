@@ -214,7 +214,7 @@ def test_other_readers_name_the_one_for_it(reader, genomes, v2, v3) -> None:
     if genomes == 1:
         with h5py.File(v2, "r+") as file:
             del file["mm10"]
-    expected = "open it with read_10x_h5" if genomes == 1 else "hg19.*mm10.*genome="
+    expected = "open it with lo.read_10x_h5" if genomes == 1 else "hg19.*mm10.*genome="
     with pytest.raises(FileFormatError, match=expected):
         reader(v2)
 

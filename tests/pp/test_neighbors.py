@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -140,6 +141,7 @@ def many_cells(n=9000, seed=1):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("LAZYOMICS_MOST_CASES" in os.environ, reason="compiles for two minutes")
 def test_many_cells_by_pynndescent_equal_scanpy():
     sc = pytest.importorskip("scanpy", reason="the reference")
     anndata = pytest.importorskip("anndata", reason="compares with scanpy's container")

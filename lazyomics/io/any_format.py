@@ -79,16 +79,8 @@ def open_any(path: str | os.PathLike[str], **options: Any) -> AnnData | MuData:
     found = checked_path(name)
     with open_for_reading(found) as file:
         kind, members = kind_of_open(file), sorted(map(str, file))[:10]
-    if kind in ("h5ad", "h5mu"):
+    if kind != "hdf5":
         return read(name, **options)
-    if kind == "10x":
-        from lazyomics.io.opening_10x import read_10x_h5
-
-        return read_10x_h5(name, **options)
-    if kind == "loom":
-        from lazyomics.io.loom import read_loom
-
-        return read_loom(name, **options)
     raise FileFormatError.at(
         name,
         "/",
@@ -111,6 +103,7 @@ def refuse_zarr(name: str) -> None:
     is_store = path.is_dir() and any((path / marker).exists() for marker in markers)
     if is_store or name.rstrip("/").endswith((".zarr", ".zarr.zip")):
         raise UnsupportedError(
-            f"{name} is a zarr store, which lazyomics does not read or write. Convert it with "
-            "anndata: anndata.read_zarr(store).write_h5ad(file), or the other way round"
+            f"{name} is a zarr store, which the command line does not read or write. Convert it in "
+            "Python: lazyomics.read_zarr(store).write_h5ad(file), or write_zarr the other way; "
+            "with anndata, anndata.read_zarr(store).write_h5ad(file)"
         )

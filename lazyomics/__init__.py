@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import dask
-
-from lazyomics import config, errors, logging
-from lazyomics.container.anndata import AnnData
+from lazyomics import errors, logging
 from lazyomics.container.ports import Storage, use_storage
 from lazyomics.importing import import_whole
-from lazyomics.io.opening import read_h5ad
 from lazyomics.missing import missing
 from lazyomics.options import Verbosity, settings
 
 if TYPE_CHECKING:
-    from lazyomics import datasets, experimental, external, get, metrics, ml, pl, pp, tl
+    from lazyomics import config, datasets, experimental, external, get, metrics, ml, pl, pp, tl
+    from lazyomics.container.anndata import AnnData
     from lazyomics.container.concat.concat import concat
     from lazyomics.container.explain import explain
     from lazyomics.container.mudata import MuData
@@ -32,6 +29,7 @@ if TYPE_CHECKING:
     from lazyomics.io.mtx.quantifiers import read_kb, read_starsolo
     from lazyomics.io.mtx.read_10x import read_10x_mtx
     from lazyomics.io.mtx.reading import read_mtx
+    from lazyomics.io.opening import read_h5ad
     from lazyomics.io.opening_10x import read_10x_h5
     from lazyomics.io.reading import read
     from lazyomics.io.repack import repack
@@ -43,8 +41,6 @@ if TYPE_CHECKING:
     from lazyomics.logging import show_versions
     from lazyomics.pl.figure import set_figure_params
     from lazyomics.progress import ProgressBar
-
-config.check_array_engine(dask.config.get("array.query-planning", None))
 
 __version__ = "0.1.0.dev0"
 
@@ -99,11 +95,12 @@ __all__ = [
     "write_zarr",
 ]
 
-# Imported when they are first asked for: most programs need few of them.
-_PACKAGES = frozenset(
-    {"datasets", "experimental", "external", "get", "metrics", "ml", "pl", "pp", "tl"}
-)
+# Imported when they are first asked for: most programs need few of them, and the help of the
+# command line needs neither pandas nor h5py nor dask.
+_NAMESPACES = {"datasets", "experimental", "external", "get", "metrics", "ml", "pl", "pp", "tl"}
+_PARTS = {"blocks", "compiled", "config", "io", "lazy", "progress"}
 _HOMES = {
+    "AnnData": "container.anndata",
     "MuData": "container.mudata",
     "ProgressBar": "progress",
     "add_gene_major": "io.add_gene_major",
@@ -116,6 +113,7 @@ _HOMES = {
     "read_csv": "io.tables",
     "read_elem": "io.elements",
     "read_excel": "io.tables",
+    "read_h5ad": "io.opening",
     "read_h5mu": "io.h5mu.opening",
     "read_hdf": "io.tables",
     "read_kb": "io.mtx.quantifiers",
@@ -149,7 +147,7 @@ use_storage(_files)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PACKAGES:
+    if name in _NAMESPACES | _PARTS:
         return import_whole(f"lazyomics.{name}")
     if name in _HOMES:
         value = getattr(import_whole(f"lazyomics.{_HOMES[name]}"), name)

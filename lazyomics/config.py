@@ -1,28 +1,9 @@
 """Defaults, registered in ``dask.config`` under ``lazyomics``.
 
 Set them as any dask option: ``dask.config.set({"lazyomics.chunk-bytes": "64 MiB"})``, in a YAML
-file, or by an environment variable such as ``DASK_LAZYOMICS__MEMORY=2GiB``.
+file, or by an environment variable such as ``DASK_LAZYOMICS__MEMORY=2GiB``. They are registered
+when the first name of lazyomics is asked for that needs dask, such as ``lazyomics.config``.
 
-option                    default    meaning
-========================  =========  =============================================================
-``lazyomics.chunk-bytes`` 32 MiB     decoded size of a block of X that the chunk planner aims at
-``lazyomics.memory``      25 %       what PCA and the writers may hold besides the blocks in
-                                     flight: bytes, a text such as ``"2 GiB"``, or a share of the
-                                     memory that is available such as ``"25 %"``
-``lazyomics.progress``    false      show a progress bar for what takes longer than 3 s; a number
-                                     for so many seconds instead
-``lazyomics.external-     false      follow links and data that lead out of the opened file
-files``
-``lazyomics.lock-timeout`` 30        seconds to wait for another process that saves the same file;
-                                     0 for an error at once
-``lazyomics.remote-gap``  64 KiB     parts of a remote file this close are fetched in one request
-``lazyomics.remote-       4 MiB      longer parts are fetched in several requests at once
-request``
-``lazyomics.remote-       6          how often a part is asked for before reading fails
-attempts``
-``lazyomics.remote-wait`` 0.2        seconds to wait after the first failure, doubled with each
-========================  =========  =============================================================
-=======
 =============================  =======  ===========================================================
 option                         default  meaning
 =============================  =======  ===========================================================
@@ -93,6 +74,9 @@ def check_array_engine(chosen: bool | None) -> None:
             "dask.config.set({'array.query-planning': False}), or DASK_ARRAY__QUERY_PLANNING=False "
             "in the environment, before dask.array is imported."
         )
+
+
+check_array_engine(dask.config.get("array.query-planning", None))
 
 
 def get(key: str) -> Any:

@@ -11,11 +11,6 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, TextIO
 
-import dask.config
-from dask.system import CPU_COUNT
-
-from lazyomics import config
-
 __all__ = ["Settings", "Verbosity", "settings"]
 
 GIGABYTE = 10**9
@@ -179,21 +174,30 @@ class Settings:
 
         scanpy notes the number without using it.
         """
+        from lazyomics import config
+
         return config.memory() / GIGABYTE
 
     @max_memory.setter
     def max_memory(self, gigabytes: float) -> None:
+        import dask
+
         dask.config.set({"lazyomics.memory": int(gigabytes * GIGABYTE)})
 
     @property
     def n_jobs(self) -> int:
         """Threads: ``num_workers`` of dask's configuration. -1 stands for all processors."""
+        import dask
+        from dask.system import CPU_COUNT
+
         return int(dask.config.get("num_workers", None) or CPU_COUNT)
 
     @n_jobs.setter
     def n_jobs(self, number: int) -> None:
         if number == 0 or number < -1:
             raise ValueError(f"n_jobs is a number of threads, or -1 for all; found {number}")
+        import dask
+
         dask.config.set(num_workers=None if number == -1 else int(number))
 
     @property

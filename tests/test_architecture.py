@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -67,6 +68,7 @@ HEAVY = (
     "pooch",
     "sparse",
 )
+USED_BY_CONTAINERS = ("dask", "h5py", "numpy", "pandas", "scipy")
 FORBIDDEN_NAMES = {"utils", "core", "common", "helpers", "misc"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -148,24 +150,50 @@ def _module(path: Path) -> str:
     return ".".join(p for p in parts if p != "__init__")
 
 
+MODULES = {_module(path) for path in FILES}
+
+
 def _package_imports(path: Path) -> set[str]:
-    modules = {_module(p) for p in FILES}
     found = set()
     for name in imports(path, top_level_only=True):
-        if name in modules:
+        if name in MODULES:
             found.add(name)
-        elif name.rpartition(".")[0] in modules:
+        elif name.rpartition(".")[0] in MODULES:
             found.add(name.rpartition(".")[0])
     return found - {_module(path), "lazyomics"}
 
 
-def test_import_is_light() -> None:
-    """Heavy packages wait for their first use."""
-    code = "import sys, lazyomics; print(*sys.modules)"
-    loaded = subprocess.run(
+def printed_by(code: str) -> list[str]:
+    """Words that a program prints in a process of its own."""
+    done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
-    ).stdout.split()
-    assert not set(HEAVY) & set(loaded)
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "heavy"),
+    [
+        ("lo", {*HEAVY, *USED_BY_CONTAINERS}),
+        ("dir(lo), lo.settings, lo.logging, lo.errors", {*HEAVY, *USED_BY_CONTAINERS}),
+        ("lo.AnnData, lo.read_h5ad", {*HEAVY}),
+    ],
+)
+def test_import_is_light(asked_for: str, heavy: set[str]) -> None:
+    """Heavy packages wait for their first use."""
+    code = f"import sys, lazyomics as lo; {asked_for}; print(*sys.modules)"
+    assert not heavy & set(printed_by(code))
+
+
+def test_import_takes_little_time() -> None:
+    """Processor time until the import is done, beside what a program that uses dask imports."""
+    seconds: dict[str, list[float]] = {"lazyomics": [], "dask.array, pandas, h5py": []}
+    for _ in range(3):
+        for modules, found in seconds.items():
+            code = f"import {modules}; import time; print(time.process_time())"
+            found += map(float, printed_by(code))
+    ours, theirs = map(median, seconds.values())
+    assert ours < 0.4 * theirs  # a twentieth on a quiet machine
 
 
 def test_public_names_exist() -> None:

@@ -12,7 +12,6 @@ import numpy as np
 from lazyomics.kernels.steps import SelectCols, Step
 from lazyomics.lazy.indexer import Selector, compose, is_whole, length
 from lazyomics.lazy.recipe import Recipe, recipe_of
-from lazyomics.lazy.reduction import reads_values_alone
 from lazyomics.lazy.scheduler import workers
 
 __all__ = [
@@ -151,7 +150,7 @@ def stored_bytes_of_totals(x: da.Array) -> int:
     """Bytes that totals of the rows read of a matrix: where they need no positions, about half."""
     recipe = recipe_of(x)
     source: Any = None if recipe is None else recipe.source
-    if recipe is None or not hasattr(source, "cost_of_values") or not reads_values_alone(recipe):
+    if recipe is None or not hasattr(source, "cost_of_values") or not recipe.reads_values_alone:
         return explain_matrix("", x).stored_bytes
     bounds = pairwise(recipe.bounds())
     return sum(source.cost_of_values(compose(recipe.rows, slice(a, b, 1))) for a, b in bounds)

@@ -187,6 +187,13 @@ class Recipe:
         return whole and not any(step.cuts_cols for step in self.steps)
 
     @property
+    def reads_values_alone(self) -> bool:
+        """Whether totals of the rows are read from the stored values, without their positions."""
+        whole = is_whole(self.cols, self.source.shape[1])
+        by_rows = self.source.format == "csr" and hasattr(self.source, "read_values")
+        return by_rows and whole and not self.steps
+
+    @property
     def adds_values(self) -> bool:
         """Whether blocks may hold more than is stored in their lines."""
         return any(step.adds_values for step in self.steps)

@@ -22,7 +22,7 @@ from lazyomics.blocks.block import CSCBlock, SparseBlock
 from lazyomics.errors import ShapeError
 from lazyomics.kernels.steps import Step
 from lazyomics.kernels.sums import row_totals, sums_between
-from lazyomics.lazy.indexer import CompactArray, is_whole
+from lazyomics.lazy.indexer import CompactArray
 from lazyomics.lazy.kinds import is_in_memory, to_memory_format
 from lazyomics.lazy.matrix import (
     BlockArray,
@@ -54,7 +54,6 @@ __all__ = [
     "fold_rows",
     "fold_runs",
     "map_rows",
-    "reads_values_alone",
     "row_bounds",
     "row_vectors",
 ]
@@ -261,16 +260,9 @@ def collect_row_totals(x: da.Array, *, exclude: NDArray[np.bool_] | None = None)
     the values are read, not their positions: about half of the bytes.
     """
     recipe = recipe_of(x)
-    if exclude is None and recipe is not None and reads_values_alone(recipe):
+    if exclude is None and recipe is not None and recipe.reads_values_alone:
         return _from_values(recipe, x)
     return collect_rows(x, row_totals, dtype=np.float64, exclude=exclude)
-
-
-def reads_values_alone(recipe: Recipe) -> bool:
-    """Whether totals of the rows are read from the values alone."""
-    whole = is_whole(recipe.cols, recipe.source.shape[1])
-    by_rows = recipe.source.format == "csr" and hasattr(recipe.source, "read_values")
-    return by_rows and whole and not recipe.steps
 
 
 def _from_values(recipe: Recipe, x: da.Array) -> da.Array:

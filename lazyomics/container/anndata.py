@@ -24,14 +24,18 @@ from lazyomics.container.constructing import check_dimensions, inferred_shape, r
 from lazyomics.container.deferred import compute_inside, is_deferred
 from lazyomics.container.frames import (
     FrameSlot,
-    align_tables,
     as_frame,
     check_same_names,
     make_index_unique,
-    show_aligned,
 )
 from lazyomics.container.index import axis_selector, split_key
-from lazyomics.container.mappings import AlignedMapping, MappingName, Uns
+from lazyomics.container.mappings import (
+    AlignedMapping,
+    MappingName,
+    Uns,
+    align_tables,
+    show_aligned,
+)
 from lazyomics.container.ports import Backing
 from lazyomics.container.raw import Raw, RawParts
 from lazyomics.container.slots import MatrixSlot, as_matrix, assigned_matrix

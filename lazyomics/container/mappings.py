@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,8 @@ __all__ = [
     "MappingName",
     "StoredValues",
     "Uns",
+    "align_tables",
+    "show_aligned",
 ]
 
 
@@ -403,3 +406,61 @@ class Uns(StoredValues, MutableMapping[str, Any]):
     def stored(self) -> dict[str, Any]:
         """Values as they are held: those that were not read yet stay deferred."""
         return dict(self._settled())
+
+
+def align_tables(
+    mappings: Iterable[tuple[AlignedMapping, FrameSlot]], *, strict: bool = False
+) -> None:
+    """Carry new names of cells and genes along to the tables of obsm and varm.
+
+    Names also change through the tables of pandas (``obs.index = …``, ``obs.set_index``), which
+    tell nobody. This is called before names and tables are used together: by selections, copies
+    and whatever is written.
+
+    Parameters
+    ----------
+    mappings
+        obsm and varm, each with the table of its axis.
+    strict
+        Whether tables are refused that have other names for another reason: files of others may
+        hold such ones, which can be read, but should not be written.
+
+    Raises
+    ------
+    ShapeError
+        If a table has row names that neither were nor are those of its axis, or if the axis got
+        its own names in another order.
+    """
+    for mapping, slot in mappings:
+        if not slot.is_loaded:
+            continue
+        names, before = slot.index, slot.names_before
+        others = before is not None and names is not before and not names.equals(before)
+        renamed = others or (before is not None and names.name != before.name)
+        for key, value in mapping.held().items():
+            if is_stored_table(value) and renamed:
+                value = mapping[key]
+            if not isinstance(value, pd.DataFrame) or value.index is names:
+                continue
+            where = f"{mapping.name}[{key!r}]"
+            if renamed and before is not None and value.index.equals(before):
+                if others and set(names) == set(before):
+                    raise ShapeError(
+                        f"{mapping.name[:3]} has its rows in another order than before, all other "
+                        f"parts do not: {where} cannot follow. Select with adata[order] instead"
+                    )
+                value.index = names
+            elif strict:
+                check_table(value, names, where)
+        slot.note_names()
+
+
+def show_aligned(mapping: AlignedMapping, slot: FrameSlot) -> AlignedMapping:
+    """Return obsm or varm to look at: its tables have new names already, where these are usable.
+
+    What is wrong with names is said by what needs them right, a selection, copy or save: until
+    then entries can be looked at, and be taken out.
+    """
+    with suppress(TypeError, ValueError):
+        align_tables([(mapping, slot)])
+    return mapping.follow(slot)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from lazyomics import lazy
 from lazyomics.container.deferred import cut_value
-from lazyomics.container.frames import FrameSlot, align_tables
+from lazyomics.container.frames import FrameSlot
 from lazyomics.container.index import axis_selector, split_key
-from lazyomics.container.mappings import AlignedMapping
+from lazyomics.container.mappings import AlignedMapping, align_tables
 from lazyomics.container.slots import MatrixSlot
 from lazyomics.lazy.indexer import Selector, length
 from lazyomics.names import choices

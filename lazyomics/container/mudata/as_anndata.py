@@ -15,12 +15,12 @@ from lazyomics.lazy.indexer import Positions
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
-    from lazyomics.container.mudata.mudata import MuData
+    from lazyomics.container.mudata.joined import GlobalTables
 
 __all__ = ["as_anndata"]
 
 
-def as_anndata(mdata: MuData, **options: Any) -> AnnData:
+def as_anndata(mdata: GlobalTables, **options: Any) -> AnnData:
     """Join the modalities along the axis that they do not share; see ``MuData.to_anndata``."""
     if mdata.axis == -1:
         raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,6 @@ from lazyomics.container.reindex import spread_frame, spread_pairs, spread_rows
 from lazyomics.errors import ShapeError, warn_user
 from lazyomics.lazy.indexer import Selector, length, tighten
 
-if TYPE_CHECKING:
-    from lazyomics.container.mudata.mudata import MuData
-
 __all__ = [
     "Axis",
     "JoinedFrame",
@@ -35,6 +32,7 @@ __all__ = [
     "modality_slot",
     "set_names",
     "shared",
+    "take_names",
 ]
 
 
@@ -521,51 +519,46 @@ def is_shared(name: AxisName, axis: int) -> bool:
     return axis == -1 or axis == (0 if name == "obs" else 1)
 
 
-def set_names(mdata: MuData, name: AxisName, names: Any) -> None:
+def set_names(axis: Axis, mods: Modalities, names: Any) -> None:
     """Give new names to the entries of an axis, and to the same entries of each modality."""
-    axis = mdata._axes[name]
     index = string_index(names if isinstance(names, pd.Index) else pd.Index(names))
     if len(index) != len(axis.table):
-        raise ShapeError(f"{len(index)} names for {len(axis.table)} {name}")
-    axis.check_lengths(mdata.mod)
-    for mod, adata in mdata.mod.items():
+        raise ShapeError(f"{len(index)} names for {len(axis.table)} {axis.name}")
+    axis.check_lengths(mods)
+    for mod, adata in mods.items():
         rows = axis.maps.rows_in(mod)
         present = rows >= 0
         given = np.empty(axis.maps.counts[mod], dtype=object)
         given[rows[present]] = np.asarray(index, dtype=object)[present]
-        modality_slot(adata, name).index = list(given)
+        modality_slot(adata, axis.name).index = list(given)
     axis.table.index = index
-    axis.note(mdata.mod)
+    axis.note(mods)
 
 
-def make_names_unique(mdata: MuData, name: AxisName) -> None:
+def make_names_unique(axis: Axis, mods: Modalities) -> None:
     """Append numbers to names repeated in a modality; where modalities have names in common, all
     get the name of their modality in front.
     """  # noqa: D205
-    if mdata.axis != (1 if name == "obs" else 0):
-        raise TypeError(
-            f"{name}_names_make_unique() is for modalities that do not share their {name}; "
-            f"this MuData has axis={mdata.axis}"
-        )
-    for adata in mdata.mod.values():
-        getattr(adata, f"{name}_names_make_unique")()
-    slots = {mod: modality_slot(adata, name) for mod, adata in mdata.mod.items()}
+    for adata in mods.values():
+        getattr(adata, f"{axis.name}_names_make_unique")()
+    slots = {mod: modality_slot(adata, axis.name) for mod, adata in mods.items()}
     pairs = combinations([slot.index for slot in slots.values()], 2)
     if any(bool(a.isin(b).any()) for a, b in pairs):
         warn_user(
-            f"modalities have {name}_names in common: all {name}_names get the name of their "
-            "modality in front",
+            f"modalities have {axis.name}_names in common: all {axis.name}_names get the name of "
+            "their modality in front",
         )
         for mod, slot in slots.items():
             slot.index = f"{mod}:" + slot.index.astype(str)
-    axis = mdata._axes[name]
-    if axis.counts(mdata.mod) != axis.maps.counts:
-        mdata._update_axis(name)
-        return
+
+
+def take_names(axis: Axis, mods: Modalities) -> None:
+    """Give the entries of an axis that modalities do not share the names that they have there."""
     named = np.empty(len(axis.table), dtype=object)
-    for mod, slot in slots.items():
+    for mod, adata in mods.items():
         rows = axis.maps.rows_in(mod)
         present = rows >= 0
-        named[present] = np.asarray(slot.index, dtype=object)[rows[present]]
+        names = modality_slot(adata, axis.name).index
+        named[present] = np.asarray(names, dtype=object)[rows[present]]
     axis.table.index = list(named)
-    axis.note(mdata.mod)
+    axis.note(mods)

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.container.annotated import AnnotatedObject, AxisName
-from lazyomics.container.frames import as_frame, show_aligned
-from lazyomics.container.mappings import AlignedMapping
+from lazyomics.container.frames import as_frame
+from lazyomics.container.mappings import AlignedMapping, align_tables, show_aligned
 from lazyomics.container.mudata.axis import Axis, JoinedFrame, is_shared, modality_slot
 from lazyomics.container.reindex import spread_column, without_nullable
 from lazyomics.errors import warn_user
 
 if TYPE_CHECKING:
-    from lazyomics.container.mudata.mudata import MuData
+    from lazyomics.container.mudata.modalities import Modalities
 
 __all__ = [
     "GlobalTables",
@@ -94,7 +94,7 @@ def split_prefix(name: str, mods: Iterable[str]) -> tuple[str | None, str]:
     return (prefix, rest) if colon and prefix in set(mods) else (None, name)
 
 
-def asked_mods(mdata: MuData, mods: Sequence[str] | str | None) -> list[str]:
+def asked_mods(mdata: GlobalTables, mods: Sequence[str] | str | None) -> list[str]:
     """Names of the modalities that an argument asks for."""
     if mods is None:
         return list(mdata.mod)
@@ -104,7 +104,7 @@ def asked_mods(mdata: MuData, mods: Sequence[str] | str | None) -> list[str]:
     return wanted
 
 
-def joined_column(mdata: MuData, axis: Axis, name: str) -> pd.Series[Any] | None:
+def joined_column(mdata: GlobalTables, axis: Axis, name: str) -> pd.Series[Any] | None:
     """Return a column of a modality on the rows of the whole object; None if there is none.
 
     ``"rna:leiden"`` is ``leiden`` of modality ``rna``. On the axis along which modalities are
@@ -128,7 +128,7 @@ def joined_column(mdata: MuData, axis: Axis, name: str) -> pd.Series[Any] | None
     return None if joined is None else without_nullable(joined).rename(name)
 
 
-def column_of(mdata: MuData, axis: Axis, mod: str, column: str) -> pd.Series[Any]:
+def column_of(mdata: GlobalTables, axis: Axis, mod: str, column: str) -> pd.Series[Any]:
     """Return a column of one modality, missing on rows that it does not have."""
     axis.check_lengths(mdata.mod)
     frame = modality_slot(mdata.mod[mod], axis.name).frame
@@ -186,7 +186,7 @@ class PullOptions:
     only_drop: bool = False
 
 
-def pull(mdata: MuData, axis: Axis, options: PullOptions) -> None:
+def pull(mdata: GlobalTables, axis: Axis, options: PullOptions) -> None:
     """Copy columns of the modalities into the table of the whole object, or drop them there."""
     _check_joins(mdata, axis, options)
     axis.check_lengths(mdata.mod)
@@ -213,14 +213,14 @@ def _in_order(new: Mapping[str, T], held: Mapping[str, Any]) -> list[tuple[str, 
     return sorted(new.items(), key=lambda item: item[0]) if held else list(new.items())
 
 
-def _check_joins(mdata: MuData, axis: Axis, options: PullOptions) -> None:
+def _check_joins(mdata: GlobalTables, axis: Axis, options: PullOptions) -> None:
     joins = options.join_common or options.join_nonunique
     if joins and is_shared(axis.name, mdata.axis):
         raise ValueError(f"columns of the same name cannot be joined over shared {axis.name}_names")
 
 
 def _columns_to_pull(
-    mdata: MuData, axis: Axis, options: PullOptions
+    mdata: GlobalTables, axis: Axis, options: PullOptions
 ) -> dict[str, list[ModalityColumn]]:
     """Columns to pull, by modality."""
     every = modality_columns(
@@ -251,7 +251,7 @@ def _columns_to_pull(
 
 
 def _names(
-    mdata: MuData,
+    mdata: GlobalTables,
     axis: Axis,
     chosen: dict[str, list[ModalityColumn]],
     options: PullOptions,
@@ -289,7 +289,7 @@ class PushOptions:
     only_drop: bool = False
 
 
-def push(mdata: MuData, axis: Axis, options: PushOptions) -> None:
+def push(mdata: GlobalTables, axis: Axis, options: PushOptions) -> None:
     """Copy columns to modalities: with a prefix to that one, without to all of them."""
     axis.check_lengths(mdata.mod)
     mods = asked_mods(mdata, options.mods)
@@ -307,7 +307,7 @@ def push(mdata: MuData, axis: Axis, options: PushOptions) -> None:
 
 
 def _columns_to_push(
-    mdata: MuData, axis: Axis, options: PushOptions, mods: Sequence[str]
+    mdata: GlobalTables, axis: Axis, options: PushOptions, mods: Sequence[str]
 ) -> dict[str, tuple[str | None, str]]:
     """Columns to push: modality (None for all) and name there."""
     split = {
@@ -345,7 +345,7 @@ def _check_names(chosen: dict[str, tuple[str | None, str]], frame: pd.DataFrame)
 
 
 def _push_to(
-    mdata: MuData, axis: Axis, mod: str, frame: pd.DataFrame, columns: dict[str, str]
+    mdata: GlobalTables, axis: Axis, mod: str, frame: pd.DataFrame, columns: dict[str, str]
 ) -> None:
     """Bring columns into the order of a modality and put them into its table."""
     if not columns:
@@ -368,7 +368,24 @@ def _push_to(
 class GlobalTables(AnnotatedObject):
     """The annotation of a MuData as a whole."""
 
+    _mod: Modalities
+    _axis: int
     _axes: dict[AxisName, Axis]
+
+    @property
+    def mod(self) -> Modalities:
+        """Modalities by name, in their order; call ``update()`` after changing which there are."""
+        return self._mod
+
+    @property
+    def n_mod(self) -> int:
+        """Number of modalities."""
+        return len(self._mod)
+
+    @property
+    def axis(self) -> int:
+        """0 if modalities share observations, 1 if they share variables, −1 if both."""
+        return self._axis
 
     @property
     def obs(self) -> pd.DataFrame:
@@ -455,6 +472,10 @@ class GlobalTables(AnnotatedObject):
     @varp.deleter
     def varp(self) -> None:
         self._set_arrays("var", "varp", {})
+
+    def _align_tables(self, *, strict: bool = False) -> None:
+        """Let tables in obsm and varm have the names of the whole object as they are now."""
+        align_tables([(axis.arrays, axis.table) for axis in self._axes.values()], strict=strict)
 
     def _set_arrays(self, name: AxisName, which: str, value: Mapping[str, Any]) -> None:
         axis = self._axes[name]

@@ -21,7 +21,7 @@ from lazyomics.container.annotated import (
 )
 from lazyomics.container.categories import categorise
 from lazyomics.container.deferred import compute_inside, is_deferred
-from lazyomics.container.frames import FrameSlot, align_tables, as_frame
+from lazyomics.container.frames import FrameSlot, as_frame
 from lazyomics.container.index import axis_selector, split_key
 from lazyomics.container.mappings import AlignedMapping, Uns
 from lazyomics.container.mudata.axis import (
@@ -30,6 +30,7 @@ from lazyomics.container.mudata.axis import (
     is_shared,
     make_names_unique,
     set_names,
+    take_names,
 )
 from lazyomics.container.mudata.joined import GlobalTables
 from lazyomics.container.mudata.modalities import FEATURE_TYPES, Modalities, modalities_of
@@ -537,21 +538,6 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
     # -- modalities and shape -------------------------------------------------------------
 
     @property
-    def mod(self) -> Modalities:
-        """Modalities by name, in their order; call ``update()`` after changing which there are."""
-        return self._mod
-
-    @property
-    def n_mod(self) -> int:
-        """Number of modalities."""
-        return len(self._mod)
-
-    @property
-    def axis(self) -> int:
-        """0 if modalities share observations, 1 if they share variables, −1 if both."""
-        return self._axis
-
-    @property
     def _obs(self) -> FrameSlot:
         return self._axes["obs"].table
 
@@ -562,15 +548,28 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
     n_var = GlobalTables.n_vars
 
     def _rename(self, axis: AxisName, names: Any) -> None:
-        set_names(self, axis, names)
+        set_names(self._axes[axis], self._mod, names)
 
     def obs_names_make_unique(self) -> None:
         """Make names of observations unique in and across modalities (``axis=1`` only)."""
-        make_names_unique(self, "obs")
+        self._make_names_unique("obs")
 
     def var_names_make_unique(self) -> None:
         """Make names of variables unique in and across modalities (``axis=0`` only)."""
-        make_names_unique(self, "var")
+        self._make_names_unique("var")
+
+    def _make_names_unique(self, name: AxisName) -> None:
+        if self._axis != (1 if name == "obs" else 0):
+            raise TypeError(
+                f"{name}_names_make_unique() is for modalities that do not share their {name}; "
+                f"this MuData has axis={self._axis}"
+            )
+        axis = self._axes[name]
+        make_names_unique(axis, self._mod)
+        if axis.counts(self._mod) != axis.maps.counts:
+            self._update_axis(name)
+        else:
+            take_names(axis, self._mod)
 
     # -- parts of the whole ---------------------------------------------------------------
 
@@ -664,10 +663,6 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
     def nbytes(self) -> int:
         """Bytes that the object takes once it is loaded; known without loading it."""
         return loaded_bytes_of_modalities(self)
-
-    def _align_tables(self, *, strict: bool = False) -> None:
-        """Let tables in obsm and varm have the names of the whole object as they are now."""
-        align_tables([(axis.arrays, axis.table) for axis in self._axes.values()], strict=strict)
 
     def _mappings(self) -> tuple[AlignedMapping, ...]:
         obs, var = self._axes["obs"], self._axes["var"]

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lazyomics import errors, logging
-from lazyomics.container.ports import Storage, use_storage
+from lazyomics.container.mudata.storage import storage as storage_of_mudata
+from lazyomics.container.storage import storage as storage_of_anndata
 from lazyomics.importing import import_whole
 from lazyomics.missing import missing
 from lazyomics.options import Verbosity, settings
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from lazyomics.io.opening_10x import read_10x_h5
     from lazyomics.io.reading import read
     from lazyomics.io.repack import repack
+    from lazyomics.io.storage import FileStorage
     from lazyomics.io.tables import read_csv, read_excel, read_hdf, read_text, read_umi_tools
     from lazyomics.io.transpose_storage import transpose_storage
     from lazyomics.io.visium import read_visium
@@ -136,14 +138,15 @@ _HOMES = {
 }
 
 
-def _files() -> Storage:
+def _files() -> FileStorage:
     """Make the storage of containers, which only programs that write or save need."""
     from lazyomics.io.storage import FileStorage
 
     return FileStorage()
 
 
-use_storage(_files)
+storage_of_anndata.use(_files)
+storage_of_mudata.use(_files)
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import lazyomics as lo
-from lazyomics.container.raw import Raw
+from lazyomics.container import Raw
 
 ROOTS = {"scanpy": lo, "anndata": lo, "mudata": lo, "muon": lo}
 CLASSES = {"AnnData": lo.AnnData, "MuData": lo.MuData, "Raw": Raw}

@@ -46,7 +46,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "h5py": {"io", "datasets"},
     "anndata": {"container/interop.py"},
-    "mudata": {"container/interop.py"},
+    "mudata": {"container/mudata/interop.py"},
     "scanpy": set(),
     "dask.array": {"lazy", "container", "io", "blocks/dask.py"},
 }

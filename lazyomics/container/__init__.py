@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, Any
 from lazyomics.importing import import_whole
 
 if TYPE_CHECKING:
-    from lazyomics.container.anndata import AnnData
-    from lazyomics.container.raw import Raw
+    from lazyomics.container.anndata import AnnData, Raw
 
 __all__ = ["AnnData", "Raw"]
 
-_HOMES = {"AnnData": "anndata", "Raw": "raw"}
-
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'lazyomics.container' has no attribute {name!r}")
-    value = getattr(import_whole(f"lazyomics.container.{_HOMES[name]}"), name)
+    value = getattr(import_whole("lazyomics.container.anndata"), name)
     globals()[name] = value
     return value

@@ -7,21 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
+import numpy as np
 import pandas as pd
 
 from lazyomics import lazy
-from lazyomics.container import ports, summary
+from lazyomics.container import summary
 from lazyomics.container.anndata_methods import AnnDataMethods
 from lazyomics.container.annotated import (
-    AnnotatedObject,
     AxisName,
     FileObject,
-    LazyCollection,
     refuse_other_format,
     writable_path,
 )
 from lazyomics.container.constructing import check_dimensions, inferred_shape, raw_parts
-from lazyomics.container.deferred import compute_inside, is_deferred
 from lazyomics.container.frames import (
     FrameSlot,
     as_frame,
@@ -33,158 +31,21 @@ from lazyomics.container.mappings import (
     AlignedMapping,
     MappingName,
     Uns,
-    align_tables,
-    show_aligned,
 )
-from lazyomics.container.ports import Backing
-from lazyomics.container.raw import Raw, RawParts
-from lazyomics.container.slots import MatrixSlot, as_matrix, assigned_matrix
+from lazyomics.container.ports import Backing, Filters, OnConflict, ZarrWriter
+from lazyomics.container.raw import RawParts, gene_values, is_column, vector_of
+from lazyomics.container.slots import MatrixSlot, as_matrix
+from lazyomics.container.storage import storage as files
 from lazyomics.container.summary import describe
-from lazyomics.lazy.indexer import Selector, is_whole
-from lazyomics.lazy.kinds import is_dask_array, to_memory_format
 
 if TYPE_CHECKING:
-    import dask.array as da
+    pass
 
 __all__ = [
-    "AlignedParts",
     "AnnData",
-    "LazyParts",
+    "Raw",
     "StoredAnnData",
 ]
-
-
-class AlignedParts(AnnotatedObject):
-    """X, obs, var, layers, obsm, varm, obsp and varp: what they hold, and checks of new values."""
-
-    _x: MatrixSlot
-    _obs: FrameSlot
-    _raw: RawParts | None
-    _var: FrameSlot
-    _layers: AlignedMapping
-    _obsm: AlignedMapping
-    _varm: AlignedMapping
-    _obsp: AlignedMapping
-    _varp: AlignedMapping
-
-    @property
-    def X(self) -> Any:
-        """Matrix of shape (n_obs, n_vars): a dask array when lazy, else ndarray or scipy.
-
-        Assigning takes a matrix of that shape as it is, also on a selection, which shares nothing
-        with what it was selected from; the values of the only cell or gene; or a number, which
-        fills the matrix.
-        """
-        return self._x.value
-
-    @X.setter
-    def X(self, value: Any) -> None:
-        self._x = MatrixSlot(assigned_matrix(value, self.shape, self._x))
-
-    @X.deleter
-    def X(self) -> None:
-        self._x = MatrixSlot(None)
-
-    @property
-    def obs(self) -> pd.DataFrame:
-        """Table of the cells, read on first access."""
-        return self._obs.frame
-
-    @obs.setter
-    def obs(self, value: Any) -> None:
-        self._obs.replace(as_frame(value, self.n_obs, "obs"))
-
-    @obs.deleter
-    def obs(self) -> None:
-        self._obs.replace(pd.DataFrame(index=self.obs_names))
-
-    @property
-    def var(self) -> pd.DataFrame:
-        """Table of the genes, read on first access."""
-        return self._var.frame
-
-    @var.setter
-    def var(self, value: Any) -> None:
-        self._var.replace(as_frame(value, self.n_vars, "var"))
-
-    @var.deleter
-    def var(self) -> None:
-        self._var.replace(pd.DataFrame(index=self.var_names))
-
-    @property
-    def layers(self) -> AlignedMapping:
-        """Matrices of the shape of X, each lazy when it is in a file."""
-        return self._layers
-
-    @layers.setter
-    def layers(self, value: Mapping[str, Any]) -> None:
-        self._layers = self._layers.succeeded(value)
-
-    @layers.deleter
-    def layers(self) -> None:
-        self._layers = AlignedMapping("layers", self.shape)
-
-    @property
-    def obsm(self) -> AlignedMapping:
-        """Arrays of the cells, read entry by entry."""
-        return show_aligned(self._obsm, self._obs)
-
-    @obsm.setter
-    def obsm(self, value: Mapping[str, Any]) -> None:
-        self._obsm = self.obsm.succeeded(value)
-
-    @obsm.deleter
-    def obsm(self) -> None:
-        self._obsm = AlignedMapping("obsm", self.shape)
-
-    @property
-    def varm(self) -> AlignedMapping:
-        """Arrays of the genes, read entry by entry."""
-        return show_aligned(self._varm, self._var)
-
-    @varm.setter
-    def varm(self, value: Mapping[str, Any]) -> None:
-        self._varm = self.varm.succeeded(value)
-
-    @varm.deleter
-    def varm(self) -> None:
-        self._varm = AlignedMapping("varm", self.shape)
-
-    @property
-    def obsp(self) -> AlignedMapping:
-        """Square matrices of the cells, lazy when they are in a file."""
-        return self._obsp.follow(self._obs)
-
-    @obsp.setter
-    def obsp(self, value: Mapping[str, Any]) -> None:
-        self._obsp = self.obsp.succeeded(value)
-
-    @obsp.deleter
-    def obsp(self) -> None:
-        self._obsp = AlignedMapping("obsp", self.shape)
-
-    @property
-    def varp(self) -> AlignedMapping:
-        """Square matrices of the genes, lazy when they are in a file."""
-        return self._varp.follow(self._var)
-
-    @varp.setter
-    def varp(self, value: Mapping[str, Any]) -> None:
-        self._varp = self.varp.succeeded(value)
-
-    @varp.deleter
-    def varp(self) -> None:
-        self._varp = AlignedMapping("varp", self.shape)
-
-    def _align_tables(self, *, strict: bool = False) -> None:
-        """Let tables in obsm and varm have the names of the cells and genes as they are now."""
-        aligned = [(self._obsm, self._obs), (self._varm, self._var)]
-        if self._raw is not None:
-            aligned.append((self._raw.varm, self._raw.var))
-        align_tables(aligned, strict=strict)
-
-    def _mappings(self) -> tuple[AlignedMapping, ...]:
-        return self._layers, self._obsm, self._varm, self._obsp, self._varp
 
 
 class StoredAnnData(FileObject):
@@ -203,7 +64,10 @@ class StoredAnnData(FileObject):
         )
 
     def _open(self, path: Path) -> Any:
-        return ports.storage().open(path)
+        return files().open(path)
+
+    def _zarr_writer(self) -> ZarrWriter:
+        return files()
 
     def write_h5ad(
         self: Any,
@@ -217,7 +81,7 @@ class StoredAnnData(FileObject):
         chunk_bytes: int | str | None = None,
         overwrite_x: bool = False,
         storage: str | None = None,
-        on_conflict: ports.OnConflict = "raise",
+        on_conflict: OnConflict = "raise",
     ) -> None:
         """Stream to a new file, or save into the opened one.
 
@@ -308,7 +172,7 @@ class StoredAnnData(FileObject):
         >>> folder.cleanup()
         """
         refuse_other_format(filename, "h5ad", "h5mu")
-        filters: ports.Filters = {
+        filters: Filters = {
             "compression": compression,
             "compression_opts": compression_opts,
             "shuffle": shuffle,
@@ -319,11 +183,9 @@ class StoredAnnData(FileObject):
         self._align_tables(strict=True)
         text = {"convert_strings_to_categoricals": convert_strings_to_categoricals}
         if self._saves_in_place(filename, storage=storage, as_dense=as_dense or None):
-            ports.storage().save(
-                self, overwrite_x=overwrite_x, on_conflict=on_conflict, **text, **filters
-            )
+            files().save(self, overwrite_x=overwrite_x, on_conflict=on_conflict, **text, **filters)
         else:
-            ports.storage().write(
+            files().write(
                 self,
                 writable_path(str(filename)),
                 storage=storage,
@@ -335,102 +197,114 @@ class StoredAnnData(FileObject):
     write = write_h5ad
 
 
-Place = tuple[str, str]  # mapping name and key; ("X", "") and ("raw", "") for the matrices
+class Raw:
+    """A frozen matrix with its own genes, sharing the cells of its parent.
+
+    Attributes
+    ----------
+    X
+        Matrix of shape (n_obs, raw n_vars): lazy when it is in a file.
+    var
+        Table of its genes.
+    varm
+        Arrays of its genes.
+    """
+
+    def __init__(self, parts: RawParts, parent: AnnData) -> None:
+        self._parts = parts
+        self._parent = parent
+
+    @property
+    def X(self) -> Any:
+        """Matrix of shape (n_obs, n_vars)."""
+        return self._parts.x.value
+
+    @property
+    def var(self) -> pd.DataFrame:
+        """Table of the genes."""
+        return self._parts.var.frame
+
+    @property
+    def varm(self) -> AlignedMapping:
+        """Arrays aligned to the genes."""
+        return self._parts.varm.follow(self._parts.var)
+
+    @property
+    def n_obs(self) -> int:
+        """Number of cells."""
+        return self._parent.n_obs
+
+    @property
+    def n_vars(self) -> int:
+        """Number of genes."""
+        return len(self._parts.var)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Cells and genes."""
+        return self.n_obs, self.n_vars
+
+    @property
+    def var_names(self) -> pd.Index:
+        """Names of the genes."""
+        return self._parts.var.index
+
+    @property
+    def obs_names(self) -> pd.Index:
+        """Names of the cells."""
+        return self._parent.obs_names
+
+    def __getitem__(self, key: Any) -> Raw:
+        row_key, col_key = split_key(key)
+        rows = axis_selector(row_key, self.n_obs, lambda: self.obs_names, "obs")
+        cols = axis_selector(col_key, self.n_vars, lambda: self.var_names, "var")
+        return Raw(self._parts.take(rows, cols, self.n_obs), self._parent[row_key])
+
+    def to_adata(self) -> AnnData:
+        """Return an AnnData of this matrix with the cells' annotation of the parent.
+
+        Returns
+        -------
+        AnnData without layers; obs, obsm, obsp and uns are those of the parent. Lazy where the
+        parent is; reads nothing.
+        """
+        parts = self._parts.copy()
+        return self._parent._with_genes(parts.x, parts.var, parts.varm)
+
+    is_view = False
+
+    def copy(self) -> Raw:
+        """Return an independent raw of the same object; what is lazy or stored is shared."""
+        return Raw(self._parts.copy(), self._parent)
+
+    def obs_vector(self, k: str) -> np.ndarray[Any, Any]:
+        """Return the values of a gene for all cells, shape (n_obs,)."""
+        return gene_values(self.X, self.var_names, k)
+
+    def var_vector(self, k: str) -> Any:
+        """Return a column of var, or a cell's values for all genes, shape (n_vars,)."""
+        if is_column(k, self._parts.var.columns, self.obs_names, table="var", others="obs_names"):
+            return self.var[k].values
+        row = axis_selector(k, self.n_obs, lambda: self.obs_names, "obs")
+        return vector_of(self.X, row, slice(0, self.n_vars, 1))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows. Reads no matrix."""
+        from lazyomics.container.html import html_of_raw
+
+        title = f"Raw, {self.n_obs:,} cells × {self.n_vars:,} genes"
+        parts = self._parts
+        return html_of_raw(repr(self), title, parts.x.held, parts.var, parts.varm)
+
+    def __repr__(self) -> str:
+        lines = [f"Raw AnnData with n_obs × n_vars = {self.n_obs} × {self.n_vars}"]
+        for name, keys in (("var", self._parts.var.columns), ("varm", tuple(self._parts.varm))):
+            if keys:
+                lines.append(f"    {name}: {', '.join(repr(str(k)) for k in keys)}")
+        return "\n".join(lines)
 
 
-class LazyParts(LazyCollection):
-    """The dask side of AnnData."""
-
-    def explain(self: Any) -> Any:
-        """Say what one pass over each lazy matrix costs, see ``lo.explain``. Reads no values."""
-        from lazyomics.container.explain import explain
-
-        return explain(self)
-
-    def _held_parts(self: Any) -> dict[Place, Any]:
-        """Return every matrix that is lazy or stored, by its place and as it is held."""
-        parts = {("X", ""): self._x.held}
-        if self._raw is not None:
-            parts["raw", ""] = self._raw.x.held
-        for mapping in self._mappings():
-            is_matrix = mapping.name in ("layers", "obsp", "varp")
-            for key, value in mapping.stored().items():
-                if is_matrix or not is_deferred(value):
-                    parts[mapping.name, key] = value
-        return {k: v for k, v in parts.items() if is_dask_array(v) or is_deferred(v)}
-
-    def _lazy_parts(self: Any) -> dict[Place, da.Array]:
-        """Return every lazy matrix by its place. Stored ones are opened, not read."""
-        parts = {place: self._opened(*place) for place in self._held_parts()}
-        return {place: x for place, x in parts.items() if is_dask_array(x)}
-
-    def _opened(self: Any, name: str, key: str) -> Any:
-        """Return the matrix in a place; a stored one is opened there."""
-        if name == "X":
-            return self.X
-        return self._raw.x.value if name == "raw" else getattr(self, f"_{name}")[key]
-
-    def _sharing(self: Any) -> Any:
-        """Return another object that holds the same matrices, arrays and columns."""
-        self._align_tables()
-        raw = self._raw
-        return type(self)._assemble(
-            x=MatrixSlot(self._x.held),
-            obs=_same_columns(self._obs),
-            var=_same_columns(self._var),
-            uns=Uns(self._uns.stored()),
-            mappings={m.name: _same_values(m) for m in self._mappings()},
-            raw=None
-            if raw is None
-            else RawParts(MatrixSlot(raw.x.held), _same_columns(raw.var), _same_values(raw.varm)),
-            backing=self._backing,
-        )
-
-    def _with_parts(self: Any, values: Mapping[Place, Any]) -> Any:
-        """Return a copy with some of its matrices replaced."""
-        made = self.copy()
-        made._put_parts(values)
-        return made
-
-    def _put_parts(self: Any, values: Mapping[Place, Any]) -> None:
-        """Replace some of the matrices."""
-        for (name, key), value in values.items():
-            value = to_memory_format(value)
-            if name == "X":
-                self._x = MatrixSlot(value)
-            elif name == "raw" and self._raw is not None:
-                self._raw.x = MatrixSlot(value)
-            else:
-                getattr(self, f"_{name}")[key] = value
-
-    def _load_tables(self: Any) -> None:
-        """Read obs and var, and raw.var, if they are still in the file."""
-        _ = self.obs, self.var
-        if self._raw is not None:
-            _ = self._raw.var.frame
-
-    def _load_stored(self: Any) -> None:
-        """Read everything that is still in the file into the object, and forget the file."""
-        self._load_tables()
-        mappings = [*self._mappings(), self.uns]
-        if self._raw is not None:
-            mappings.append(self._raw.varm)
-        for mapping in mappings:
-            compute_inside(mapping)
-        self._backing = None
-
-
-def _same_columns(slot: FrameSlot) -> FrameSlot:
-    return FrameSlot(slot.stored if slot.stored is not None else slot.frame.copy(deep=False))
-
-
-def _same_values(mapping: AlignedMapping) -> AlignedMapping:
-    twin = AlignedMapping(mapping.name, mapping._shape)
-    twin._values = mapping.stored()
-    return twin
-
-
-class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
+class AnnData(AnnDataMethods, StoredAnnData):
     """Annotated matrix of cells × genes.
 
     ``X``, ``layers``, ``raw.X``, ``obsp`` and ``varp`` of an opened file are dask arrays; ``obs``
@@ -533,30 +407,6 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
             raise ValueError(f"filemode is 'r' or 'r+', found {filemode!r}")
         self._become(self._open(Path(filename)) if filename is not None else whole.copy())
 
-    @classmethod
-    def _assemble(
-        cls,
-        *,
-        x: MatrixSlot,
-        obs: FrameSlot,
-        var: FrameSlot,
-        uns: Uns,
-        mappings: Mapping[MappingName, AlignedMapping],
-        raw: RawParts | None = None,
-        backing: Backing | None = None,
-    ) -> Self:
-        """Build an object from checked parts, without copying or reading them."""
-        self = cls.__new__(cls)
-        self._x, self._obs, self._var, self._uns = x, obs, var, uns
-        self._raw, self._backing = raw, backing
-        for name in ("layers", "obsm", "varm", "obsp", "varp"):
-            made = mappings.get(name)
-            held = AlignedMapping(name, (len(obs), len(var))) if made is None else made
-            setattr(self, f"_{name}", held)
-        if backing is not None:
-            backing.remember(self)
-        return self
-
     def _with_genes(self, x: MatrixSlot, var: FrameSlot, varm: AlignedMapping) -> Self:
         """Return the same cells with another matrix and other genes."""
         shape = (self.n_obs, len(var))
@@ -612,32 +462,6 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
 
     # -- selection ------------------------------------------------------------------------
 
-    def __getitem__(self, key: Any) -> Self:
-        row_key, col_key = split_key(key)
-        rows = axis_selector(row_key, self.n_obs, lambda: self.obs_names, "obs")
-        cols = axis_selector(col_key, self.n_vars, lambda: self.var_names, "var")
-        return self._take(rows, cols)
-
-    def _take(self, rows: Selector, cols: Selector) -> Self:
-        """Return a lazy selection that shares nothing changeable with this object."""
-        self._align_tables()
-        obs, var = self._obs.take(rows), self._var.take(cols)
-        shape = (len(obs), len(var))
-        selectors = (rows, cols)
-        everything = is_whole(rows, self.n_obs) and is_whole(cols, self.n_vars)
-        raw, backing = self._raw, self._backing
-        if backing is not None and not everything:
-            backing = backing.selected(rows, cols)
-        return type(self)._assemble(
-            x=self._x.take(rows, cols, self.shape),
-            obs=obs,
-            var=var,
-            uns=self._uns.take((self._obs, obs), (self._var, var)),
-            mappings={m.name: m.take(selectors, shape) for m in self._mappings()},
-            raw=None if raw is None else raw.take(rows, slice(0, len(raw.var), 1), self.n_obs),
-            backing=backing,
-        )
-
     def _inplace_subset_obs(self, key: Any) -> None:
         """Keep only some cells of this object."""
         self._become(self[key])
@@ -674,7 +498,7 @@ class AnnData(AnnDataMethods, AlignedParts, StoredAnnData, LazyParts):
 
     def _repr_html_(self) -> str:
         """What a notebook shows. Reads no matrix."""
-        from lazyomics.container.html import html_of_anndata
+        from lazyomics.container.page import html_of_anndata
 
         return html_of_anndata(self)
 

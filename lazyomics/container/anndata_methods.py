@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -14,19 +14,17 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from lazyomics import lazy
+from lazyomics.container.anndata_parts import AnnDataParts
 from lazyomics.container.annotated import writable_path
 from lazyomics.container.categories import categorise, rename_in_records, renamed_categories
 from lazyomics.container.index import axis_selector
 from lazyomics.container.mappings import AlignedMapping, MappingName
-from lazyomics.container.ports import storage
 from lazyomics.container.raw import is_column, vector_of
 from lazyomics.container.slots import MatrixSlot
+from lazyomics.container.storage import storage
 from lazyomics.errors import warn_user
 from lazyomics.lazy.indexer import Selector, positions
 from lazyomics.lazy.kinds import is_dask_array
-
-if TYPE_CHECKING:
-    from lazyomics.container.anndata import AnnData
 
 __all__ = [
     "AnnDataMethods",
@@ -44,7 +42,7 @@ BECOMES: dict[MappingName, MappingName] = {
 }
 
 
-def transposed(adata: AnnData) -> Any:
+def transposed(adata: AnnDataParts) -> Any:
     """Return an object whose cells are the genes of this one; nothing is read."""
     shape = (adata.n_vars, adata.n_obs)
     mappings = {}
@@ -73,7 +71,7 @@ def _turned(matrix: Any) -> Any:
 ROWS_OF_A_CHUNK = 6000
 
 
-class AnnDataMethods:
+class AnnDataMethods(AnnDataParts):
     """Methods of anndata's AnnData that read or change several parts."""
 
     def to_anndata(self: Any, *, lazy: bool = False) -> Any:
@@ -132,7 +130,7 @@ class AnnDataMethods:
         """
         from lazyomics.container.applying import apply_to_anndata
 
-        return apply_to_anndata(self, function, args, kwargs)
+        return apply_to_anndata(self, type(self).from_anndata, function, args, kwargs)
 
     @classmethod
     def from_anndata(cls, other: Any) -> Self:
@@ -143,7 +141,7 @@ class AnnDataMethods:
         """
         from lazyomics.container.interop import parts_of_anndata
 
-        return cls(**parts_of_anndata(other))
+        return cls(**parts_of_anndata(other, cls.from_anndata, storage().open))
 
     def transpose(self: Any) -> Any:
         """Return an object of genes × cells; what is lazy or stored stays so.
@@ -273,7 +271,7 @@ class AnnDataMethods:
         An object without varm. Columns of var that the objects agree about are kept, others once
         for each object, as ``"column-batch"``.
         """
-        from lazyomics.container.concat.concat import concatenate
+        from lazyomics.container.concat.anndata import concatenate
 
         warnings.warn(
             "AnnData.concatenate is deprecated, use lazyomics.concat", FutureWarning, stacklevel=2
@@ -399,7 +397,7 @@ TABLES = ("obs", "var", "obsm", "varm")
 
 
 def write_csvs(
-    adata: AnnData, dirname: str | os.PathLike[str], *, skip_data: bool, sep: str
+    adata: AnnDataMethods, dirname: str | os.PathLike[str], *, skip_data: bool, sep: str
 ) -> None:
     """Write obs, var, obsm, varm and uns of an object, and X if it is not to be skipped."""
     folder = Path(dirname)
@@ -417,7 +415,7 @@ def write_csvs(
         _write_value(key, value, within / f"{key}.csv", sep)
 
 
-def _write_matrix(adata: AnnData, path: Path, sep: str) -> None:
+def _write_matrix(adata: AnnDataMethods, path: Path, sep: str) -> None:
     with path.open("w", newline="") as file:
         for rows, _, _ in adata.chunked_X():
             dense = rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows)

@@ -15,7 +15,7 @@ from dask.utils import ensure_dict
 from lazyomics import lazy
 from lazyomics.container.deferred import deferred_recipe
 from lazyomics.container.mappings import Uns
-from lazyomics.container.ports import Backing, WriteOptions
+from lazyomics.container.ports import Backing, WriteOptions, ZarrWriter
 from lazyomics.errors import UnsupportedError
 from lazyomics.lazy.load import load_stored, loads_stored
 
@@ -307,10 +307,14 @@ def refuse_other_format(path: str | Path | None, kind: str, other: str) -> None:
 class FileObject:
     """An object that is opened from a file, or lives in memory.
 
-    A subclass makes an independent object in ``_twin``, and opens one from a file in ``_open``.
+    A subclass makes an independent object in ``_twin``, opens one from a file in ``_open``, and
+    has in ``_zarr_writer`` what writes it to stores of zarr.
     """
 
     _backing: Backing | None
+
+    def _zarr_writer(self) -> ZarrWriter:
+        raise NotImplementedError
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -421,9 +425,7 @@ class FileObject:
         -----
         Passes over X: 1. Peak memory: a window of blocks, and a shard of values and positions.
         """
-        from lazyomics.container.ports import storage
-
-        storage().write_zarr(
+        self._zarr_writer().write_zarr(
             self,
             store,
             chunks=chunks,

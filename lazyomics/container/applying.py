@@ -8,76 +8,52 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lazyomics.container.baseline import content_of, is_content
-from lazyomics.container.interop import (
-    nested_from_anndata,
-    own_columns,
-    parts_of_anndata,
-    parts_of_mudata,
-    to_anndata,
-    to_mudata,
-)
+from lazyomics.container.interop import nested_from_anndata, to_anndata
 from lazyomics.errors import ShapeError
 from lazyomics.lazy.kinds import is_dask_array
 
 if TYPE_CHECKING:
-    from lazyomics.container.anndata import AnnData
-    from lazyomics.container.mudata.mudata import MuData
+    from lazyomics.container.anndata_parts import AnnDataParts
 
-__all__ = ["apply_to_anndata", "apply_to_mudata"]
+__all__ = ["Given", "apply_to_anndata", "as_ours", "name_of"]
 
 MAPPINGS = ("obsm", "varm", "obsp", "varp", "layers")
 FRAMES = ("obs", "var")
 
 
 def apply_to_anndata(
-    adata: AnnData, function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]
+    adata: AnnDataParts,
+    convert: Callable[[Any], AnnDataParts],
+    function: Callable[..., Any],
+    args: Any,
+    kwargs: Mapping[str, Any],
 ) -> Any:
-    """Call a function on an object of anndata with lazy matrices; see ``AnnData.apply``."""
+    """Call a function on an object of anndata with lazy matrices; see ``AnnData.apply``.
+
+    ``convert`` makes an object of ours of one of anndata.
+    """
     theirs = to_anndata(adata, lazy=True)
-    given = _Given(theirs)
+    given = Given(theirs)
     result = function(theirs, *args, **kwargs)
     given.check_shape(theirs, function)
-    given.take_over(theirs, adata)
-    return _ours(result, type(adata), parts_of_anndata, "anndata", "AnnData")
+    given.take_over(theirs, adata, convert)
+    return as_ours(result, convert, "anndata", "AnnData")
 
 
-def apply_to_mudata(
-    mdata: MuData, function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]
-) -> Any:
-    """Call a function on an object of mudata with lazy matrices; see ``MuData.apply``."""
-    theirs = to_mudata(mdata, lazy=True)
-    whole = _Given(theirs, own_columns)
-    given = {name: _Given(adata) for name, adata in theirs.mod.items()}
-    result = function(theirs, *args, **kwargs)
-    if list(theirs.mod) != list(given):
-        raise ShapeError(
-            f"apply: {_name(function)} changed the modalities from {list(given)} to "
-            f"{list(theirs.mod)}; nothing was taken over. Change them on the object itself"
-        )
-    for name, adata in theirs.mod.items():
-        given[name].check_shape(adata, function)
-    whole.check_shape(theirs, function)
-    for name, adata in theirs.mod.items():
-        given[name].take_over(adata, mdata.mod[name])
-    whole.take_over(theirs, mdata)
-    return _ours(result, type(mdata), parts_of_mudata, "mudata", "MuData")
-
-
-def _ours(
-    result: Any, kind: type, parts_of: Callable[[Any], dict[str, Any]], package: str, name: str
-) -> Any:
+def as_ours(result: Any, convert: Callable[[Any], Any], package: str, name: str) -> Any:
     """What a function returned; an object of scverse as one of ours."""
     found = type(result)
     if found.__name__ == name and found.__module__.partition(".")[0] == package:
-        return kind(**parts_of(result))
+        return convert(result)
     return result
 
 
-def _name(function: Callable[..., Any]) -> str:
+def name_of(function: Callable[..., Any]) -> str:
+    """Name of a function, for messages."""
     return str(getattr(function, "__name__", function))
 
 
-class _Given:
+class Given:
     """An object of anndata or mudata as it was handed to a function.
 
     Arrays are remembered by their checksums, as a function may change them where they are.
@@ -112,12 +88,12 @@ class _Given:
             before, now = self.names[name], getattr(theirs, f"{name}_names")
             if len(before) != len(now):
                 raise ShapeError(
-                    f"apply: {_name(function)} left {len(now):,} of {len(before):,} {name} names; "
-                    "nothing was taken over. Let it return what it would select, or use a verb of "
-                    "lazyomics or adata[mask], and then write or go on with the selection"
+                    f"apply: {name_of(function)} left {len(now):,} of {len(before):,} {name} "
+                    "names; nothing was taken over. Let it return what it would select, or use a "
+                    "verb of lazyomics or adata[mask], and then write or go on with the selection"
                 )
 
-    def take_over(self, theirs: Any, ours: Any) -> None:
+    def take_over(self, theirs: Any, ours: Any, convert: Callable[[Any], AnnDataParts]) -> None:
         """Assign what is another than before."""
         for name in FRAMES:
             frame = self.columns(theirs, name)
@@ -126,7 +102,7 @@ class _Given:
         for name, before in self.mappings.items():
             if hasattr(ours, name):
                 _update(getattr(ours, name), before, dict(_entries(theirs, name)))
-        _update(ours.uns, self.uns, nested_from_anndata(theirs.uns))
+        _update(ours.uns, self.uns, nested_from_anndata(theirs.uns, convert))
         if hasattr(theirs, "X") and not self.x.is_still(theirs.X):
             ours.X = theirs.X
         raw = getattr(theirs, "raw", None)

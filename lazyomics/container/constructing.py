@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
+from lazyomics.container.anndata_parts import AlignedParts
 from lazyomics.container.raw import RawParts
 from lazyomics.errors import ShapeError
-
-if TYPE_CHECKING:
-    from lazyomics.container.anndata import AnnData
 
 __all__ = ["check_dimensions", "inferred_shape", "raw_parts"]
 
@@ -71,7 +69,7 @@ def _length(value: Any, axis: int) -> int | None:
     return len(value) if axis == 0 and hasattr(value, "__len__") else None
 
 
-def raw_parts(value: Any, n_obs: int, make: type[AnnData]) -> RawParts | None:
+def raw_parts(value: Any, n_obs: int, make: Callable[..., AlignedParts]) -> RawParts | None:
     """Return what an object keeps of what is assigned to its raw.
 
     Parameters
@@ -82,7 +80,7 @@ def raw_parts(value: Any, n_obs: int, make: type[AnnData]) -> RawParts | None:
     n_obs
         Number of cells it must have.
     make
-        Class that checks matrix and genes against each other.
+        Makes an object, which checks matrix and genes against each other.
 
     Raises
     ------
@@ -96,7 +94,7 @@ def raw_parts(value: Any, n_obs: int, make: type[AnnData]) -> RawParts | None:
     held = getattr(value, "_parts", None)
     if isinstance(held, RawParts):
         parts = held.copy()
-    elif isinstance(value, make):
+    elif isinstance(value, AlignedParts):
         parts = RawParts.of(value)
     else:
         parts = RawParts.of(make(**_fields(value)))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
-from lazyomics.lazy.explain import Plan, plan_of
-
 if TYPE_CHECKING:
     from lazyomics.container.anndata import AnnData
     from lazyomics.container.verb_costs import VerbPlan
+    from lazyomics.lazy.explain import Plan
 
 __all__ = ["explain"]
 
@@ -60,9 +59,5 @@ def explain(adata: AnnData, verb: str | None = None, **parameters: Any) -> Plan 
         return plan_of_verb(adata, verb, parameters)
     if parameters:
         raise TypeError(f"explain: {', '.join(parameters)} belong to a verb, but none is named")
-    matrices = {}
-    for (place, key), x in adata._lazy_parts().items():
-        name = {"X": "X", "raw": "raw.X"}.get(place, f"{place}[{key!r}]")
-        if x.ndim <= 2:
-            matrices[name] = x
-    return plan_of(matrices)
+    plan: Plan = adata.explain()
+    return plan

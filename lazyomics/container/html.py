@@ -1,4 +1,4 @@
-"""Objects as notebooks show them: what is in memory, lazy or on disk. Reads no matrix."""
+"""Parts of objects as notebooks show them: in memory, lazy or on disk. Reads no matrix."""
 
 from __future__ import annotations
 
@@ -20,65 +20,40 @@ from lazyomics.lazy.html import page, section, swatches, table
 from lazyomics.lazy.kinds import is_dask_array
 
 if TYPE_CHECKING:
-    from lazyomics.container.anndata import AnnData
-    from lazyomics.container.mudata.mudata import MuData
-    from lazyomics.container.raw import Raw
+    from lazyomics.container.mappings import AlignedMapping
 
-__all__ = ["html_of_anndata", "html_of_mapping", "html_of_mudata", "html_of_raw", "value_text"]
+__all__ = [
+    "html_of_mapping",
+    "html_of_raw",
+    "mapping_section",
+    "opened_once",
+    "table_section",
+    "value_text",
+]
 
 FIRST_NAMES = 5
 NAMES_READ = 50_000  # more of them are not read for being shown
 
 
-def html_of_anndata(adata: AnnData) -> str:
-    """Return the parts of an object, each of which opens to what is in it."""
-    title = f"AnnData, {adata.n_obs:,} cells × {adata.n_vars:,} genes"
-    with _opened_once([adata]):
-        return page(repr(adata), title, _origin(adata), list(_parts(adata)))
-
-
-def html_of_raw(raw: Raw) -> str:
-    """Return the parts of raw."""
-    parts = raw._parts
-    title = f"Raw, {raw.n_obs:,} cells × {raw.n_vars:,} genes"
-    with _opened_once([parts.var.stored, *parts.varm.stored().values()]):
-        sections = [section("X", value_text(parts.x.held), "")]
-        sections += _table_section("var", parts.var, None)
-        sections += _mapping_section("varm", parts.varm)
-        return page(repr(raw), title, [], sections)
-
-
-def html_of_mudata(mdata: MuData) -> str:
-    """Return the joint parts of an object, and its modalities."""
-    with _opened_once([mdata, *mdata.mod.values()]):
-        return _page_of_mudata(mdata)
-
-
-def _page_of_mudata(mdata: MuData) -> str:
-    parts = []
-    for name, adata in mdata.mod.items():
-        note = f"{adata.n_obs:,} × {adata.n_vars:,}"
-        parts.append(section(name, note, "".join(_parts(adata))))
-    for name, axis in mdata._axes.items():
-        parts += _table_section(name, axis.table, mdata.uns)
-    for name in ("obsm", "varm", "obsp", "varp"):
-        parts += _mapping_section(name, getattr(mdata, name))
-    parts += _mapping_section("uns", mdata.uns)
-    size = f"{mdata.n_obs:,} cells × {mdata.n_vars:,} features"
-    title = f"MuData, {size}, {len(mdata.mod)} modalities"
-    return page(repr(mdata), title, _origin(mdata), parts)
+def html_of_raw(text: str, title: str, x: Any, var: FrameSlot, varm: AlignedMapping) -> str:
+    """Return the parts of raw: its matrix as it is held, its genes and their arrays."""
+    with opened_once([var.stored, *varm.stored().values()]):
+        sections = [section("X", value_text(x), "")]
+        sections += table_section("var", var, None)
+        sections += mapping_section("varm", varm)
+        return page(text, title, [], sections)
 
 
 def html_of_mapping(name: str, mapping: Any) -> str:
     """Return a line for each value of a mapping."""
     held = mapping.stored()
     note = f"{len(held)} entr{'y' if len(held) == 1 else 'ies'}"
-    with _opened_once(held.values()):
+    with opened_once(held.values()):
         return page(repr(mapping), name, [note], [_entries(held)])
 
 
 @contextmanager
-def _opened_once(values: Iterable[Any]) -> Iterator[None]:
+def opened_once(values: Iterable[Any]) -> Iterator[None]:
     """Open each file of some objects or stored values once for all that is asked of them.
 
     A file that cannot be opened any more is not in the way of showing the rest.
@@ -94,24 +69,8 @@ def _opened_once(values: Iterable[Any]) -> Iterator[None]:
         yield
 
 
-def _origin(of: AnnData | MuData) -> list[str]:
-    return [f"file {of.filename}" if of.isbacked else "in memory"]
-
-
-def _parts(adata: AnnData) -> Iterator[str]:
-    x = adata._x.held
-    yield section("X", "none" if x is None else value_text(x), "")
-    yield from _table_section("obs", adata._obs, adata._uns)
-    yield from _table_section("var", adata._var, adata._uns)
-    for mapping in adata._mappings():
-        yield from _mapping_section(mapping.name, mapping)
-    if adata._raw is not None:
-        x = value_text(adata._raw.x.held)
-        yield section("raw", f"{len(adata._raw.var):,} genes, X {x}", "")
-    yield from _mapping_section("uns", adata._uns)
-
-
-def _table_section(name: str, slot: FrameSlot, uns: Any) -> Iterator[str]:
+def table_section(name: str, slot: FrameSlot, uns: Any) -> Iterator[str]:
+    """Yield a table's columns; colours of categories are in uns."""
     stored = slot.stored
     first = []
     if stored is None or len(slot) <= NAMES_READ:
@@ -149,7 +108,8 @@ def _column_html(column: Any, uns: Any) -> str:
     return f"{kind}:{swatches([str(c) for c in dtype.categories], colors)}"
 
 
-def _mapping_section(name: str, mapping: Any) -> Iterator[str]:
+def mapping_section(name: str, mapping: Any) -> Iterator[str]:
+    """Yield the values of a mapping, if there are any."""
     held = mapping.stored()
     if held:
         yield section(name, ", ".join(map(str, held)), _entries(held))

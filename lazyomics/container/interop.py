@@ -1,37 +1,30 @@
-"""Conversion from and to the packages anndata and mudata."""
+"""Conversion from and to the package anndata."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lazyomics.container.anndata import AnnData
-from lazyomics.container.ports import storage
+from lazyomics.container.anndata_parts import AnnDataParts
 from lazyomics.errors import UnsupportedError, require
 from lazyomics.lazy import as_scipy_blocks, materialize
 from lazyomics.lazy.kinds import is_dask_array
 
-if TYPE_CHECKING:
-    from lazyomics.container.mudata.mudata import MuData
-
 __all__ = [
+    "in_memory",
     "nested_from_anndata",
     "nested_to_anndata",
-    "own_columns",
     "parts_of_anndata",
-    "parts_of_mudata",
     "to_anndata",
-    "to_mudata",
 ]
 
 
-def to_anndata(adata: AnnData, *, lazy: bool = False) -> Any:
+def to_anndata(adata: AnnDataParts, *, lazy: bool = False) -> Any:
     """Return an ``anndata.AnnData``, with everything loaded or with lazy matrices.
 
     Parameters
@@ -45,7 +38,7 @@ def to_anndata(adata: AnnData, *, lazy: bool = False) -> Any:
     anndata = require("anndata", extra="scverse", purpose="to_anndata")
     whole = adata if lazy else adata.to_memory(copy=True)
     frame, matrix = (_shared_frame, _foreign_matrix) if lazy else (_as_it_is, _as_it_is)
-    raw, x = whole.raw, whole.X
+    raw, x = whole._raw, whole.X
     return anndata.AnnData(
         X=matrix(x),
         obs=frame(whole.obs),
@@ -54,11 +47,15 @@ def to_anndata(adata: AnnData, *, lazy: bool = False) -> Any:
         obsm={key: frame(value) for key, value in whole.obsm.items()},
         varm={key: frame(value) for key, value in whole.varm.items()},
         layers={key: matrix(value) for key, value in whole.layers.items()},
-        obsp=_in_memory(whole.obsp),
-        varp=_in_memory(whole.varp),
+        obsp=in_memory(whole.obsp),
+        varp=in_memory(whole.varp),
         raw=None
         if raw is None
-        else {"X": matrix(raw.X), "var": frame(raw.var), "varm": dict(raw.varm)},
+        else {
+            "X": matrix(raw.x.value),
+            "var": frame(raw.var.frame),
+            "varm": dict(raw.varm.follow(raw.var)),
+        },
         shape=None if x is not None else whole.shape,
     )
 
@@ -79,24 +76,28 @@ def _foreign_matrix(value: Any) -> Any:
     return as_scipy_blocks(value) if is_dask_array(value) else value
 
 
-def _in_memory(mapping: Mapping[str, Any]) -> dict[str, Any]:
+def in_memory(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Values of obsp or varp: what scanpy does with graphs needs them in memory."""
     return {key: materialize(value) for key, value in mapping.items()}
 
 
-def parts_of_anndata(other: Any) -> dict[str, Any]:
+def parts_of_anndata(
+    other: Any, convert: Callable[[Any], AnnDataParts], open_file: Callable[[Path], AnnDataParts]
+) -> dict[str, Any]:
     """Arguments of our constructor, taken from an ``anndata.AnnData``.
+
+    ``convert`` makes objects of ours of those in uns, ``open_file`` opens a file.
 
     Matrices that anndata left in an HDF5 file are read lazily from there; tables that it left on
     disk (``read_lazy``) are loaded.
     """
-    opened = _opened_file(other)
+    opened = _opened_file(other, open_file)
     raw = other.raw
     return {
         "X": other.X if opened is None else opened.X,
         "obs": _loaded_frame(other.obs),
         "var": _loaded_frame(other.var),
-        "uns": nested_from_anndata(other.uns),
+        "uns": nested_from_anndata(other.uns, convert),
         "obsm": {key: _loaded_frame(value) for key, value in other.obsm.items()},
         "varm": {key: _loaded_frame(value) for key, value in other.varm.items()},
         # anndata 0.13 lists X among the layers, under None
@@ -106,7 +107,7 @@ def parts_of_anndata(other: Any) -> dict[str, Any]:
         "raw": None
         if raw is None
         else {
-            "X": raw.X if opened is None or opened.raw is None else opened.raw.X,
+            "X": raw.X if opened is None or opened._raw is None else opened._raw.x.value,
             "var": _loaded_frame(raw.var),
             "varm": dict(raw.varm),
         },
@@ -114,7 +115,7 @@ def parts_of_anndata(other: Any) -> dict[str, Any]:
     }
 
 
-def _opened_file(other: Any) -> AnnData | None:
+def _opened_file(other: Any, open_file: Callable[[Path], AnnDataParts]) -> AnnDataParts | None:
     """The file of an object that anndata opened with ``backed=``, with the same cells and genes."""
     if not getattr(other, "isbacked", False):
         return None
@@ -123,7 +124,7 @@ def _opened_file(other: Any) -> AnnData | None:
         raise UnsupportedError(
             "from_anndata: a backed object whose file is gone; call its to_memory() first"
         )
-    opened = storage().open(Path(path))
+    opened = open_file(Path(path))
     if opened.shape == other.shape:
         return opened
     if not (opened.obs_names.is_unique and opened.var_names.is_unique):
@@ -144,12 +145,14 @@ def _loaded_frame(value: Any) -> Any:
 
 def nested_to_anndata(uns: Mapping[str, Any]) -> dict[str, Any]:
     """Values of uns, those that are objects of ours as objects of anndata."""
-    return _converted(uns, lambda v: isinstance(v, AnnData), to_anndata)
+    return _converted(uns, lambda v: isinstance(v, AnnDataParts), to_anndata)
 
 
-def nested_from_anndata(uns: Mapping[str, Any]) -> dict[str, Any]:
+def nested_from_anndata(
+    uns: Mapping[str, Any], convert: Callable[[Any], AnnDataParts]
+) -> dict[str, Any]:
     """Values of uns, those that are objects of anndata as objects of ours."""
-    return _converted(uns, _is_of_anndata, AnnData.from_anndata)
+    return _converted(uns, _is_of_anndata, convert)
 
 
 def _is_of_anndata(value: Any) -> bool:
@@ -168,64 +171,3 @@ def _converted(
         elif isinstance(value, dict):
             made[key] = _converted(value, chosen, convert)
     return made
-
-
-def to_mudata(mdata: MuData, *, lazy: bool = False) -> Any:
-    """Return a ``mudata.MuData``, with everything loaded or with lazy matrices."""
-    mudata = require("mudata", extra="scverse", purpose="to_mudata")
-    whole = mdata if lazy else mdata.to_memory(copy=True)
-    kept = {name: dict(getattr(whole, name)) for name in ("obsm", "varm")}
-    with warnings.catch_warnings():
-        # mudata 0.3 announces with every update that 0.4 updates differently
-        warnings.simplefilter("ignore", FutureWarning)
-        return mudata.MuData(
-            {name: adata.to_anndata(lazy=lazy) for name, adata in whole.mod.items()},
-            obs=whole.obs.copy(),
-            var=whole.var.copy(),
-            uns=nested_to_anndata(whole.uns),
-            obsp=_in_memory(whole.obsp),
-            varp=_in_memory(whole.varp),
-            obsmap=dict(whole.obsmap),
-            varmap=dict(whole.varmap),
-            axis=whole.axis,
-            **kept,
-        )
-
-
-def parts_of_mudata(other: Any) -> dict[str, Any]:
-    """Arguments of our constructor, taken from a ``mudata.MuData``."""
-    data = {}
-    for name, adata in other.mod.items():
-        if hasattr(adata, "mod"):
-            raise UnsupportedError(
-                f"modality {name!r} is a MuData itself: nesting is not supported, and no .h5mu "
-                "file can hold it. Put its modalities beside the others."
-            )
-        data[name] = AnnData.from_anndata(adata)
-    names = set(other.mod)
-    return {
-        "data": data,
-        "axis": int(other.axis),
-        **{axis: own_columns(other, axis) for axis in ("obs", "var")},
-        "uns": nested_from_anndata(other.uns),
-        "obsm": {k: v for k, v in other.obsm.items() if k not in names},
-        "varm": {k: v for k, v in other.varm.items() if k not in names},
-        "obsp": dict(other.obsp),
-        "varp": dict(other.varp),
-        "obsmap": dict(other.obsmap.items()),
-        "varmap": dict(other.varmap.items()),
-    }
-
-
-def own_columns(other: Any, axis: str) -> Any:
-    """Columns of obs or var of a MuData that are no copy of a modality's.
-
-    mudata 0.3 pulls all of them by itself.
-    """
-    frame = getattr(other, axis)
-    if not hasattr(other, "_shrink_attr"):  # mudata 0.4 copies only when asked to
-        return frame
-    copies = [
-        f"{mod}:{column}" for mod, adata in other.mod.items() for column in getattr(adata, axis)
-    ]
-    return frame.drop(columns=[c for c in copies if c in frame.columns])

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypedDict, TypeVar
 
 if TYPE_CHECKING:
-    from lazyomics.container.anndata import AnnData
-    from lazyomics.container.mudata import MuData
     from lazyomics.lazy.indexer import Selector
 
-__all__ = ["Backing", "Filters", "OnConflict", "Storage", "WriteOptions", "storage", "use_storage"]
+__all__ = ["Backing", "Filters", "OnConflict", "Port", "WriteOptions", "ZarrWriter"]
 
 
 class Backing(Protocol):
@@ -52,78 +50,28 @@ class WriteOptions(Filters, total=False):
     as_dense: Sequence[str]
 
 
-class Storage(Protocol):
-    """Reads and writes whole objects."""
-
-    def open(self, path: Path) -> AnnData:
-        """Open a file lazily."""
-
-    def write(
-        self,
-        adata: AnnData,
-        path: Path,
-        *,
-        storage: str | None = None,
-        as_dense: Sequence[str] = (),
-        convert_strings_to_categoricals: bool = True,
-        **filters: Unpack[Filters],
-    ) -> None:
-        """Stream an object to a new file, its sparse matrices by rows or by columns."""
-
-    def save(
-        self,
-        adata: AnnData,
-        *,
-        overwrite_x: bool,
-        on_conflict: OnConflict = "raise",
-        convert_strings_to_categoricals: bool = True,
-        **filters: Unpack[Filters],
-    ) -> None:
-        """Save into the opened file what changed."""
-
-    def write_loom(self, adata: AnnData, path: Path, *, write_obsm_varm: bool) -> None:
-        """Write an object to a .loom file."""
+class ZarrWriter(Protocol):
+    """Writes objects, of one or of several modalities, to stores of zarr."""
 
     def write_zarr(self, data: Any, store: Any, **options: Any) -> None:
-        """Stream an object, of one or of several modalities, to a zarr store."""
-
-    def open_mudata(self, path: Path) -> MuData:
-        """Open a file of several modalities lazily."""
-
-    def write_mudata(
-        self,
-        mdata: MuData,
-        path: Path,
-        *,
-        storage: str | None = None,
-        convert_strings_to_categoricals: bool = True,
-        **filters: Unpack[Filters],
-    ) -> None:
-        """Stream an object of several modalities to a new file."""
-
-    def save_mudata(
-        self,
-        mdata: MuData,
-        *,
-        overwrite_x: bool,
-        remove_modalities: bool,
-        on_conflict: OnConflict = "raise",
-        convert_strings_to_categoricals: bool = True,
-        **filters: Unpack[Filters],
-    ) -> None:
-        """Save into the opened file what changed in any modality."""
+        """Stream an object to a new store."""
 
 
-_storage: list[Callable[[], Storage]] = []
+Implementation = TypeVar("Implementation")
 
 
-def use_storage(implementation: Callable[[], Storage]) -> None:
-    """Install what makes the implementation: it is loaded when it is first asked for."""
-    _storage[:] = [implementation]
+class Port(Generic[Implementation]):
+    """A place for what the package io provides: it is made when it is first asked for."""
 
+    def __init__(self) -> None:
+        self._make: Callable[[], Implementation] | None = None
 
-def storage() -> Storage:
-    """Return the installed implementation."""
-    if not _storage:
-        raise RuntimeError("no storage is installed; import lazyomics instead of its parts")
-    return _storage[0]()
+    def use(self, make: Callable[[], Implementation]) -> None:
+        """Install what makes the implementation."""
+        self._make = make
+
+    def __call__(self) -> Implementation:
+        """Return the installed implementation."""
+        if self._make is None:
+            raise RuntimeError("no storage is installed; import lazyomics instead of its parts")
+        return self._make()

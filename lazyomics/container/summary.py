@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +14,10 @@ from lazyomics.container.slots import MatrixSlot, matrix_bytes
 from lazyomics.lazy.kinds import is_dask_array
 
 if TYPE_CHECKING:
-    from lazyomics.container.anndata import AnnData
-    from lazyomics.container.mudata.mudata import MuData
+    from lazyomics.container.anndata_parts import AnnDataParts
 
 __all__ = [
     "describe",
-    "describe_mudata",
     "frame_bytes",
     "held_bytes",
     "loaded_bytes",
@@ -30,7 +27,7 @@ __all__ = [
 ]
 
 
-def describe(adata: AnnData) -> str:
+def describe(adata: AnnDataParts) -> str:
     """Lines with the shape, the file, and the keys of each part. Reads nothing."""
     backed = f" backed at {str(adata.filename)!r}" if adata.isbacked else ""
     backed += _of_what(adata)
@@ -43,7 +40,7 @@ def describe(adata: AnnData) -> str:
     return "\n".join(lines)
 
 
-def _of_what(adata: AnnData) -> str:
+def _of_what(adata: AnnDataParts) -> str:
     """Say of a selection what it was selected from."""
     backing = adata._backing
     if getattr(backing, "selection", None) is None:
@@ -52,7 +49,7 @@ def _of_what(adata: AnnData) -> str:
     return f", selected from {n_obs} × {n_vars}"
 
 
-def part_keys(adata: AnnData) -> dict[str, tuple[str, ...]]:
+def part_keys(adata: AnnDataParts) -> dict[str, tuple[str, ...]]:
     """Names in each part of an object, in the order in which they are shown. Reads nothing."""
     return {
         "obs": adata._obs.columns,
@@ -66,17 +63,17 @@ def part_keys(adata: AnnData) -> dict[str, tuple[str, ...]]:
     }
 
 
-def held_bytes(adata: AnnData) -> int:
+def held_bytes(adata: AnnDataParts) -> int:
     """Bytes in memory now: what is lazy or still in the file counts nothing."""
     return _total(adata, loaded=False)
 
 
-def loaded_bytes(adata: AnnData) -> int:
+def loaded_bytes(adata: AnnDataParts) -> int:
     """Bytes that ``adata.to_memory()`` would hold, from the sizes stored in the file."""
     return _total(adata, loaded=True)
 
 
-def _total(adata: AnnData, *, loaded: bool) -> int:
+def _total(adata: AnnDataParts, *, loaded: bool) -> int:
     frames = [adata._obs, adata._var]
     slots = [adata._x]
     mappings = [*adata._mappings()]
@@ -119,63 +116,3 @@ def value_bytes(value: Any, loaded: bool) -> int:
     if isinstance(value, np.ndarray) and value.dtype == object:
         return int(value.nbytes) + sum(len(str(v)) for v in value.ravel())
     return int(getattr(value, "nbytes", 0) or 0)
-
-
-AXIS_NOTES = {0: "", 1: " (shared var) ", -1: " (shared obs and var) "}
-
-
-def describe_mudata(mdata: MuData) -> str:
-    """Lines with the shape, the file, and the keys of each part of each modality. Reads nothing."""
-    backed = f" backed at {str(mdata.filename)!r}" if mdata.isbacked else ""
-    note = AXIS_NOTES[mdata.axis]
-    lines = [f"MuData object with n_obs × n_vars = {mdata.n_obs} × {mdata.n_vars}{note}{backed}"]
-    mods = tuple(mdata.mod)
-    parts: dict[str, tuple[Iterable[Any], str]] = {
-        "obs": (mdata._obs.columns, ":"),
-        "var": (mdata._var.columns, ":"),
-        "uns": (mdata._uns, ""),
-        "obsm": (mdata.obsm, ""),
-        "varm": (mdata.varm, ""),
-        "obsp": (mdata.obsp, ""),
-        "varp": (mdata.varp, ""),
-    }
-    for name, (keys, separator) in parts.items():
-        prefixes = tuple(f"{mod}{separator}" for mod in mods)
-        shown = [str(k) for k in keys if not str(k).startswith(prefixes)]
-        if shown:
-            lines.append(f"  {name}:\t{_listed(shown)}")
-    lines.append(f"  {len(mods)} modalit{'y' if len(mods) == 1 else 'ies'}")
-    for mod in mods:
-        lines += _modality(mod, mdata.mod[mod])
-    return "\n".join(lines)
-
-
-def _modality(name: str, adata: AnnData) -> list[str]:
-    parts = part_keys(adata).items()
-    return [
-        f"    {name}:\t{adata.n_obs} × {adata.n_vars}",
-        *(f"      {part}:\t{_listed(keys)}" for part, keys in parts if keys),
-    ]
-
-
-def _listed(keys: Iterable[Any]) -> str:
-    return str([str(k) for k in keys])[1:-1]
-
-
-def held_bytes_of_modalities(mdata: MuData) -> int:
-    """Bytes in memory now: what is lazy or still in the file counts nothing."""
-    return sum(map(held_bytes, mdata.mod.values())) + _whole(mdata, loaded=False)
-
-
-def loaded_bytes_of_modalities(mdata: MuData) -> int:
-    """Bytes that ``mdata.to_memory()`` would hold, from the sizes stored in the file."""
-    return sum(map(loaded_bytes, mdata.mod.values())) + _whole(mdata, loaded=True)
-
-
-def _whole(mdata: MuData, *, loaded: bool) -> int:
-    """Bytes of what does not belong to a modality."""
-    tables = sum(frame_bytes(axis.table, loaded) for axis in mdata._axes.values())
-    arrays = sum(mapping_bytes(mapping, loaded) for mapping in mdata._mappings())
-    maps = [m for axis in mdata._axes.values() for m in axis.maps.stored().values()]
-    other = [*maps, *mdata.uns.stored().values()]
-    return tables + arrays + sum(value_bytes(value, loaded) for value in other)

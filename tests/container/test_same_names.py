@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import lazyomics as lo
-from lazyomics.container.raw import Raw
+from lazyomics.container import Raw
 
 anndata = pytest.importorskip("anndata", reason="anndata is the reference of these tests")
 mudata = pytest.importorskip("mudata", reason="mudata is the reference of these tests")

@@ -15,8 +15,10 @@ import scipy.sparse as sp
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.annotated import AxisName
 from lazyomics.container.concat.frames import (
+    Merge,
     MergeRule,
     common_names,
+    merge_rule,
     merged_frame,
     on_rows,
     positions_in,
@@ -24,6 +26,7 @@ from lazyomics.container.concat.frames import (
     stacked_frame,
 )
 from lazyomics.container.frames import FrameSlot
+from lazyomics.container.given import found_instead
 from lazyomics.container.mappings import Uns
 from lazyomics.container.raw import RawParts
 from lazyomics.container.reindex import take_with_gaps
@@ -37,7 +40,9 @@ __all__ = [
     "NAMES",
     "JoinOptions",
     "OtherAxis",
+    "concatenate",
     "join_annotated",
+    "names_of_objects",
     "realigned",
     "stacked_values",
 ]
@@ -179,6 +184,33 @@ class JoinOptions:
     index_unique: str | None
     fill_value: Any
     pairwise: bool
+
+    @classmethod
+    def of(
+        cls,
+        along: int,
+        keys: list[Any],
+        *,
+        join: str = "inner",
+        merge: Merge = None,
+        uns_merge: Merge = None,
+        label: str | None = None,
+        index_unique: str | None = None,
+        fill_value: Any = None,
+        pairwise: bool = False,
+    ) -> JoinOptions:
+        """Check what ``concat`` was called with, of an axis and names of the objects."""
+        return cls(
+            along=along,
+            join=join,
+            merge=merge_rule(merge),
+            uns_merge=merge_rule(uns_merge),
+            label=label,
+            keys=keys,
+            index_unique=index_unique,
+            fill_value=fill_value,
+            pairwise=pairwise,
+        )
 
 
 @dataclass(frozen=True)
@@ -376,3 +408,74 @@ def _joined_raw(objects: Sequence[AnnData], options: JoinOptions) -> RawParts | 
     ]
     plain = replace(options, merge=None, uns_merge=None, pairwise=False)
     return RawParts.of(join_annotated(raws, plain))
+
+
+def names_of_objects(objects: Sequence[Any], keys: Sequence[Any] | None) -> list[Any]:
+    """Return the names of the objects to join, by default their numbers.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer names than objects.
+    """
+    named = [str(k) for k in range(len(objects))] if keys is None else list(keys)
+    if len(named) != len(objects):
+        raise ValueError(f"{len(named)} keys for {len(objects)} objects")
+    return named
+
+
+def concatenate(
+    adatas: Sequence[AnnData],
+    *,
+    join: Any,
+    batch_key: str,
+    batch_categories: Sequence[Any] | None,
+    uns_merge: Any,
+    index_unique: str | None,
+    fill_value: Any,
+) -> Any:
+    """Join objects under each other; the parameters are those of ``AnnData.concatenate``."""
+    for one in adatas:
+        if not isinstance(one, AnnData):
+            raise TypeError(f"concatenate joins AnnData of lazyomics, found {found_instead(one)}")
+    keys = names_of_objects(adatas, batch_categories)
+    options = JoinOptions.of(
+        0,
+        keys,
+        join=join,
+        uns_merge=uns_merge,
+        label=batch_key,
+        index_unique=index_unique,
+        fill_value=fill_value,
+    )
+    made = join_annotated(adatas, options)
+    every_column = replace(options, join="outer", uns_merge=None, fill_value=None)
+    made.obs = join_annotated([AnnData(obs=a.obs) for a in adatas], every_column).obs
+    names = batch_categories or range(len(adatas))
+    made.var = _columns_of_all(
+        [a.var for a in adatas], made.var_names, [str(name) for name in names]
+    )
+    return made
+
+
+def _columns_of_all(
+    frames: Sequence[pd.DataFrame], index: pd.Index, batches: Sequence[str]
+) -> pd.DataFrame:
+    """Columns that all tables have alike, then the others of each, named after their batch."""
+    same = merge_rule("same")
+    assert same is not None
+    alike: list[str] = []
+
+    def merged(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        kept = dict(same(mappings))
+        alike.extend(kept)
+        for key in shared_keys(mappings, everywhere=False):
+            if key not in alike:
+                for batch, columns in zip(batches, mappings, strict=True):
+                    kept |= {f"{key}-{batch}": columns[key]} if key in columns else {}
+        return kept
+
+    places = [positions_in(frame.index, index, "var") for frame in frames]
+    table = merged_frame(frames, places, index, merged)
+    ends = [next((b for b in batches if str(c).endswith(f"-{b}")), "") for c in table.columns]
+    return table.iloc[:, np.argsort(np.asarray(ends, dtype=object), kind="stable")]

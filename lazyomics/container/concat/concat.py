@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-import numpy as np
-import pandas as pd
-
 from lazyomics.container.anndata import AnnData
-from lazyomics.container.concat.anndata import JoinOptions, join_annotated
-from lazyomics.container.concat.frames import (
-    Merge,
-    merge_rule,
-    merged_frame,
-    positions_in,
-    shared_keys,
-)
+from lazyomics.container.concat.anndata import JoinOptions, join_annotated, names_of_objects
+from lazyomics.container.concat.frames import Merge
 from lazyomics.container.given import found_instead
 
 if TYPE_CHECKING:
@@ -24,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "concat",
-    "concatenate",
 ]
 
 
@@ -122,13 +112,13 @@ def concat(
         from lazyomics.container.concat.mudata import join_modalities, joined_axis
 
         along, join_objects = joined_axis(objects, along), join_modalities
-    options = JoinOptions(
-        along=along or 0,
+    options = JoinOptions.of(
+        along or 0,
+        named,
         join=join,
-        merge=merge_rule(merge),
-        uns_merge=merge_rule(uns_merge),
+        merge=merge,
+        uns_merge=uns_merge,
         label=label,
-        keys=named,
         index_unique=index_unique,
         fill_value=fill_value,
         pairwise=pairwise,
@@ -146,10 +136,7 @@ def _named(adatas: Any, keys: Any) -> tuple[list[Any], list[Any]]:
     if not objects:
         raise ValueError("concat needs at least one object, found none")
     _check_types(objects)
-    named = [str(k) for k in range(len(objects))] if keys is None else list(keys)
-    if len(named) != len(objects):
-        raise ValueError(f"{len(named)} keys for {len(objects)} objects")
-    return named, objects
+    return names_of_objects(objects, keys), objects
 
 
 def _check_types(objects: Sequence[Any]) -> None:
@@ -177,51 +164,3 @@ def _axis(axis: Axis | None) -> int | None:
     if axis in ("var", 1):
         return 1
     raise ValueError(f"axis is 'obs', 'var', 0 or 1, found {axis!r}")
-
-
-def concatenate(
-    adatas: Sequence[AnnData],
-    *,
-    join: Any,
-    batch_key: str,
-    batch_categories: Sequence[Any] | None,
-    uns_merge: Any,
-    index_unique: str | None,
-    fill_value: Any,
-) -> Any:
-    """Join objects under each other; the parameters are those of ``AnnData.concatenate``."""
-    rows: dict[str, Any] = {
-        "label": batch_key,
-        "keys": batch_categories,
-        "index_unique": index_unique,
-    }
-    made = concat(adatas, join=join, uns_merge=uns_merge, fill_value=fill_value, **rows)
-    made.obs = concat([AnnData(obs=a.obs) for a in adatas], join="outer", **rows).obs
-    names = batch_categories or range(len(adatas))
-    made.var = _columns_of_all(
-        [a.var for a in adatas], made.var_names, [str(name) for name in names]
-    )
-    return made
-
-
-def _columns_of_all(
-    frames: Sequence[pd.DataFrame], index: pd.Index, batches: Sequence[str]
-) -> pd.DataFrame:
-    """Columns that all tables have alike, then the others of each, named after their batch."""
-    same = merge_rule("same")
-    assert same is not None
-    alike: list[str] = []
-
-    def merged(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        kept = dict(same(mappings))
-        alike.extend(kept)
-        for key in shared_keys(mappings, everywhere=False):
-            if key not in alike:
-                for batch, columns in zip(batches, mappings, strict=True):
-                    kept |= {f"{key}-{batch}": columns[key]} if key in columns else {}
-        return kept
-
-    places = [positions_in(frame.index, index, "var") for frame in frames]
-    table = merged_frame(frames, places, index, merged)
-    ends = [next((b for b in batches if str(c).endswith(f"-{b}")), "") for c in table.columns]
-    return table.iloc[:, np.argsort(np.asarray(ends, dtype=object), kind="stable")]

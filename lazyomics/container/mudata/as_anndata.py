@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.container.annotated import AxisName
-from lazyomics.container.concat.concat import concat
+from lazyomics.container.concat.anndata import JoinOptions, join_annotated
 from lazyomics.container.frames import FrameSlot
 from lazyomics.container.mudata.axis import Axis, is_shared
 from lazyomics.lazy.indexer import Positions
@@ -28,7 +28,10 @@ def as_anndata(mdata: GlobalTables, **options: Any) -> AnnData:
             "share both: take one of them, or make a MuData with axis=0 or 1"
         )
     mdata._align_tables()
-    joined: AnnData = concat(dict(mdata.mod), axis=mdata.axis ^ 1, **options)  # type: ignore[arg-type]
+    if not mdata.mod:
+        raise ValueError("to_anndata needs at least one modality, found none")
+    options_of_all = JoinOptions.of(mdata.axis ^ 1, list(mdata.mod), **options)
+    joined = join_annotated(list(mdata.mod.values()), options_of_all)
     for name, axis in mdata._axes.items():
         axis.check_lengths(mdata.mod)
         shared = is_shared(name, mdata.axis)

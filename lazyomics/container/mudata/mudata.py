@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lazyomics.container import ports
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.annotated import (
     AxisName,
@@ -32,14 +31,16 @@ from lazyomics.container.mudata.axis import (
     set_names,
     take_names,
 )
-from lazyomics.container.mudata.joined import GlobalTables
-from lazyomics.container.mudata.modalities import FEATURE_TYPES, Modalities, modalities_of
-from lazyomics.container.ports import Backing
-from lazyomics.container.summary import (
+from lazyomics.container.mudata.description import (
     describe_mudata,
     held_bytes_of_modalities,
+    html_of_mudata,
     loaded_bytes_of_modalities,
 )
+from lazyomics.container.mudata.joined import GlobalTables
+from lazyomics.container.mudata.modalities import FEATURE_TYPES, Modalities, modalities_of
+from lazyomics.container.mudata.storage import storage as files
+from lazyomics.container.ports import Backing, Filters, OnConflict, ZarrWriter
 from lazyomics.lazy.indexer import is_whole
 from lazyomics.lazy.kinds import is_dask_array, to_memory_format
 from lazyomics.names import choices
@@ -76,7 +77,10 @@ class StoredModalities(FileObject):
         return self._with_modalities({name: a.copy() for name, a in self.mod.items()})
 
     def _open(self, path: Path) -> Any:
-        return ports.storage().open_mudata(path)
+        return files().open_mudata(path)
+
+    def _zarr_writer(self) -> ZarrWriter:
+        return files()
 
     def write_h5mu(
         self: Any,
@@ -90,7 +94,7 @@ class StoredModalities(FileObject):
         overwrite_x: bool = False,
         remove_modalities: bool = False,
         storage: str | None = None,
-        on_conflict: ports.OnConflict = "raise",
+        on_conflict: OnConflict = "raise",
     ) -> None:
         """Stream to a new .h5mu file, or save into the opened one.
 
@@ -151,7 +155,7 @@ class StoredModalities(FileObject):
         are in memory, to see whether they changed. Peak memory: a window of blocks.
         """
         refuse_other_format(filename, "h5mu", "h5ad")
-        filters: ports.Filters = {
+        filters: Filters = {
             "compression": compression,
             "compression_opts": compression_opts,
             "shuffle": shuffle,
@@ -167,7 +171,7 @@ class StoredModalities(FileObject):
         self._align_tables(strict=True)
         text = {"convert_strings_to_categoricals": convert_strings_to_categoricals}
         if self._saves_in_place(filename, storage=storage):
-            ports.storage().save_mudata(
+            files().save_mudata(
                 self,
                 overwrite_x=overwrite_x,
                 remove_modalities=remove_modalities,
@@ -176,7 +180,7 @@ class StoredModalities(FileObject):
                 **filters,
             )
         else:
-            ports.storage().write_mudata(
+            files().write_mudata(
                 self, writable_path(str(filename)), storage=storage, **text, **filters
             )
 
@@ -191,7 +195,7 @@ class StoredModalities(FileObject):
             By default everything is loaded. If True, lazy matrices of the modalities become dask
             arrays of scipy's matrices, see :meth:`AnnData.to_anndata`.
         """
-        from lazyomics.container.interop import to_mudata
+        from lazyomics.container.mudata.interop import to_mudata
 
         return to_mudata(self, lazy=lazy)
 
@@ -214,14 +218,14 @@ class StoredModalities(FileObject):
             If the function removed or added cells, variables or modalities. Nothing is taken over
             then.
         """
-        from lazyomics.container.applying import apply_to_mudata
+        from lazyomics.container.mudata.interop import apply_to_mudata
 
         return apply_to_mudata(self, function, args, kwargs)
 
     @classmethod
     def from_mudata(cls, other: Any) -> Self:
         """Return a lazyomics object of a ``mudata.MuData``, sharing its matrices."""
-        from lazyomics.container.interop import parts_of_mudata
+        from lazyomics.container.mudata.interop import parts_of_mudata
 
         return cls(**parts_of_mudata(other))
 
@@ -645,8 +649,6 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
 
     def _repr_html_(self) -> str:
         """What a notebook shows. Reads no matrix."""
-        from lazyomics.container.html import html_of_mudata
-
         return html_of_mudata(self)
 
     def _ipython_key_completions_(self) -> list[str]:

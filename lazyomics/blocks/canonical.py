@@ -12,6 +12,7 @@ from lazyomics.errors import ShapeError
 
 __all__ = [
     "checked_lines",
+    "index_dtype",
     "index_state",
     "positions_of",
 ]
@@ -20,6 +21,11 @@ __all__ = [
 LOOPED = 1 << 18  # positions: fewer are not worth compiling a loop for
 AT_ONCE = 1 << 17  # which stay in the caches of a processor
 NARROW = 8  # columns that span less than this part of all are looked for by their limits first
+
+
+def index_dtype(largest: int) -> np.dtype[Any]:
+    """Type of positions and pointers up to a number: int32 as long as it can hold them."""
+    return np.dtype(np.int32 if largest <= np.iinfo(np.int32).max else np.int64)
 
 
 def index_state(indices: NDArray[Any], indptr: NDArray[Any], size: int) -> str:

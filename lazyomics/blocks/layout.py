@@ -11,6 +11,8 @@ import scipy.sparse as sp
 import sparse
 from numpy.typing import DTypeLike, NDArray
 
+from lazyomics.blocks.canonical import index_dtype
+
 __all__ = [
     "BlockLayout",
     "Order",
@@ -155,8 +157,7 @@ class BlockLayout(sparse.GCXS):
         majors, minors = np.nonzero(lines)
         indptr = np.zeros(len(lines) + 1, dtype=np.int64)
         np.cumsum(np.bincount(majors, minlength=len(lines)), out=indptr[1:])
-        fits = max(len(minors), *array.shape) <= INT32_MAX
-        index = np.int32 if fits else np.int64
+        index = index_dtype(max(len(minors), *array.shape))
         return cls.from_arrays(
             lines[majors, minors], minors.astype(index), indptr.astype(index), array.shape,
             "canonical",

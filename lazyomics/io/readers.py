@@ -19,12 +19,11 @@ from lazyomics.importing import import_whole
 from lazyomics.io.encodings import (
     check_storage,
     element_kind,
-    has_member,
     location,
-    open_member,
     sparse_info,
 )
 from lazyomics.io.encodings.damage import as_format_errors
+from lazyomics.io.encodings.sparse import sparse_parts
 from lazyomics.io.hdf5 import StoredArray
 from lazyomics.io.hdf5.array import NumberArray, read_together
 from lazyomics.lazy.indexer import Selector, compose, is_whole, length
@@ -237,13 +236,11 @@ class CompressedReader:
 
     def transposed(self) -> CompressedReader:
         """The same values with rows and columns interchanged: CSR is read as CSC."""
-        return _TransposedReader(
-            self.data,
-            self.indices,
-            self.indptr,
-            self.shape[::-1],
-            "csc" if self.format == "csr" else "csr",
-        )
+        return self._turned(_TransposedReader)
+
+    def _turned(self, kind: type[CompressedReader]) -> CompressedReader:
+        form: Literal["csr", "csc"] = "csc" if self.format == "csr" else "csr"
+        return kind(self.data, self.indices, self.indptr, self.shape[::-1], form)
 
     def cost(self, lines: Selector, cols: Selector) -> tuple[int, int]:
         """Chunks and stored bytes of data and indices of these lines, at most."""
@@ -312,13 +309,7 @@ class _TransposedReader(CompressedReader):
 
     def transposed(self) -> CompressedReader:
         """The matrix as it is stored."""
-        return CompressedReader(
-            self.data,
-            self.indices,
-            self.indptr,
-            self.shape[::-1],
-            "csc" if self.format == "csr" else "csr",
-        )
+        return self._turned(CompressedReader)
 
 
 def _column_windows(pointers: Any, cols: Selector, itemsize: int) -> list[Selector]:
@@ -438,32 +429,11 @@ def _compressed(group: h5py.Group) -> CompressedReader:
     if kind not in ("csr_matrix", "csc_matrix"):
         raise FileFormatError.at(path, name, expected="a matrix", found=kind)
     layout, shape = sparse_info(group)
-    data, indices, indptr = (
-        stored_numbers(_vector(group, part), path, f"{name}/{part}")
-        for part in ("data", "indices", "indptr")
-    )
-    if data.shape[0] != indices.shape[0]:
-        raise FileFormatError.at(
-            path,
-            name,
-            expected="as many indices as values",
-            found=f"{indices.shape[0]} and {data.shape[0]}",
-            hint="The matrix is damaged; write it again from its source.",
-        )
-    return CompressedReader(data, indices, indptr, shape, layout)
-
-
-def _vector(group: h5py.Group, part: str) -> h5py.Dataset:
-    member = open_member(group, part) if has_member(group, part) else None
-    if not isinstance(member, h5py.Dataset) or member.ndim != 1:
-        path, name = location(group)
-        raise FileFormatError.at(
-            path,
-            f"{name}/{part}",
-            expected="a one-dimensional dataset",
-            found="nothing" if member is None else str(member),
-        )
-    return member
+    parts = {
+        part: stored_numbers(dataset, path, f"{name}/{part}")
+        for part, dataset in sparse_parts(group).items()
+    }
+    return CompressedReader(shape=shape, format=layout, **parts)
 
 
 def stored_numbers(dataset: h5py.Dataset, path: str, name: str) -> StoredArray:

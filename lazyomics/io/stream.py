@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import h5py
 import numpy as np
 from dask.system import CPU_COUNT
+from numpy.typing import NDArray
 
 from lazyomics import config, lazy
-from lazyomics.blocks.canonical import checked_arrays
+from lazyomics.blocks.canonical import checked_arrays, index_dtype
 from lazyomics.io.compress import CHUNK_BYTES, ChunkWriter, chunk_bytes_of, chunk_pool, kwargs_for
+from lazyomics.io.encodings.sparse import new_group
 from lazyomics.io.transaction import raise_failures
 from lazyomics.lazy.kinds import is_block, is_dask_array
 from lazyomics.lazy.load import Lines, StoredBlocks
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Kind",
     "MatrixBlocks",
+    "joined_pointers",
     "stream_matrix",
     "write_compressed",
 ]
@@ -93,16 +96,17 @@ def _lazy(x: Any) -> MatrixBlocks:
     from lazyomics.blocks.block import CSCBlock
     from lazyomics.lazy.matrix import known_blocks
 
-    recipe = lazy.recipe_of(x)
-    if recipe is None and isinstance(x._meta, CSCBlock):  # such as a joined one, transposed
-        x = known_blocks(x).rechunk({0: -1})
-    by_columns = isinstance(x._meta, CSCBlock) if recipe is None else recipe.by_columns
-    if recipe is not None and (small := _in_small_blocks(recipe)) is not recipe:
-        x = lazy.LazyMatrix.cook(small)
+    if recipe := lazy.recipe_of(x):
+        by_columns, most = recipe.by_columns, _most_values(recipe)
+        if (small := _in_small_blocks(recipe)) is not recipe:
+            x = lazy.LazyMatrix.cook(small)
+    else:
+        by_columns, most = isinstance(x._meta, CSCBlock), prod(x.shape)
+        if by_columns:  # such as a joined one, transposed
+            x = known_blocks(x).rechunk({0: -1})
     if not by_columns:
         x = lazy.as_lazy(x)
     axis, kind = int(by_columns), _kind(by_columns, not is_block(x._meta))
-    most = prod(x.shape) if recipe is None else _most_values(recipe)
     return MatrixBlocks(kind, x.shape, x.dtype, most, lambda n: lazy.windows(x, axis=axis, size=n))
 
 
@@ -247,16 +251,13 @@ def write_compressed(
     options
         Compression of the datasets.
     """
-    group = parent.create_group(name)
-    group.attrs.update({"encoding-type": f"{kind}_matrix", "encoding-version": "0.1.0"})
-    group.attrs["shape"] = np.asarray(shape, dtype=np.int64)
-    line = shape[1] if kind == "csr" else shape[0]
-    index_dtype = np.int32 if line <= np.iinfo(np.int32).max else np.int64
+    group = new_group(parent, name, kind, shape)
+    positions = index_dtype(shape[1] if kind == "csr" else shape[0])
     most, counts = max(1, most), []
     with chunk_pool(_threads()) as pool:
         data, indices = (
             ChunkWriter(_growing(group, part, np.dtype(kept), most, options), pool)
-            for part, kept in (("data", dtype), ("indices", index_dtype))
+            for part, kept in (("data", dtype), ("indices", positions))
         )
         for block in blocks:
             counts.append(np.diff(block.indptr))
@@ -264,7 +265,10 @@ def write_compressed(
             indices.append(block.indices)
         data.close()
         indices.close()
-    _write_pointers(group, counts, data.length, options)
+    pointers = joined_pointers(counts)
+    chunk = chunk_shape(pointers.shape, pointers.itemsize, CHUNK_BYTES)
+    made = {"maxshape": (None,), "chunks": chunk, **kwargs_for(options, pointers.dtype)}
+    group.create_dataset("indptr", data=pointers, **made)
 
 
 def _growing(
@@ -276,12 +280,7 @@ def _growing(
     return group.create_dataset(name, shape=(0,), dtype=dtype, **made)
 
 
-def _write_pointers(
-    group: h5py.Group, counts: list[Any], total: int, options: Mapping[str, Any]
-) -> None:
-    dtype = np.int32 if total <= np.iinfo(np.int32).max else np.int64
-    ends = np.cumsum(np.concatenate(counts), dtype=np.int64) if counts else np.empty(0, np.int64)
-    pointers = np.concatenate([[0], ends]).astype(dtype)
-    chunk = chunk_shape(pointers.shape, pointers.itemsize, CHUNK_BYTES)
-    made = {"maxshape": (None,), "chunks": chunk, **kwargs_for(options, dtype)}
-    group.create_dataset("indptr", data=pointers, **made)
+def joined_pointers(counts: list[Any]) -> NDArray[Any]:
+    """Pointers to the ends of the lines of all blocks, from how many values each line has."""
+    ends = np.cumsum(np.concatenate([np.zeros(1, np.int64), *counts]), dtype=np.int64)
+    return ends.astype(index_dtype(int(ends[-1])))

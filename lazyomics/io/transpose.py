@@ -22,6 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from lazyomics import config
 from lazyomics.blocks.block import CSCBlock, CSRBlock, SparseBlock
+from lazyomics.blocks.canonical import index_dtype
 from lazyomics.io.encodings import write_element
 from lazyomics.io.readers import CompressedReader, reader_of
 from lazyomics.io.stored import StoredElement
@@ -237,8 +238,7 @@ class TransposePlan:
     index_dtype: np.dtype[Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        long = self.x.shape[self.axis] > np.iinfo(np.int32).max
-        self.index_dtype = np.dtype(np.int64 if long else np.int32)
+        self.index_dtype = index_dtype(self.x.shape[self.axis])
 
     @classmethod
     def plan(

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from lazyomics.blocks.block import CSRBlock
+from lazyomics.blocks.canonical import index_dtype
 from lazyomics.compiled import compiled
 from lazyomics.kernels.blas import one_blas_thread
 
@@ -66,11 +67,11 @@ def gene_major(block: CSRBlock) -> GeneMajorRows:
     (array([1., 2., 3.]), array([0, 1, 1], dtype=uint16), array([0, 2, 3], dtype=int32))
     """
     n, p = block.shape
-    indices = block.indices.astype(np.int32 if p < 1 << 31 else np.int64, copy=False)
+    indices = block.indices.astype(index_dtype(p), copy=False)
     data = block.data.astype(_floating(block.dtype), copy=False)
     turned = sp.csr_array((data, indices, block.indptr), shape=(n, p)).tocsc()
     rows = turned.indices.astype(np.uint16 if n <= 1 << 16 else np.int32, copy=False)
-    starts = turned.indptr.astype(np.int32 if len(data) < 1 << 31 else np.int64, copy=False)
+    starts = turned.indptr.astype(index_dtype(len(data)), copy=False)
     return GeneMajorRows(turned.data, rows, starts, (n, p))
 
 

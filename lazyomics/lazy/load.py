@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from lazyomics import config
+from lazyomics.blocks.canonical import index_dtype
 from lazyomics.lazy.indexer import Selector, compose
 from lazyomics.lazy.recipe import Recipe, Source
 from lazyomics.lazy.scheduler import runs_in_process, scheduler
@@ -65,7 +66,7 @@ class PreallocatedCSR:
         ends = np.cumsum(stored[recipe.cols if recipe.by_columns else recipe.rows])
         ends = np.append(0, ends)[list(bounds)]
         total = int(ends[-1])
-        index = np.int32 if max(total, *recipe.shape) < 2**31 else np.int64
+        index = index_dtype(max(total, *recipe.shape))
         return cls(np.empty(total, dtype), np.empty(total, index), tuple(ends.tolist()))
 
     def fill(self, block: Any, k: int) -> Any:
@@ -103,16 +104,15 @@ class PreallocatedCSR:
 def joined_lines(parts: list[Any], shape: tuple[int, int]) -> Lines:
     """Lines behind each other, each part forgotten as soon as it is copied."""
     total = sum(len(part.data) for part in parts)
-    index = np.int32 if max(total, *shape) < 2**31 else np.int64
     counts = [np.zeros(1, np.int64), *(np.diff(part.indptr) for part in parts)]
     data = np.empty(total, np.result_type(*(part.data.dtype for part in parts)))
-    indices = np.empty(total, index)
+    indices = np.empty(total, index_dtype(max(total, *shape)))
     ends = list(accumulate((len(part.data) for part in parts), initial=0))
     for k, (low, high) in enumerate(pairwise(ends)):
         data[low:high] = parts[k].data
         indices[low:high] = parts[k].indices
         parts[k] = None
-    return Lines(data, indices, np.cumsum(np.concatenate(counts)).astype(index))
+    return Lines(data, indices, np.cumsum(np.concatenate(counts)).astype(indices.dtype))
 
 
 class CSRBuilder:

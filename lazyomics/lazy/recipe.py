@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lazyomics import config
+from lazyomics.blocks.canonical import index_dtype
 from lazyomics.lazy.indexer import Selector, compose, is_whole, length
 from lazyomics.progress import note_read
 
@@ -299,14 +300,13 @@ class Recipe:
 
         empty = np.empty(0, dtype=self.source.dtype)
         widest = max(self.source.shape[1], length(self.cols))
-        index = np.int32 if widest <= np.iinfo(np.int32).max else np.int64
-        none: NDArray[Any] = np.empty(0, dtype=index)
+        none: NDArray[Any] = np.empty(0, dtype=index_dtype(widest))
         if self.by_columns:
             return CSCBlock.from_arrays(empty, none, np.zeros(1, np.int32), (0, 0))
         n_cols = length(self.cols)
         block: Any = np.empty((0, n_cols), dtype=self.source.dtype)
         if self.source.format != "dense":
-            block = CSRBlock.from_arrays(empty, none, np.zeros(1, index), (0, n_cols))
+            block = CSRBlock.from_arrays(empty, none, np.zeros(1, none.dtype), (0, n_cols))
         for step in self.steps:
             block = step.take_rows(slice(0, 0, 1))(block)
         return block[:, :0]

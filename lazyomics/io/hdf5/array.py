@@ -184,8 +184,56 @@ class NumberArray(Protocol):
         """Chunks that ``read_2d`` would decode, and stored bytes."""
 
 
+class NumberReads:
+    """What arrays of HDF5 and of zarr have in common."""
+
+    @property
+    def ndim(self: NumberArray) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def read(self: NumberArray, start: int, stop: int) -> Array:
+        """One range of a one-dimensional array.
+
+        Parameters
+        ----------
+        start, stop
+            The range, ``0 <= start <= stop <= shape[0]``.
+
+        Returns
+        -------
+        (stop - start,) values.
+        """
+        return self.read_ranges(np.array([start]), np.array([stop]))
+
+    def read_rows(self: NumberArray, start: int, stop: int) -> Array:
+        """Rows ``start`` to ``stop`` of an array with one axis or more."""
+        return self.read_2d(slice(start, stop))
+
+    def checked_ranges(
+        self: NumberArray, starts: npt.ArrayLike, stops: npt.ArrayLike
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Ranges of a one-dimensional array as int64, shape (n,).
+
+        Raises
+        ------
+        ValueError, IndexError
+            If they are none, or not inside the array.
+        """
+        if len(self.shape) != 1:
+            raise ValueError(f"{self.name}: ranges need one axis, found shape {self.shape}")
+        low, high = np.asarray(starts, np.int64), np.asarray(stops, np.int64)
+        if low.ndim != 1 or low.shape != high.shape:
+            raise ValueError(f"{self.name}: starts {low.shape} and stops {high.shape} differ")
+        if len(low) and (low.min() < 0 or high.max() > self.shape[0] or (high < low).any()):
+            raise IndexError(
+                f"{self.path}: {self.name}: ranges outside of 0 … {self.shape[0]}, or reversed"
+            )
+        return low, high
+
+
 @dataclass(frozen=True)
-class StoredArray:
+class StoredArray(NumberReads):
     """A dataset of an HDF5 file, read without HDF5's lock.
 
     Calls read and decode in the calling thread; any number of threads may read at once. The
@@ -265,11 +313,6 @@ class StoredArray:
         )
 
     @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
     def chunk_rows(self) -> int:
         """Rows of a chunk; where data are not chunked, of a page of about 1 MiB."""
         grid = Grid.of(self.fingerprint)
@@ -283,20 +326,6 @@ class StoredArray:
         if not self.fingerprint.filters:
             return 0
         return self.chunk_rows * math.prod(self.shape[1:]) * np.dtype(self.dtype).itemsize
-
-    def read(self, start: int, stop: int) -> Array:
-        """One range of a one-dimensional array.
-
-        Parameters
-        ----------
-        start, stop
-            The range, ``0 <= start <= stop <= shape[0]``.
-
-        Returns
-        -------
-        (stop - start,) values.
-        """
-        return self.read_ranges(np.array([start]), np.array([stop]))
 
     def read_ranges(self, starts: npt.ArrayLike, stops: npt.ArrayLike) -> Array:
         """Many ranges of a one-dimensional array, one behind the other in the given order.
@@ -317,10 +346,6 @@ class StoredArray:
         """
         low, high = self.checked_ranges(starts, stops)
         return self._read_flat(low, high)
-
-    def read_rows(self, start: int, stop: int) -> Array:
-        """Rows ``start`` to ``stop`` of an array with one axis or more."""
-        return self.read_2d(slice(start, stop))
 
     def read_2d(
         self, rows: npt.ArrayLike | slice, cols: npt.ArrayLike | slice | None = None
@@ -410,27 +435,6 @@ class StoredArray:
     ) -> tuple[int, int]:
         """Chunks that ``read_2d`` would decode, and stored bytes."""
         return cost_of_box(self, rows, cols)
-
-    def checked_ranges(
-        self, starts: npt.ArrayLike, stops: npt.ArrayLike
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Ranges of a one-dimensional array as int64, shape (n,).
-
-        Raises
-        ------
-        ValueError, IndexError
-            If they are none, or not inside the array.
-        """
-        if self.ndim != 1:
-            raise ValueError(f"{self.name}: ranges need one axis, found shape {self.shape}")
-        low, high = np.asarray(starts, np.int64), np.asarray(stops, np.int64)
-        if low.ndim != 1 or low.shape != high.shape:
-            raise ValueError(f"{self.name}: starts {low.shape} and stops {high.shape} differ")
-        if len(low) and (low.min() < 0 or high.max() > self.shape[0] or (high < low).any()):
-            raise IndexError(
-                f"{self.path}: {self.name}: ranges outside of 0 … {self.shape[0]}, or reversed"
-            )
-        return low, high
 
 
 def _true_path(dataset: h5py.Dataset, path: str) -> str:

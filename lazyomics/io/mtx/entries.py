@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from lazyomics.blocks.canonical import index_dtype
 from lazyomics.errors import FileFormatError, UnsupportedError
 from lazyomics.importing import import_whole
 
@@ -232,8 +233,7 @@ def _read(file: IO[bytes], path: Path) -> bytes | Exception:
 
 def _parsed(header: MtxHeader, text: NDArray[np.uint8], lines: int) -> tuple[Entries, int]:
     n = int(np.count_nonzero(text == 10))
-    wide = max(header.shape) > np.iinfo(np.int32).max
-    positions = np.empty((2, n), np.int64 if wide else np.int32)
+    positions = np.empty((2, n), index_dtype(max(header.shape)))
     has_values = header.field != "pattern"
     values = np.empty(n, np.int64 if header.is_whole else np.float64)
     aside = np.empty((n if has_values else 0, 3), np.int64)

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from lazyomics import config
+from lazyomics.blocks.canonical import index_dtype
 from lazyomics.io.mtx.entries import MtxHeader, entries
 from lazyomics.io.transpose import WINDOW_SHARE, Piece, ScratchFile, SpillBuffer
 from lazyomics.lazy.load import Lines
@@ -57,7 +58,7 @@ class MtxLines:
     @property
     def index_dtype(self) -> np.dtype[Any]:
         """Type of the positions."""
-        return np.dtype(np.int32 if self.shape[1] <= np.iinfo(np.int32).max else np.int64)
+        return index_dtype(self.shape[1])
 
     @property
     def nbytes(self) -> int:

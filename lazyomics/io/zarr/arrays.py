@@ -15,12 +15,13 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 
 from lazyomics.errors import FileFormatError, StaleFileError
-from lazyomics.io.hdf5.array import record
+from lazyomics.io.hdf5.array import NumberReads, record
+from lazyomics.io.hdf5.codecs import DamagedChunkError
 from lazyomics.io.hdf5.fetch import ChunkRequest
 from lazyomics.io.hdf5.layout import Grid
 from lazyomics.io.hdf5.pipeline import Place
 from lazyomics.io.hdf5.ranges import Axis, Pieces, fetch_pieces, read_boxes, scatter
-from lazyomics.io.zarr.codecs import ABSENT, ChunkCodec, DamagedZarrChunk, codec_of_metadata
+from lazyomics.io.zarr.codecs import ABSENT, ChunkCodec, codec_of_metadata
 from lazyomics.io.zarr.stores import ZarrStore, damaged, readable
 from lazyomics.lazy.indexer import Selector, positions
 
@@ -30,7 +31,7 @@ WINDOW_BYTES = 32 << 20  # that zarr is asked for at once, of stores that it rea
 
 
 @dataclass(frozen=True)
-class ZarrArray:
+class ZarrArray(NumberReads):
     """An array of numbers in a zarr store.
 
     Chunks of local folders are read and decoded in the calling thread; of other stores, and with
@@ -106,11 +107,6 @@ class ZarrArray:
         return str(self.store)
 
     @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
     def chunk_rows(self) -> int:
         """Rows of a chunk."""
         return self.chunk[0]
@@ -119,10 +115,6 @@ class ZarrArray:
     def grain_bytes(self) -> int:
         """Decoded bytes of a row of chunks, which are decoded whole."""
         return self.chunk_rows * math.prod(self.shape[1:]) * np.dtype(self.dtype).itemsize
-
-    def read(self, start: int, stop: int) -> NDArray[Any]:
-        """One range of a one-dimensional array."""
-        return self.read_ranges(np.array([start]), np.array([stop]))
 
     def read_ranges(self, starts: npt.ArrayLike, stops: npt.ArrayLike) -> NDArray[Any]:
         """Many ranges of a one-dimensional array, one behind the other in the given order."""
@@ -137,10 +129,6 @@ class ZarrArray:
                 fetch_pieces(chunks, pieces, out)
             self._record(chunks)
         return out
-
-    def read_rows(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``start`` to ``stop``."""
-        return self.read_2d(slice(start, stop))
 
     def read_2d(
         self, rows: npt.ArrayLike | slice, cols: npt.ArrayLike | slice | None = None
@@ -177,19 +165,6 @@ class ZarrArray:
         axes = [Axis.of(pick, c) for pick, c in zip(picks, self.chunk, strict=True)]
         hit = math.prod(len(axis.chunks) for axis in axes)
         return hit, hit * math.prod(self.chunk) * np.dtype(self.dtype).itemsize
-
-    def checked_ranges(
-        self, starts: npt.ArrayLike, stops: npt.ArrayLike
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Ranges of a one-dimensional array as int64, shape (n,)."""
-        if self.ndim != 1:
-            raise ValueError(f"{self.name}: ranges need one axis, found shape {self.shape}")
-        low, high = np.asarray(starts, np.int64), np.asarray(stops, np.int64)
-        if len(low) and (low.min() < 0 or high.max() > self.shape[0] or (high < low).any()):
-            raise IndexError(
-                f"{self.path}: {self.name}: ranges outside of 0 … {self.shape[0]}, or reversed"
-            )
-        return low, high
 
     def _record(self, chunks: _Chunks) -> None:
         decoded = chunks.decoded * math.prod(self.chunk) * np.dtype(self.dtype).itemsize
@@ -283,10 +258,10 @@ class _Chunks:
         self.bytes_read += len(content)
         try:
             return codec.decode(content)
-        except DamagedZarrChunk as error:
+        except DamagedChunkError as error:
             raise self._damaged(key, error) from error
 
-    def _damaged(self, key: str, error: DamagedZarrChunk) -> FileFormatError:
+    def _damaged(self, key: str, error: DamagedChunkError) -> FileFormatError:
         return damaged(
             self.array.store,
             f"{self.array.name}/{key}",
@@ -305,7 +280,7 @@ class _Chunks:
                 stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
                 try:
                     places = _shard_index(str(path), stamp, codec)
-                except DamagedZarrChunk as error:
+                except DamagedChunkError as error:
                     raise self._damaged(key, error) from error
                 for k, inner in wanted:
                     number = np.ravel_multi_index(tuple(inner), codec.chunks_in_shard)
@@ -319,7 +294,7 @@ class _Chunks:
                     if len(content) != length:
                         raise self._damaged(
                             key,
-                            DamagedZarrChunk(
+                            DamagedChunkError(
                                 f"{length} bytes at {offset} for chunk {number} of the shard",
                                 f"a file of {status.st_size} bytes",
                             ),

@@ -13,19 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ChunkCodec", "DamagedZarrChunk", "codec_of_metadata"]
+from lazyomics.io.hdf5.codecs import DamagedChunkError
+
+__all__ = ["ChunkCodec", "codec_of_metadata"]
 
 NAN = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 ABSENT = 2**64 - 1  # offset and length of a chunk that a shard does not hold
 LARGEST_HEADER = 32  # bytes by which a stored chunk may say its size
-
-
-class DamagedZarrChunk(Exception):
-    """A chunk does not decode to what the array declares."""
-
-    def __init__(self, expected: str, found: str) -> None:
-        super().__init__(f"expected {expected}, found {found}")
-        self.expected, self.found = expected, found
 
 
 @dataclass(frozen=True)
@@ -84,14 +78,14 @@ class ChunkCodec:
 
         Raises
         ------
-        DamagedZarrChunk
+        DamagedChunkError
             If it does not decode to a chunk.
         """
         for name, configuration in reversed(self.filters):
             content = _undone(name, configuration, content, self.chunk_bytes)
         size = memoryview(content).nbytes
         if size != self.chunk_bytes:
-            raise DamagedZarrChunk(f"a chunk of {self.chunk_bytes} bytes", f"{size} bytes")
+            raise DamagedChunkError(f"a chunk of {self.chunk_bytes} bytes", f"{size} bytes")
         return np.frombuffer(content, self.dtype).reshape(self.chunk)
 
     def places_in_shard(self, index: bytes) -> NDArray[np.uint64]:
@@ -99,18 +93,18 @@ class ChunkCodec:
 
         Raises
         ------
-        DamagedZarrChunk
+        DamagedChunkError
             If the index is damaged.
         """
         size = self.index_bytes
         if len(index) != size:
-            raise DamagedZarrChunk(f"the {size} bytes of an index", f"{len(index)} bytes")
+            raise DamagedChunkError(f"the {size} bytes of an index", f"{len(index)} bytes")
         if self.index_checked:
             import google_crc32c
 
             index, checksum = index[:-4], index[-4:]
             if google_crc32c.value(index) != int.from_bytes(checksum, "little"):
-                raise DamagedZarrChunk("an index with its checksum", "another checksum")
+                raise DamagedChunkError("an index with its checksum", "another checksum")
         return np.frombuffer(index, "<u8").reshape(-1, 2)
 
     @property
@@ -211,19 +205,19 @@ def _undone(name: str, configuration: str, content: Any, expected: int) -> Any:
         if name in ("blosc", "lz4", "zstd"):
             said = _said_size(name, bytes(view[:LARGEST_HEADER]))
             if said is not None and said > expected + 64:
-                raise DamagedZarrChunk(f"a chunk of {expected} bytes", f"one of {said} bytes")
+                raise DamagedChunkError(f"a chunk of {expected} bytes", f"one of {said} bytes")
         return _codec(name, configuration).decode(content)
-    except DamagedZarrChunk:
+    except DamagedChunkError:
         raise
     except Exception as error:  # numcodecs raises RuntimeError, ValueError, …
-        raise DamagedZarrChunk(f"{name} data", f"an error: {error}") from error
+        raise DamagedChunkError(f"{name} data", f"an error: {error}") from error
 
 
 def _inflated(content: memoryview, expected: int) -> bytes:
     stream = zlib.decompressobj(wbits=47)  # gzip or zlib, as the first bytes say
     made = stream.decompress(content, expected + 64)
     if not stream.eof:
-        raise DamagedZarrChunk(f"a chunk of {expected} bytes", "more, or a truncated one")
+        raise DamagedChunkError(f"a chunk of {expected} bytes", "more, or a truncated one")
     return made
 
 
@@ -232,7 +226,7 @@ def _checked(content: memoryview) -> memoryview:
 
     body, checksum = content[:-4], content[-4:]
     if google_crc32c.value(bytes(body)) != int.from_bytes(checksum, "little"):
-        raise DamagedZarrChunk("a chunk with its checksum", "another checksum")
+        raise DamagedChunkError("a chunk with its checksum", "another checksum")
     return body
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
 from lazyomics.container.frames import string_index
 from lazyomics.errors import UnsupportedError
 from lazyomics.io.encodings.kinds import ALIASES, NEWEST, parsed_version, text
+from lazyomics.io.encodings.sparse import check_as_many, checked_shape, sparse_in_memory
 from lazyomics.io.zarr.stores import ZarrStore, damaged, member, members, readable
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "kind_of",
     "read_columns",
     "read_element",
+    "sparse_parts",
     "sparse_shape",
     "stored_bytes",
     "values_of",
@@ -186,44 +188,32 @@ def sparse_shape(store: ZarrStore, node: Any) -> tuple[int, int]:
         If it is missing or impossible.
     """
     stated = attribute(node, "shape")
-    found = np.asarray(stated if stated is not None else attribute(node, "h5sparse_shape", ()))
-    if found.shape != (2,) or found.dtype.kind not in "iu" or (found < 0).any():
-        raise damaged(store, node.path, expected="a shape of two sizes", found=f"{stated!r}")
-    return int(found[0]), int(found[1])
+    stated = attribute(node, "h5sparse_shape", ()) if stated is None else stated
+    return checked_shape(stated, partial(damaged, store, node.path))
+
+
+def sparse_parts(store: ZarrStore, node: Any) -> dict[str, Any]:
+    """Return the arrays of a stored sparse matrix: data, indices and indptr.
+
+    Raises
+    ------
+    FileFormatError
+        If one is missing or has not one dimension, or their lengths do not fit together.
+    """
+    parts = {name: member(store, node, name) for name in ("data", "indices", "indptr")}
+    for name, part in parts.items():
+        if is_group(part) or len(part.shape) != 1:
+            found = "a group" if is_group(part) else f"shape {tuple(part.shape)}"
+            raise damaged(store, f"{node.path}/{name}", expected="one dimension", found=found)
+    check_as_many(parts, partial(damaged, store, node.path))
+    return parts
 
 
 def _read_sparse(store: ZarrStore, node: Any) -> Any:
-    shape, by_rows = sparse_shape(store, node), kind_of(store, node) == "csr_matrix"
-    indptr, indices = _of(store, node, "indptr"), _of(store, node, "indices")
-    data = _of(store, node, "data")
-    major, minor = shape if by_rows else shape[::-1]
-    _check_sparse(store, node, (data, indices, indptr), major, minor)
-    if not (indptr.dtype == indices.dtype and indptr.dtype in (np.int32, np.int64)):
-        small = max(*shape, len(indices)) <= np.iinfo(np.int32).max
-        indptr, indices = (
-            a.astype(np.int32 if small else np.int64, copy=False) for a in (indptr, indices)
-        )
-    matrix = (sp.csr_matrix if by_rows else sp.csc_matrix)(shape, dtype=data.dtype)
-    matrix.data, matrix.indices, matrix.indptr = data, indices, indptr
-    return matrix
-
-
-def _check_sparse(store: ZarrStore, node: Any, parts: Any, major: int, minor: int) -> None:
-    data, indices, indptr = parts
-    found = f"{len(data)} values, {len(indices)} indices, {len(indptr)} pointers"
-    if any(part.ndim != 1 for part in parts) or len(indptr) != major + 1:
-        raise damaged(store, node.path, expected=f"{major + 1} pointers", found=found)
-    if len(data) != len(indices):
-        raise damaged(store, node.path, expected="as many indices as values", found=found)
-    if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
-        found = f"{indices.dtype} and {indptr.dtype}"
-        raise damaged(store, node.path, expected="integer indices and pointers", found=found)
-    if indptr[0] != 0 or indptr[-1] != len(indices) or (indptr[1:] < indptr[:-1]).any():
-        expected = f"pointers rising from 0 to {len(indices)}"
-        raise damaged(store, node.path, expected=expected, found=f"{indptr[0]} to {indptr[-1]}")
-    if len(indices) and (indices.min() < 0 or indices.max() >= minor):
-        expected = f"indices from 0 to {minor - 1}"
-        raise damaged(store, node.path, expected=expected, found=f"up to {indices.max()}")
+    form: Literal["csr", "csc"] = "csr" if kind_of(store, node) == "csr_matrix" else "csc"
+    shape, parts = sparse_shape(store, node), sparse_parts(store, node)
+    error = partial(damaged, store, node.path)
+    return sparse_in_memory(form, shape, parts, partial(values_of, store), error)
 
 
 def _read_categorical(store: ZarrStore, node: Any) -> Any:

@@ -24,6 +24,7 @@ from lazyomics.io.zarr.elements import (
     read_columns,
     read_element,
     read_entry,
+    sparse_parts,
     sparse_shape,
     stored_bytes,
 )
@@ -218,18 +219,6 @@ def reader_of(store: ZarrStore, node: Any) -> DenseReader | CompressedReader:
         raise damaged(store, node.path, expected="a matrix", found=kind_of(store, node))
     if not is_group(node):
         return DenseReader(ZarrArray.of(node, store))
-    parts = {name: member(store, node, name) for name in ("data", "indices", "indptr")}
-    for name, part in parts.items():
-        if is_group(part) or len(part.shape) != 1:
-            found = "a group" if is_group(part) else f"shape {tuple(part.shape)}"
-            raise damaged(store, f"{node.path}/{name}", expected="one dimension", found=found)
-    if parts["data"].shape != parts["indices"].shape:
-        raise damaged(
-            store,
-            node.path,
-            expected=f"as many indices as values ({parts['data'].shape[0]})",
-            found=str(parts["indices"].shape[0]),
-        )
-    arrays = {name: ZarrArray.of(part, store) for name, part in parts.items()}
+    arrays = {name: ZarrArray.of(part, store) for name, part in sparse_parts(store, node).items()}
     by_rows = kind_of(store, node) == "csr_matrix"
     return CompressedReader(shape=shape, format="csr" if by_rows else "csc", **arrays)

@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from dask.utils import parse_bytes
 from numpy.typing import NDArray
 
+from lazyomics.blocks.canonical import index_dtype
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.deferred import computed, deferred_recipe, is_deferred
 from lazyomics.errors import LazyomicsError, UnsupportedError
@@ -30,7 +31,8 @@ from lazyomics.io.encodings.registry import (
     element_path,
     refusal,
 )
-from lazyomics.io.stream import MatrixBlocks, chunk_shape
+from lazyomics.io.encodings.sparse import compressed
+from lazyomics.io.stream import MatrixBlocks, chunk_shape, joined_pointers
 from lazyomics.lazy.kinds import is_dask_array
 from lazyomics.lazy.load import loads_stored
 from lazyomics.lazy.recipe import Recipe
@@ -345,10 +347,7 @@ def _write_awkward(group: Any, name: str, value: Any, layout: ZarrLayout) -> Non
 
 
 def _write_sparse(group: Any, name: str, value: Any, layout: ZarrLayout) -> None:
-    if value.ndim != 2:
-        raise refusal(group, name, value, f"It has {value.ndim} dimensions: use two.")
-    if value.format not in ("csr", "csc"):
-        value = value.tocsr()
+    value = compressed(group, name, value)
     stated = marks(f"{value.format}_matrix", shape=[int(n) for n in value.shape])
     made = group.create_group(name, attributes=stated)
     for part in ("data", "indices", "indptr"):
@@ -448,9 +447,8 @@ def write_matrix(group: Any, name: str, value: Any, layout: ZarrLayout) -> None:
             return
         stated = marks(f"{matrix.kind}_matrix", shape=[int(n) for n in matrix.shape])
         made = group.create_group(name, attributes=stated)
-        line = matrix.shape[1] if matrix.kind == "csr" else matrix.shape[0]
-        index = np.dtype(np.int32 if line <= np.iinfo(np.int32).max else np.int64)
-        most, counts = max(1, matrix.most), [np.zeros(1, np.int64)]
+        index = index_dtype(matrix.shape[1 if matrix.kind == "csr" else 0])
+        most, counts = max(1, matrix.most), []
         parts = {}
         for part, dtype in (("data", matrix.dtype), ("indices", index)):
             chunk = chunk_shape((most,), dtype.itemsize, layout.chunk_bytes)
@@ -462,9 +460,7 @@ def write_matrix(group: Any, name: str, value: Any, layout: ZarrLayout) -> None:
             parts["indices"].append(np.asarray(block.indices).astype(index, copy=False))
         for appending in parts.values():
             appending.close()
-        ends = np.cumsum(np.concatenate(counts))
-        small = parts["data"].length <= np.iinfo(np.int32).max
-        pointers = ends.astype(np.int32 if small else np.int64)
+        pointers = joined_pointers(counts)
         layout.create(made, "indptr", pointers.shape, pointers.dtype)[...] = pointers
 
 

@@ -42,13 +42,17 @@ def curve(spread: float, min_dist: float) -> tuple[float, float]:
     return float(a), float(b)
 
 
+def usual_epochs(n_obs: int, *, of_many: int) -> int:
+    """Epochs of a layout where none are asked for, 500 of up to 10,000 cells."""
+    return 500 if n_obs <= 10_000 else of_many
+
+
 def strong_edges(graph: sparse.csr_matrix, n_epochs: int) -> sparse.csr_matrix:
     """Leave out edges so weak that they would not be due in that many epochs, as umap-learn does.
 
     Of few epochs, umap-learn's own number of them counts.
     """
-    n_obs = graph.shape[0]
-    epochs = n_epochs if n_epochs > 10 else (500 if n_obs <= 10_000 else 200)
+    epochs = n_epochs if n_epochs > 10 else usual_epochs(graph.shape[0], of_many=200)
     strong = sparse.csr_matrix(graph, copy=True)
     strong.sum_duplicates()
     strong.data[strong.data < strong.data.max(initial=0) / epochs] = 0

@@ -13,6 +13,7 @@ from lazyomics.compiled import compiled
 from lazyomics.kernels.moments import Moments, moments_by_group
 from lazyomics.kernels.steps import Block, Step
 from lazyomics.kernels.sums import row_totals
+from lazyomics.kernels.whole_rows import dense_rows
 
 __all__ = [
     "CountTotals",
@@ -98,10 +99,7 @@ class PearsonResiduals(Step):
     def __call__(self, block: Block) -> Block:
         """Return the residuals."""
         out = np.empty(block.shape, dtype=np.dtype(self.dtype))
-        for start in range(0, block.shape[0], ROWS_AT_A_TIME):
-            rows = slice(start, start + ROWS_AT_A_TIME)
-            values = block[rows]
-            values = values.toarray() if isinstance(block, CSRBlock) else values
+        for rows, values in dense_rows(block, ROWS_AT_A_TIME):
             mu = np.multiply.outer(self.cells[rows], self.genes) / self.total
             with np.errstate(divide="ignore", invalid="ignore"):
                 residuals = (values - mu) / np.sqrt(mu + mu**2 / self.theta)
@@ -147,11 +145,8 @@ def residual_sums(
     sums = np.zeros((*genes.shape, 2))
     batches: NDArray[np.int64] = np.asarray(codes, dtype=np.int64)
     totals = genes.sum(axis=1)
-    for start in range(0, block.shape[0], ROWS_AT_A_TIME):
-        rows = slice(start, start + ROWS_AT_A_TIME)
-        values = block[rows]
-        values = values.toarray() if isinstance(block, CSRBlock) else values
-        values = np.ascontiguousarray(values, dtype=np.float64)
+    for rows, dense in dense_rows(block, ROWS_AT_A_TIME):
+        values = np.ascontiguousarray(dense, dtype=np.float64)
         _add_residuals(values, batches[rows], cells[rows], genes, totals, theta, clip, sums)
     return ResidualSums(sums)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from lazyomics.blocks.block import CSRBlock
 from lazyomics.compiled import compiled
 from lazyomics.kernels.steps import Block, Step
+from lazyomics.kernels.whole_rows import dense_rows
 
 __all__ = [
     "AdjustBatches",
@@ -137,18 +139,10 @@ def _add_rows(
             stored[gene] += 1
 
 
-def _dense_parts(block: Block, dtype: np.dtype[Any]) -> Any:
-    """A new dense array of the shape of a block, and (rows, their values in float64) to fill it."""
-    out = np.empty(block.shape, dtype=dtype)
-
-    def parts() -> Any:
-        for start in range(0, block.shape[0], ROWS_AT_A_TIME):
-            rows = slice(start, min(start + ROWS_AT_A_TIME, block.shape[0]))
-            values = block[rows]
-            values = values.toarray() if isinstance(block, CSRBlock) else values
-            yield rows, values.astype(np.float64)
-
-    return out, parts()
+def _float_rows(block: Block) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Rows that a step may change, in float64."""
+    for rows, values in dense_rows(block, ROWS_AT_A_TIME):
+        yield rows, values.astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,8 +160,8 @@ class SubtractFit(Step):
 
     def __call__(self, block: Block) -> Block:
         """Subtract."""
-        out, parts = _dense_parts(block, np.dtype(self.dtype))
-        for rows, values in parts:
+        out = np.empty(block.shape, np.dtype(self.dtype))
+        for rows, values in _float_rows(block):
             # No product of BLAS: what it rounds depends on how many rows it is given.
             for j in range(self.basis.shape[1]):
                 values -= self.basis[rows, j, None] * self.coefficients[:, j]
@@ -189,9 +183,9 @@ class SubtractGroups(Step):
 
     def __call__(self, block: Block) -> Block:
         """Subtract."""
-        out, parts = _dense_parts(block, np.dtype(np.float64))
+        out = np.empty(block.shape)
         of_group = np.ascontiguousarray(self.fitted.T)
-        for rows, values in parts:
+        for rows, values in _float_rows(block):
             np.subtract(values, of_group[self.codes[rows]], out=out[rows])
         return out
 
@@ -227,9 +221,9 @@ class AdjustBatches(Step):
 
     def __call__(self, block: Block) -> Block:
         """Adjust."""
-        out, parts = _dense_parts(block, np.dtype(np.float64))
+        out = np.empty(block.shape)
         scale, shift = np.ascontiguousarray(self.scale.T), np.ascontiguousarray(self.shift.T)
-        for rows, values in parts:
+        for rows, values in _float_rows(block):
             expected: Any = self.mean
             if self.covariates is not None and self.slopes is not None:
                 expected = np.tile(self.mean, (len(values), 1))

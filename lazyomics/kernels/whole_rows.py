@@ -1,4 +1,4 @@
-"""One value of each row that needs all its values, zeros too, in a few dense rows at a time."""
+"""Rows of a block written out with their zeros, a few at a time, and values made of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lazyomics.blocks.block import CSRBlock
 
-__all__ = ["row_distances", "row_medians"]
+__all__ = ["dense_rows", "row_distances", "row_medians"]
 
 DENSE_VALUES = 1 << 21
 
@@ -31,7 +31,7 @@ def row_distances(block: Any, *, point: NDArray[np.float64]) -> NDArray[np.float
     array([1., 4.])
     """
     found = np.empty(block.shape[0])
-    for rows, dense in _dense_rows(block):
+    for rows, dense in dense_rows(block, _rows_at_once(block)):
         apart = dense - point
         found[rows] = np.einsum("ij,ij->i", apart, apart)
     return found
@@ -46,14 +46,18 @@ def row_medians(block: Any) -> NDArray[np.float64]:
     array([2. , 1.5])
     """
     found = np.empty(block.shape[0])
-    for rows, dense in _dense_rows(block):
+    for rows, dense in dense_rows(block, _rows_at_once(block)):
         found[rows] = np.nanmedian(dense, axis=1)
     return found
 
 
-def _dense_rows(block: Any) -> Iterator[tuple[slice, NDArray[Any]]]:
-    step = max(1, DENSE_VALUES // max(1, block.shape[1]))
-    for start in range(0, block.shape[0], step):
-        rows = slice(start, start + step)
+def dense_rows(block: Any, at_once: int) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Give some rows of a block after the others: which ones, and their values written out."""
+    for start in range(0, block.shape[0], at_once):
+        rows = slice(start, min(start + at_once, block.shape[0]))
         part = block[rows]
         yield rows, np.asarray(part.toarray() if isinstance(part, CSRBlock) else part)
+
+
+def _rows_at_once(block: Any) -> int:
+    return max(1, DENSE_VALUES // max(1, block.shape[1]))

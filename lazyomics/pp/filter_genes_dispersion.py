@@ -11,7 +11,7 @@ from lazyomics import lazy
 from lazyomics.container.choose import bare_matrix, is_annotated
 from lazyomics.errors import warn_user
 from lazyomics.kernels.moments import moments
-from lazyomics.pp.hvg_dispersion import MAD_OF_NORMAL, Cutoffs
+from lazyomics.pp.hvg_dispersion import Cutoffs, median_absolute_deviation
 from lazyomics.pp.matrix_choice import choose_matrix
 
 if TYPE_CHECKING:
@@ -157,19 +157,12 @@ def _normalized(
         spread, centre = spread.mask(alone, centre), centre.mask(alone, 0.0)
     else:
         centre = grouped.median()
-        spread = grouped.agg(_median_absolute_deviation)
+        spread = grouped.agg(median_absolute_deviation)
     codes = of_gene.cat.codes.to_numpy()
     at, by = (np.append(s.to_numpy(dtype=np.float64), np.nan)[codes] for s in (centre, spread))
     with np.errstate(invalid="ignore", divide="ignore"):
         norm = (dispersion.to_numpy() - at) / by
     return np.abs(norm) if flavor == "cell_ranger" else norm
-
-
-def _median_absolute_deviation(values: pd.Series[Any]) -> float:
-    numbers = values.to_numpy()
-    if len(numbers) == 0:
-        return float("nan")
-    return float(np.median(np.abs(numbers - np.median(numbers))) / MAD_OF_NORMAL)
 
 
 def _chosen(

@@ -79,7 +79,7 @@ def normalized_dispersions(frame: pd.DataFrame, flavor: Flavor, n_bins: int) -> 
         spread, centre = spread.mask(alone, centre), centre.mask(alone, 0.0)
     else:
         centre = grouped.median()
-        spread = grouped.agg(_median_absolute_deviation)
+        spread = grouped.agg(median_absolute_deviation)
     codes = frame["mean_bin"].cat.codes.to_numpy()
     per_gene = [np.append(s.to_numpy(dtype=np.float64), np.nan)[codes] for s in (centre, spread)]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -106,7 +106,8 @@ def _mean_bins(means: pd.Series[Any], flavor: Flavor, n_bins: int) -> pd.Series[
     return pd.cut(means, bins=list(edges))
 
 
-def _median_absolute_deviation(values: pd.Series[Any]) -> float:
+def median_absolute_deviation(values: pd.Series[Any]) -> float:
+    """Median distance from the median, as a standard deviation of normal values; NaN of none."""
     if len(values) == 0:
         return float("nan")
     numbers = values.to_numpy()

@@ -17,7 +17,7 @@ from lazyomics.container.by_kind import by_kind
 from lazyomics.container.choose import check_annotated, is_annotated
 from lazyomics.container.mudata import MuData
 from lazyomics.errors import ShapeError, require
-from lazyomics.graph.layout import curve, lay_out, strong_edges
+from lazyomics.graph.layout import curve, lay_out, strong_edges, usual_epochs
 from lazyomics.graph.points import row_blocks
 from lazyomics.graph.seeds import seed_of
 from lazyomics.graph.spectral import spectral_positions
@@ -150,12 +150,12 @@ def umap_of_cells(
     options: dict[str, Any] = {"a": a, "b": b, "alpha": alpha, "gamma": gamma}
     options["n_negative"] = negative_sample_rate
     if method == "umap-learn":
-        n_epochs = (500 if adata.n_obs <= 10000 else 200) if maxiter is None else maxiter
+        n_epochs = usual_epochs(adata.n_obs, of_many=200) if maxiter is None else maxiter
         embedding = _by_umap_learn(
             adata, weights, start, n_components, n_epochs, random_state, given, options
         )
     else:
-        n_epochs = (500 if adata.n_obs <= 10000 else 300) if maxiter is None else maxiter
+        n_epochs = usual_epochs(adata.n_obs, of_many=300) if maxiter is None else maxiter
         seed = seed_of(random_state)
         random = np.random.default_rng(seed)
         if isinstance(start, str):

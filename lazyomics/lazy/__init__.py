@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         MemorySource,
         before_last_step,
         from_source,
+        memory_source,
     )
     from lazyomics.lazy.recipe import Source, recipe_of
     from lazyomics.lazy.reduction import (
@@ -54,6 +55,7 @@ __all__ = [
     "map_rows",
     "materialize",
     "materialize_all",
+    "memory_source",
     "recipe_of",
     "row_bounds",
     "runs_here",
@@ -71,7 +73,7 @@ _NAMES = {
     "execute": ("compute", "materialize", "materialize_all", "tracked", "windows"),
     "joined": ("JoinedPart", "JoinedSource", "join_matrices"),
     "kinds": ("is_in_memory", "to_memory_format"),
-    "matrix": ("LazyMatrix", "MemorySource", "before_last_step", "from_source"),
+    "matrix": ("LazyMatrix", "MemorySource", "before_last_step", "from_source", "memory_source"),
     "recipe": ("Source", "recipe_of"),
     "reduction": (
         "collect_row_totals",

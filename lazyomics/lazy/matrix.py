@@ -33,6 +33,7 @@ __all__ = [
     "before_last_step",
     "from_source",
     "known_blocks",
+    "memory_source",
     "pieces",
 ]
 
@@ -438,6 +439,12 @@ class MemorySource:
     def transposed(self) -> MemorySource:
         """The same values with rows and columns interchanged; nothing is copied."""
         return MemorySource(self.array.T)
+
+
+def memory_source(x: Any) -> MemorySource | None:
+    """Where the values of a lazy matrix are, if they are in memory."""
+    recipe = recipe_of(x)
+    return recipe.source if recipe and isinstance(recipe.source, MemorySource) else None
 
 
 def _row_view(block: CSRBlock, rows: slice) -> CSRBlock:

@@ -130,9 +130,6 @@ def map_rows(matrix: Any, step: Step) -> da.Array:
     step
         What to do with each block; vectors in it have length n or m.
     """
-    recipe = recipe_of(matrix)
-    if recipe is not None:
-        return LazyMatrix.cook(recipe.with_step(step))
     x = as_lazy(matrix)
     recipe = recipe_of(x)
     if recipe is not None:

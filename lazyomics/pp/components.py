@@ -86,10 +86,7 @@ def keep_budget(x: RowBlocks, other_bytes: int) -> float:
     Nothing is kept if the matrix is in memory anyway, or if workers elsewhere would have to send
     it: they read the file again.
     """
-    recipe = lazy.recipe_of(x)
-    if not lazy.runs_here():
-        return 0.0
-    if recipe is not None and isinstance(recipe.source, lazy.MemorySource):
+    if not lazy.runs_here() or lazy.memory_source(x):
         return 0.0
     return max(0, config.memory() - other_bytes) / max(1, x.shape[0])
 

@@ -262,9 +262,7 @@ class GramOperator:
         narrow = WIDTH_IN_MEMORY if k > WIDTH_IN_MEMORY // 2 else WIDTH_IN_MEMORY // 2
         self._plan(k, narrow, max(256, 4 * k + 6 * narrow))
         self.allowances, whole = row_cache_budget(x, self._left())
-        recipe = lazy.recipe_of(x)
-        in_memory = recipe is not None and isinstance(recipe.source, lazy.MemorySource)
-        self.reads = not (whole or in_memory)
+        self.reads = not (whole or lazy.memory_source(x))
         self.most_products = max_passes - 2 if self.reads else PRODUCTS_IN_MEMORY
         if self.reads:
             wide = max(WIDTH_BY_PASSES, -(-5 * k // 2 // 16) * 16)

@@ -221,7 +221,7 @@ def _pool(genes: Any, names: pd.Index[Any]) -> NDArray[np.intp]:
 def _kept(x: Any) -> Any:
     """The matrix, in memory if it is small: to read it again takes longer than all else."""
     recipe = lazy.recipe_of(x)
-    if recipe is not None and isinstance(recipe.source, lazy.MemorySource) and not recipe.steps:
+    if recipe and lazy.memory_source(x) and not recipe.steps:
         return x
     _, fits = row_cache_budget(x, min(KEPT_BYTES, config.memory()))
     return lazy.as_lazy(lazy.materialize(x)) if fits else x

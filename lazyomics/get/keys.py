@@ -15,8 +15,8 @@ from lazyomics.names import choices
 
 __all__ = [
     "add_embedding_columns",
-    "gene_frame",
     "gene_positions",
+    "gene_table",
     "read_dense",
     "split_keys",
 ]
@@ -76,25 +76,25 @@ def read_dense(matrix: Any) -> NDArray[Any]:
     return np.asarray(read.toarray() if hasattr(read, "toarray") else read)
 
 
-def gene_frame(adata: AnnData, *, use_raw: bool) -> pd.DataFrame:
-    """Return ``adata.var``, or raw's."""
-    if not use_raw:
-        return adata.var
-    if adata.raw is None:
+def gene_table(adata: AnnData, *, use_raw: bool, gene_symbols: str | None = None) -> pd.DataFrame:
+    """Return ``adata.var``, or raw's, in which the column ``gene_symbols`` must be."""
+    raw = adata.raw if use_raw else None
+    if use_raw and raw is None:
         raise ValueError("use_raw=True, but adata.raw is None")
-    return adata.raw.var
+    var = adata.var if raw is None else raw.var
+    if gene_symbols is not None and gene_symbols not in var:
+        raise KeyError(
+            f"gene_symbols={gene_symbols!r} is not a column of var; "
+            f"{choices(gene_symbols, var.columns)}"
+        )
+    return var
 
 
 def gene_positions(
     adata: AnnData, names: Sequence[str], *, use_raw: bool = False, gene_symbols: str | None = None
 ) -> NDArray[np.int64]:
     """Return the column of each name; KeyError lists unknown names, ValueError repeated ones."""
-    var = gene_frame(adata, use_raw=use_raw)
-    if gene_symbols is not None and gene_symbols not in var:
-        raise KeyError(
-            f"gene_symbols={gene_symbols!r} is not a column of var; "
-            f"{choices(gene_symbols, var.columns)}"
-        )
+    var = gene_table(adata, use_raw=use_raw, gene_symbols=gene_symbols)
     index = var.index if gene_symbols is None else pd.Index(var[gene_symbols])
     where = "var_names" if gene_symbols is None else f"var[{gene_symbols!r}]"
     owner = "adata.raw" if use_raw else "adata"

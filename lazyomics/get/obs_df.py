@@ -10,12 +10,11 @@ from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated, get_matrix
 from lazyomics.get.keys import (
     add_embedding_columns,
-    gene_frame,
     gene_positions,
+    gene_table,
     read_dense,
     split_keys,
 )
-from lazyomics.names import choices
 
 __all__ = ["obs_df"]
 
@@ -80,12 +79,7 @@ def obs_df(
     if use_raw and layer is not None:
         raise ValueError(f"use_raw=True and layer={layer!r}: give one of them")
     wanted = [keys] if isinstance(keys, str) else list(keys)
-    var = gene_frame(adata, use_raw=use_raw)
-    if gene_symbols is not None and gene_symbols not in var:
-        raise KeyError(
-            f"gene_symbols={gene_symbols!r} is not a column of var; "
-            f"{choices(gene_symbols, var.columns)}"
-        )
+    var = gene_table(adata, use_raw=use_raw, gene_symbols=gene_symbols)
     columns, genes = split_keys(
         adata.obs,
         var.index if gene_symbols is None else pd.Index(var[gene_symbols]),

@@ -59,11 +59,8 @@ def dot_values(
         As :func:`lazyomics.pl.dotplot` takes them.
     """
     use_raw = choose_raw(adata, use_raw, layer)
-    columns = obs_columns(adata, genes, use_raw=use_raw, gene_symbols=gene_symbols)
-    keys = [key for key in genes if key not in columns]
-    found = gene_names(adata, keys, use_raw=use_raw, gene_symbols=gene_symbols)
-    names = dict(zip(keys, found, strict=True))
-    unique = list(dict.fromkeys(found))
+    columns, names = _columns_and_genes(adata, genes, use_raw, gene_symbols)
+    unique = list(dict.fromkeys(names.values()))
     parts = []
     if unique and not log:
         stats = group_stats(
@@ -128,11 +125,8 @@ def cell_frame(
     Cells × genes; the index has the group of each cell.
     """
     use_raw = choose_raw(adata, use_raw, layer)
-    columns = obs_columns(adata, genes, use_raw=use_raw, gene_symbols=gene_symbols)
-    keys = [key for key in genes if key not in columns]
-    found = gene_names(adata, keys, use_raw=use_raw, gene_symbols=gene_symbols)
-    names = dict(zip(keys, found, strict=True))
-    frame = gene_frame(adata, found, layer=layer, use_raw=use_raw)
+    columns, names = _columns_and_genes(adata, genes, use_raw, gene_symbols)
+    frame = gene_frame(adata, list(names.values()), layer=layer, use_raw=use_raw)
     if columns:
         frame = pd.concat([frame, _numbers(adata, columns)], axis=1)
     placed = groups.codes >= 0
@@ -140,6 +134,16 @@ def cell_frame(
     frame = frame.set_axis(pd.CategoricalIndex(groups[placed]), axis=0)
     frame = frame.set_axis(pd.Index(genes), axis=1)
     return frame.transform(np.log1p) if log else frame
+
+
+def _columns_and_genes(
+    adata: AnnData, keys: Sequence[str], use_raw: bool, gene_symbols: str | None
+) -> tuple[list[str], dict[str, str]]:
+    """Keys that are columns of obs, and the names of the genes that the others stand for."""
+    columns = obs_columns(adata, keys, use_raw=use_raw, gene_symbols=gene_symbols)
+    genes = [key for key in keys if key not in columns]
+    names = gene_names(adata, genes, use_raw=use_raw, gene_symbols=gene_symbols)
+    return columns, dict(zip(genes, names, strict=True))
 
 
 def _numbers(adata: AnnData, columns: Sequence[str]) -> pd.DataFrame:

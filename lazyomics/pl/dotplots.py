@@ -608,7 +608,4 @@ def dotplot(
         cmap=cmap, dot_max=dot_max, dot_min=dot_min, smallest_dot=smallest_dot, dot_edge_lw=edge
     )
     plot.legend(colorbar_title=colorbar_title, size_title=size_title)
-    if dendrogram:
-        plot.add_dendrogram(dendrogram_key=dendrogram if isinstance(dendrogram, str) else None)
-    plot.swap_axes(swap_axes=swap_axes)
-    return plot if return_fig else plot._finish(show, save)
+    return plot._end(dendrogram, swap_axes, return_fig, show, save)

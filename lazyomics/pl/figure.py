@@ -51,6 +51,7 @@ __all__ = [
     "set_figure_params",
     "set_rcParams_defaults",
     "set_rcParams_scanpy",
+    "short_number",
     "spread",
     "widest",
 ]
@@ -601,3 +602,8 @@ def save_dpi() -> float:
 def _can_show() -> bool:
     backend = mpl.get_backend().lower()
     return backend not in backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE)
+
+
+def short_number(value: float, _: object) -> str:
+    """Write a number beside a colour bar, with three decimals at most."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")

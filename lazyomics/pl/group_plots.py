@@ -370,6 +370,20 @@ class GroupPlot:
         assert self.fig is not None
         self.fig.savefig(filename, bbox_inches=bbox_inches, **kwargs)
 
+    def _end(
+        self,
+        dendrogram: bool | str,
+        swap_axes: bool | None,
+        return_fig: bool | None,
+        show: bool | None,
+        save: Save,
+    ) -> Any:
+        """What the verbs do with a plot of which all else is set."""
+        if dendrogram:
+            self.add_dendrogram(dendrogram_key=dendrogram if isinstance(dendrogram, str) else None)
+        self.swap_axes(swap_axes=swap_axes)
+        return self if return_fig else self._finish(show, save)
+
     def _finish(self, show: bool | None, save: Save) -> dict[str, Axes] | None:
         axes = self.get_axes()
         assert self.fig is not None

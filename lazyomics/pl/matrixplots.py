@@ -346,7 +346,5 @@ def matrixplot(
         norm=norm,
         **kwds,
     )
-    if dendrogram:
-        plot.add_dendrogram(dendrogram_key=dendrogram if isinstance(dendrogram, str) else None)
-    plot.swap_axes(swap_axes=swap_axes).style(cmap=cmap).legend(title=colorbar_title)
-    return plot if return_fig else plot._finish(show, save)
+    plot.style(cmap=cmap).legend(title=colorbar_title)
+    return plot._end(dendrogram, swap_axes, return_fig, show, save)

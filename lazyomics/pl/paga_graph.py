@@ -30,7 +30,7 @@ from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.graph.group_layout import TREE_LAYOUTS, lay_out_groups
 from lazyomics.options import settings
-from lazyomics.pl.figure import Save, figure_of, finish
+from lazyomics.pl.figure import Save, figure_of, finish, short_number
 from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.paga_nodes import (
     NodeColors,
@@ -533,8 +533,4 @@ def _add_bar(
         box = ax.get_position()
         width = 0.04 * box.width
         where = {"cax": figure.add_axes((box.x1 + 0.2 * width, box.y0, width, box.height))}
-    figure.colorbar(drawn, **where, **{"format": FuncFormatter(_plain), **options})
-
-
-def _plain(value: float, position: int) -> str:
-    return f"{value:.3f}".rstrip("0").rstrip(".")
+    figure.colorbar(drawn, **where, **{"format": FuncFormatter(short_number), **options})

@@ -17,6 +17,7 @@ from matplotlib.gridspec import GridSpec
 
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
+from lazyomics.get.keys import gene_table
 from lazyomics.names import choices
 from lazyomics.options import settings
 from lazyomics.pl.figure import Save, figure_of, finish, is_shown
@@ -191,13 +192,8 @@ def _symbols(
 ) -> Mapping[str, str]:
     if gene_symbols is None:
         return {}
-    raw = adata.raw
-    table = raw.var if raw is not None and params["use_raw"] else adata.var
-    if gene_symbols not in table.columns:
-        raise KeyError(
-            f"gene_symbols={gene_symbols!r} is no column of var; "
-            f"{choices(gene_symbols, table.columns)}"
-        )
+    from_raw = bool(params["use_raw"]) and adata.raw is not None
+    table = gene_table(adata, use_raw=from_raw, gene_symbols=gene_symbols)
     return dict(zip(table.index, table[gene_symbols], strict=True))
 
 

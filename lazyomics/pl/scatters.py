@@ -27,7 +27,7 @@ from lazyomics.names import choices
 from lazyomics.options import settings
 from lazyomics.pl.coloring import Palette, category_colors, colormap
 from lazyomics.pl.embeddings import axis_names
-from lazyomics.pl.figure import Save, figure_of, finish, legend_columns, spread
+from lazyomics.pl.figure import Save, figure_of, finish, legend_columns, short_number, spread
 from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.values import Values, column_values, coordinates
 
@@ -545,11 +545,7 @@ def _draw_bar(ax: Axes, drawn: Any, width: float, projection: str) -> None:
     left = box.x1 + (1.2 if projection == "3d" else 0.2) * wide
     figure = figure_of(ax)
     place = figure.add_axes((left, box.y0, wide, box.height))
-    figure.colorbar(drawn, format=FuncFormatter(_short), cax=place)
-
-
-def _short(value: float, _: object) -> str:
-    return f"{value:.3f}".rstrip("0").rstrip(".")
+    figure.colorbar(drawn, format=FuncFormatter(short_number), cax=place)
 
 
 def _finish_panel(ax: Axes, labels: Sequence[str], *, ticks: bool) -> None:

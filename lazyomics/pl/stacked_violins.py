@@ -549,9 +549,6 @@ def stacked_violin(
         norm=norm,
         **kwds,
     )
-    if dendrogram:
-        plot.add_dendrogram(dendrogram_key=dendrogram if isinstance(dendrogram, str) else None)
-    plot.swap_axes(swap_axes=swap_axes)
     plot.style(
         cmap=cmap,
         stripplot=stripplot,
@@ -563,4 +560,4 @@ def stacked_violin(
         scale=scale,
     )
     plot.legend(title=colorbar_title)
-    return plot if return_fig else plot._finish(show, save)
+    return plot._end(dendrogram, swap_axes, return_fig, show, save)

@@ -17,6 +17,7 @@ from lazyomics.container import AnnData
 from lazyomics.container.mudata import MuData
 from lazyomics.container.mudata.values import cell_coordinates, cell_values
 from lazyomics.get import obs_df
+from lazyomics.get.keys import gene_table
 from lazyomics.names import choices
 from lazyomics.pl.figure import widest
 
@@ -130,13 +131,7 @@ def gene_names(
     KeyError
         If a key is unknown. The message names what is available.
     """
-    raw = adata.raw if use_raw else None
-    var = adata.var if raw is None else raw.var
-    if gene_symbols is not None and gene_symbols not in var.columns:
-        raise KeyError(
-            f"gene_symbols={gene_symbols!r} is not a column of var; "
-            f"{choices(gene_symbols, var.columns)}"
-        )
+    var = gene_table(adata, use_raw=use_raw, gene_symbols=gene_symbols)
     symbols: dict[str, str] = {}
     if gene_symbols is not None and not set(keys) <= set(var.index):
         # The first gene wins where several share a symbol, hence the reversed order.
@@ -151,8 +146,7 @@ def obs_columns(
     adata: AnnData, keys: Sequence[str], *, use_raw: bool, gene_symbols: str | None = None
 ) -> list[str]:
     """Keys that are columns of obs and stand for no gene."""
-    raw = adata.raw if use_raw else None
-    var = adata.var if raw is None else raw.var
+    var = gene_table(adata, use_raw=use_raw)
     symbols = set() if gene_symbols not in var.columns else set(var[gene_symbols])
     return [
         key

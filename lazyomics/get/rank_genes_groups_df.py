@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -13,7 +13,7 @@ from lazyomics.names import choices
 if TYPE_CHECKING:
     from lazyomics.container import AnnData
 
-__all__ = ["rank_genes_groups_df"]
+__all__ = ["rank_genes_groups_df", "ranking_result"]
 
 
 SHARES = {"pts": "pct_nz_group", "pts_rest": "pct_nz_reference"}
@@ -73,11 +73,7 @@ def rank_genes_groups_df(
     ['1', '0']
     """
     check_annotated(adata, "get.rank_genes_groups_df")
-    if key not in adata.uns:
-        raise KeyError(
-            f"adata.uns has no {key!r}; {choices(key, adata.uns, step='lo.tl.rank_genes_groups')}"
-        )
-    ranked = adata.uns[key]
+    ranked = ranking_result(adata, key)
     known = list(ranked["names"].dtype.names)
     groups = known if group is None else [group] if isinstance(group, str) else list(group)
     unknown = [name for name in groups if name not in known]
@@ -107,3 +103,13 @@ def rank_genes_groups_df(
     if len(groups) == 1:
         frame = frame.drop(columns="group")
     return frame.reset_index(drop=True)
+
+
+def ranking_result(adata: AnnData, key: str | None = None) -> Mapping[str, Any]:
+    """Result of ``tl.rank_genes_groups`` in ``uns``, by default under its usual key."""
+    key = "rank_genes_groups" if key is None else key
+    if key not in adata.uns:
+        step = "lo.tl.rank_genes_groups"
+        raise KeyError(f"adata.uns has no {key!r}; {choices(key, adata.uns, step=step)}")
+    found: Mapping[str, Any] = adata.uns[key]
+    return found

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from lazyomics import config, lazy
 from lazyomics.blocks.canonical import checked_arrays, index_dtype
+from lazyomics.container.deferred import deferred_recipe
 from lazyomics.io.compress import CHUNK_BYTES, ChunkWriter, chunk_bytes_of, chunk_pool, kwargs_for
 from lazyomics.io.encodings.sparse import new_group
 from lazyomics.io.transaction import raise_failures
 from lazyomics.lazy.kinds import is_block, is_dask_array
-from lazyomics.lazy.load import Lines, StoredBlocks
+from lazyomics.lazy.load import Lines, StoredBlocks, loads_stored
 from lazyomics.lazy.recipe import Recipe, bounds_by_bytes
 from lazyomics.lazy.scheduler import threads, workers
 
@@ -33,6 +34,7 @@ __all__ = [
     "MatrixBlocks",
     "joined_pointers",
     "stream_matrix",
+    "streamable",
     "write_compressed",
 ]
 
@@ -149,6 +151,12 @@ def _most_values(recipe: Recipe) -> int:
         return prod(recipe.shape)
     lines = recipe.cols if recipe.source.format == "csc" else recipe.rows
     return int(stored[lines].sum())
+
+
+def streamable(value: Any) -> Any:
+    """Load a value that is deferred: of a stored matrix, its recipe where blocks can be copied."""
+    recipe = deferred_recipe(value)
+    return recipe if recipe is not None and loads_stored([recipe]) else value.load()
 
 
 def stream_matrix(

@@ -37,7 +37,7 @@ from lazyomics.lazy import (
     windows,
     workers,
 )
-from lazyomics.lazy.recipe import SMALLEST_BLOCK, Recipe, bounds_by_bytes
+from lazyomics.lazy.recipe import SMALLEST_BLOCK, Recipe, bounds_by_bytes, plain_source
 
 __all__ = [
     "WINDOW_SHARE",
@@ -347,8 +347,7 @@ def _line_counts(x: da.Array, axis: int) -> NDArray[np.int64]:
     """Stored values of each line of the result; at least, where indices repeat."""
     n = x.shape[1 - axis]
     counts = np.zeros(n, dtype=np.int64)
-    recipe = recipe_of(x)
-    source = None if recipe is None or not recipe.is_plain else recipe.source
+    source = plain_source(x)
     if isinstance(source, CompressedReader):
         step = max(1, config.chunk_bytes() // 8)
         for a, b in pairwise((*range(0, source.indices.shape[0], step), source.indices.shape[0])):
@@ -506,12 +505,13 @@ class StorageOrder:
             return False
         recipe = recipe_of(value)
         by_columns = recipe is not None and recipe.by_columns
-        if recipe is not None and needs_turning(recipe) and self._turn(group, name, value, options):
+        if needs_turning(recipe) and self._turn(group, name, value, options):
             return True
         if not by_columns:
             value = as_lazy(value)
         if by_columns is (self.to == "csc"):
-            if recipe is not None and recipe.is_plain and recipe.source.format == self.to:
+            source = plain_source(value)
+            if source is not None and source.format == self.to:
                 return False
             stream_matrix(group, name, value, dataset_kwargs=options)
             return True

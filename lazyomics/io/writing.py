@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lazyomics.container.anndata import AnnData
-from lazyomics.container.deferred import computed, deferred_recipe, is_deferred
+from lazyomics.container.deferred import computed, is_deferred
 from lazyomics.container.frames import FrameSlot
 from lazyomics.container.mudata import MuData
 from lazyomics.container.raw import RawParts
@@ -40,10 +40,10 @@ from lazyomics.io.opening import dense
 from lazyomics.io.save.verify import verify
 from lazyomics.io.snapshot import Snapshot
 from lazyomics.io.stored import StoredElement, StoredFrame, StoredMatrix
-from lazyomics.io.stream import stream_matrix
+from lazyomics.io.stream import stream_matrix, streamable
 from lazyomics.io.transaction import Stamp, atomic_replace, raise_failures
 from lazyomics.lazy.kinds import is_dask_array
-from lazyomics.lazy.load import loads_stored
+from lazyomics.lazy.recipe import Recipe
 
 if TYPE_CHECKING:
     from lazyomics.io.transpose import StorageOrder
@@ -193,16 +193,12 @@ def write_value(
     if stored and not options and _copied(group, name, value):
         return
     if is_deferred(value):
-        recipe = deferred_recipe(value)
-        if recipe is not None and loads_stored([recipe]):
-            _stream(group, name, recipe, options, matrices)
-            return
-        value = value.load()
+        value = streamable(value)
     value = computed(value) if isinstance(value, Mapping) else value
+    if isinstance(value, Recipe) or (is_dask_array(value) and value.ndim == 2):
+        _stream(group, name, value, options, matrices)
+        return
     if is_dask_array(value):
-        if value.ndim == 2:
-            _stream(group, name, value, options, matrices)
-            return
         value = value.compute()
     if options and _is_matrix(value):
         stream_matrix(group, name, value, dataset_kwargs=options)  # compresses in threads

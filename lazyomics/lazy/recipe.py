@@ -26,6 +26,7 @@ __all__ = [
     "bounds_by_bytes",
     "holds_values",
     "is_scanned_for_rows",
+    "plain_source",
     "recipe_of",
     "run_bounds",
     "uniform_bounds",
@@ -316,3 +317,9 @@ def recipe_of(x: Any) -> Recipe | None:
     """Return the recipe of a lazy matrix; None for other arrays and for changed ones."""
     found = getattr(x, "__dict__", {}).get("recipe")
     return found if isinstance(found, Recipe) else None
+
+
+def plain_source(x: Any) -> Source | None:
+    """Return what a lazy matrix is all of, if nothing was selected from it or done to it."""
+    recipe = recipe_of(x)
+    return recipe.source if recipe is not None and recipe.is_plain else None

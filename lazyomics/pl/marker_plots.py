@@ -13,13 +13,13 @@ from matplotlib.image import AxesImage
 
 from lazyomics.container import AnnData
 from lazyomics.errors import warn_user
-from lazyomics.get.rank_genes_groups_df import rank_genes_groups_df
+from lazyomics.get.rank_genes_groups_df import rank_genes_groups_df, ranking_result
 from lazyomics.pl.dotplots import DotPlot, dotplot
 from lazyomics.pl.figure import Save
 from lazyomics.pl.heatmaps import heatmap, tracksplot
 from lazyomics.pl.keywords import checked_keywords
 from lazyomics.pl.matrixplots import MatrixPlot, matrixplot
-from lazyomics.pl.rankings import ranked_groups, ranking_result
+from lazyomics.pl.rankings import ranked_groups
 from lazyomics.pl.stacked_violins import StackedViolin, stacked_violin
 from lazyomics.pl.violins import OF_VIOLINS, OTHER_NAMES
 

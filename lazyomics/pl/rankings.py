@@ -18,6 +18,7 @@ from matplotlib.gridspec import GridSpec
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.get.keys import gene_table
+from lazyomics.get.rank_genes_groups_df import ranking_result
 from lazyomics.names import choices
 from lazyomics.options import settings
 from lazyomics.pl.figure import Save, figure_of, finish, is_shown
@@ -37,7 +38,7 @@ from lazyomics.pl.violins import (
     shade,
 )
 
-__all__ = ["rank_genes_groups", "rank_genes_groups_violin", "ranked_groups", "ranking_result"]
+__all__ = ["rank_genes_groups", "rank_genes_groups_violin", "ranked_groups"]
 
 ABOVE = 0.3  # room for names over the highest score, as a share of the range
 
@@ -151,16 +152,6 @@ def rank_genes_groups(
 
 def _top(low: float, high: float) -> float:
     return high + ABOVE * (high - low) if high > low else low + 1
-
-
-def ranking_result(adata: AnnData, key: str | None) -> Mapping[str, Any]:
-    """Result of ``tl.rank_genes_groups`` in ``uns``, by default under its usual key."""
-    key = "rank_genes_groups" if key is None else key
-    if key not in adata.uns:
-        step = "lo.tl.rank_genes_groups(adata, groupby), or name its key_added,"
-        raise KeyError(f"adata.uns has no {key!r}; {choices(key, adata.uns, step=step)}")
-    found: Mapping[str, Any] = adata.uns[key]
-    return found
 
 
 def ranked_groups(result: Mapping[str, Any], groups: str | Sequence[str] | None) -> list[str]:

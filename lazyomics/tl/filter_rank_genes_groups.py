@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lazyomics import lazy
 from lazyomics.container.choose import check_annotated, get_matrix
+from lazyomics.get.rank_genes_groups_df import ranking_result
 from lazyomics.kernels.group_sums import group_sums
 from lazyomics.names import choices
 
@@ -85,11 +86,7 @@ def filter_rank_genes_groups(
     """
     check_annotated(adata, "tl.filter_rank_genes_groups")
     key = "rank_genes_groups" if key is None else key
-    if key not in adata.uns:
-        raise KeyError(
-            f"adata.uns has no {key!r}; {choices(key, adata.uns, step='lo.tl.rank_genes_groups')}"
-        )
-    ranked = adata.uns[key]
+    ranked = ranking_result(adata, key)
     params = ranked["params"]
     groupby = params["groupby"] if groupby is None else groupby
     use_raw = params["use_raw"] if use_raw is None else use_raw

@@ -28,6 +28,7 @@ from lazyomics.io.readers import reader_of
 from lazyomics.io.save.frames import FrameChange, stored_index_key
 from lazyomics.io.save_records import INDEX, SaveRecord
 from lazyomics.lazy.kinds import is_dask_array
+from lazyomics.lazy.recipe import plain_source
 
 __all__ = [
     "Changes",
@@ -46,10 +47,7 @@ def stored_place(value: Any) -> tuple[Any, str] | None:
     base = value.base if isinstance(value, Cut | CutFrame) else value
     if hasattr(base, "snapshot") and hasattr(base, "name"):
         return base.snapshot.path, str(base.name).strip("/")
-    recipe = lazy.recipe_of(value)
-    if recipe is None or not recipe.is_plain:
-        return None
-    place: tuple[Any, str] | None = getattr(recipe.source, "element", None)
+    place: tuple[Any, str] | None = getattr(plain_source(value), "element", None)
     return place
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lazyomics.blocks.canonical import index_dtype
 from lazyomics.container.anndata import AnnData
-from lazyomics.container.deferred import computed, deferred_recipe, is_deferred
+from lazyomics.container.deferred import computed, is_deferred
 from lazyomics.errors import LazyomicsError, UnsupportedError
 from lazyomics.io.compress import CHUNK_BYTES
 from lazyomics.io.encodings.arrays import FIELD, NOT_TEXT, TIME
@@ -32,9 +32,8 @@ from lazyomics.io.encodings.registry import (
     refusal,
 )
 from lazyomics.io.encodings.sparse import compressed
-from lazyomics.io.stream import MatrixBlocks, chunk_shape, joined_pointers
+from lazyomics.io.stream import MatrixBlocks, chunk_shape, joined_pointers, streamable
 from lazyomics.lazy.kinds import is_dask_array
-from lazyomics.lazy.load import loads_stored
 from lazyomics.lazy.recipe import Recipe
 
 __all__ = ["ZarrLayout", "marks", "write_value"]
@@ -134,11 +133,8 @@ def write_value(
         If the name or the value cannot be stored.
     """
     check_name(str(group.name), name)
-    recipe = deferred_recipe(value) if is_deferred(value) else None
-    if recipe is not None and loads_stored([recipe]):
-        value = recipe
-    elif is_deferred(value):
-        value = value.load()
+    if is_deferred(value):
+        value = streamable(value)
     if isinstance(value, Recipe) or (is_dask_array(value) and value.ndim == 2):
         write = partial(write_matrix, group, name, value, layout)
         write() if later is None else later.append(write)

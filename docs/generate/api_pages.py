@@ -19,6 +19,7 @@ SPACES = {
     "pl": "Plots: `pl`",
     "get": "Values: `get`",
     "metrics": "Metrics: `metrics`",
+    "ml": "Batches for learning: `ml`",
     "datasets": "Data sets: `datasets`",
     "experimental.pp": "Experimental preprocessing: `experimental.pp`",
     "external.pp": "External preprocessing: `external.pp`",

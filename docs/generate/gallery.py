@@ -34,11 +34,16 @@ LINES = {
     "draw_graph": 'lo.pl.draw_graph(adata, color="cell_type")',
     "embedding": 'lo.pl.embedding(adata, "X_umap", color=genes[:2])',
     "embedding_density": 'lo.pl.embedding_density(adata, "umap", groupby="cell_type", ncols=3)',
+    "filter_genes_dispersion": (
+        "found = lo.pp.filter_genes_dispersion(adata.X, log=False)\n"
+        "lo.pl.filter_genes_dispersion(found)"
+    ),
     "heatmap": 'lo.pl.heatmap(adata, markers, "cell_type", swap_axes=True)',
     "highest_expr_genes": "lo.pl.highest_expr_genes(counts, n_top=15)",
     "highly_variable_genes": "lo.pl.highly_variable_genes(adata)",
     "matrixplot": 'lo.pl.matrixplot(adata, markers, "cell_type", standard_scale="var")',
     "paga": "lo.pl.paga(tree, threshold=0.1)",
+    "paga_adjacency": "lo.pl.paga_adjacency(tree)",
     "paga_compare": 'lo.pl.paga_compare(tree, threshold=0.1, basis="umap")',
     "paga_path": (
         'lo.pl.paga_path(\n    tree, ["0", "1", "2"], tree.var_names[:8],'
@@ -65,6 +70,11 @@ LINES = {
         ' color="pct_counts_mito"\n)'
     ),
     "scrublet_score_distribution": "lo.pl.scrublet_score_distribution(counts)",
+    "spatial": (
+        "rng, spots = np.random.default_rng(0), counts.copy()\n"
+        'spots.obsm["spatial"] = 20 * rng.random((spots.n_obs, 2))\n'
+        'lo.pl.spatial(spots, color="total_counts", spot_size=0.7)'
+    ),
     "stacked_violin": 'lo.pl.stacked_violin(adata, markers, "cell_type")',
     "tracksplot": 'lo.pl.tracksplot(adata, markers, "cell_type")',
     "tsne": 'lo.pl.tsne(adata, color="cell_type", legend_loc="on data")',

@@ -63,6 +63,7 @@ def paga_adjacency(
     table, (rows, columns) = full.toarray(), tree.nonzero()
     if as_heatmap:
         image = ax.imshow(table, cmap=color_map)
+        ax.grid(visible=False)
         figure.colorbar(image, shrink=0.5, ax=ax)
         ax.scatter(rows, columns, color="black", s=1)
     else:

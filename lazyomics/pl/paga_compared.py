@@ -24,7 +24,7 @@ __all__ = ["paga_compare"]
 BASES = ("draw_graph_fa", "umap", "tsne", "draw_graph_fr")
 
 
-@checked_keywords()
+@checked_keywords(paga)
 def paga_compare(
     adata: AnnData,
     basis: str | None = None,

@@ -142,6 +142,7 @@ def test_umap_begins_where_the_groups_were_drawn(cells):
     [
         {},
         {"color": "half", "legend_fontsize": 8, "legend_fontoutline": 2, "title": "t"},
+        {"threshold": 0.3, "edge_width_scale": 2},
         {"basis": "umap", "title": "a", "title_graph": "b", "groups_graph": list("abcdef")},
     ],
     ids=str,

@@ -243,6 +243,8 @@ class Settings:
             if not name.startswith("_") and not inspect.ismethod(value)
         )
 
+    __repr__ = __str__
+
 
 settings = Settings()
 """The settings in use."""

@@ -294,7 +294,7 @@ class Raw:
 
         title = f"Raw, {self.n_obs:,} cells × {self.n_vars:,} genes"
         parts = self._parts
-        return html_of_raw(repr(self), title, parts.x.held, parts.var, parts.varm)
+        return html_of_raw(title, parts.x.held, parts.var, parts.varm)
 
     def __repr__(self) -> str:
         lines = [f"Raw AnnData with n_obs × n_vars = {self.n_obs} × {self.n_vars}"]

@@ -12,11 +12,13 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lazyomics import lazy
-from lazyomics.container.deferred import deferred_recipe, is_deferred
+from lazyomics.container.deferred import Cut, deferred_recipe, is_deferred
 from lazyomics.container.frames import FrameSlot
+from lazyomics.container.mappings import CutColors
 from lazyomics.container.slots import matrix_bytes
 from lazyomics.lazy.explain import size_text
-from lazyomics.lazy.html import page, section, swatches, table
+from lazyomics.lazy.html import counted, page, section, swatches, table
+from lazyomics.lazy.indexer import length
 from lazyomics.lazy.kinds import is_dask_array
 
 if TYPE_CHECKING:
@@ -35,21 +37,21 @@ FIRST_NAMES = 5
 NAMES_READ = 50_000  # more of them are not read for being shown
 
 
-def html_of_raw(text: str, title: str, x: Any, var: FrameSlot, varm: AlignedMapping) -> str:
+def html_of_raw(title: str, x: Any, var: FrameSlot, varm: AlignedMapping) -> str:
     """Return the parts of raw: its matrix as it is held, its genes and their arrays."""
     with opened_once([var.stored, *varm.stored().values()]):
         sections = [section("X", value_text(x), "")]
         sections += table_section("var", var, None)
         sections += mapping_section("varm", varm)
-        return page(text, title, [], sections)
+        return page(title, [], sections)
 
 
 def html_of_mapping(name: str, mapping: Any) -> str:
     """Return a line for each value of a mapping."""
     held = mapping.stored()
-    note = f"{len(held)} entr{'y' if len(held) == 1 else 'ies'}"
+    note = counted(len(held), "entry", "entries")
     with opened_once(held.values()):
-        return page(repr(mapping), name, [note], [_entries(held)])
+        return page(name, [note], [_entries(held)])
 
 
 @contextmanager
@@ -83,9 +85,13 @@ def table_section(name: str, slot: FrameSlot, uns: Any) -> Iterator[str]:
             kinds = stored.kinds()
         except OSError:  # the file is gone, or another one now
             kinds = {}
-        rows = [(escape(c), escape(kinds.get(c, "?"))) for c in slot.columns]
+        rows = [(escape(c), escape(_one(kinds.get(c, "?")))) for c in slot.columns]
     place = "in memory" if stored is None else "on disk"
-    yield section(name, f"{len(slot.columns)} columns, {place}", table([*first, *rows]))
+    yield section(name, f"{counted(len(slot.columns), 'column')}, {place}", table([*first, *rows]))
+
+
+def _one(kind: str) -> str:
+    return "1 category" if kind == "1 categories" else kind
 
 
 def _first_names(slot: FrameSlot) -> list[str]:
@@ -104,7 +110,7 @@ def _column_html(column: Any, uns: Any) -> str:
     held = None if uns is None else uns.stored().get(f"{column.name}_colors")
     colors = held.load() if held is not None and is_deferred(held) else held
     colors = None if colors is None or np.ndim(colors) != 1 else [str(c) for c in colors]
-    kind = f"{len(dtype.categories):,} categories"
+    kind = counted(len(dtype.categories), "category", "categories")
     return f"{kind}:{swatches([str(c) for c in dtype.categories], colors)}"
 
 
@@ -132,7 +138,7 @@ def value_text(value: Any) -> str:
         steps = 0 if recipe is None else len(recipe.steps)
         after = f", {steps} recorded step{'s' if steps > 1 else ''}" if steps else ""
         size = size_text(matrix_bytes(value))
-        return f"{kind} {value.dtype}, {_shape(value.shape)}, {size} in memory{after}"
+        return f"{kind} {value.dtype}, {_shape(value.shape)}, {size} when read{after}"
     if isinstance(value, pd.DataFrame):
         return f"table, {_shape(value.shape)}"
     if sp.issparse(value):
@@ -147,11 +153,27 @@ def value_text(value: Any) -> str:
 
 
 def _deferred_text(value: Any) -> str:
+    if isinstance(value, CutColors):
+        return f"colours of {value.column}"
     plan = deferred_recipe(value)
-    size = f"on disk, {size_text(int(value.nbytes))} in memory"
-    if plan is None:
-        return size
-    return f"{plan.source.format} {plan.source.dtype}, {_shape(plan.shape)}, {size}"
+    if plan is not None:
+        kind, shape = f"{plan.source.format} {plan.source.dtype}", tuple(plan.shape)
+    else:
+        kind, shape = _outline(value)
+    if not shape:
+        return f"{kind}, on disk" if kind else f"on disk, {size_text(int(value.nbytes))} when read"
+    return f"{kind}, {_shape(shape)}, on disk, {size_text(int(value.nbytes))} when read"
+
+
+def _outline(value: Any) -> tuple[str, tuple[int, ...]]:
+    """Kind and shape of a stored element or of a cut of one; empty where it does not tell."""
+    base, selectors = (value.base, value.selectors) if isinstance(value, Cut) else (value, ())
+    if not hasattr(base, "outline"):
+        return "", ()
+    kind, shape = base.outline()
+    if not shape:
+        return kind, ()
+    return kind, (*map(length, selectors), *shape[len(selectors) :])
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -19,7 +19,7 @@ def html_of_anndata(adata: AnnDataParts) -> str:
     """Return the parts of an object, each of which opens to what is in it."""
     title = f"AnnData, {adata.n_obs:,} cells × {adata.n_vars:,} genes"
     with opened_once([adata]):
-        return page(repr(adata), title, origin(adata), list(parts_of(adata)))
+        return page(title, origin(adata), list(parts_of(adata)))
 
 
 def origin(of: FileObject) -> list[str]:

@@ -168,7 +168,7 @@ class VerbPlan:
         from html import escape
 
         rows = [(escape(name), escape(text)) for name, text in self._facts()]
-        return page(repr(self), self.verb, ["nothing computed yet"], [table(rows)])
+        return page(self.verb, ["nothing computed yet"], [table(rows)])
 
 
 def plan_of_verb(adata: AnnData, verb: str, parameters: Arguments) -> VerbPlan:

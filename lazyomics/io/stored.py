@@ -40,6 +40,7 @@ __all__ = [
     "StoredEntry",
     "StoredFrame",
     "StoredMatrix",
+    "outline_of",
     "stored_bytes",
 ]
 
@@ -93,6 +94,11 @@ class StoredElement:
             if len(stored.shape) != 2 or stored.dtype.kind not in "biuf":
                 return None
         return StoredMatrix(self.snapshot, self.name, lead=self.lead).load()
+
+    def outline(self) -> tuple[str, tuple[int, ...]]:
+        """Kind of the element in words, and its shape; no values are read."""
+        with self.snapshot.open(self.name) as file:
+            return outline_of(_member(file, self.name))
 
     @property
     def nbytes(self) -> int:
@@ -250,6 +256,28 @@ def stored_bytes(obj: Any) -> int:
 
     obj.visititems(visit)
     return sum(sizes)
+
+
+def outline_of(obj: Any) -> tuple[str, tuple[int, ...]]:
+    """Return the kind of an open element in words, and its shape; no values are read.
+
+    Takes groups and arrays of HDF5 and of zarr alike.
+    """
+    kind = obj.attrs.get("encoding-type", "")
+    kind = kind if isinstance(kind, str) else "?"
+    if hasattr(obj, "dtype"):
+        is_text = "string" in kind or obj.dtype.kind not in "biufcV"
+        shape = tuple(int(n) for n in obj.shape or ())
+        lead = "array of " if shape else ""
+        return (lead + "text" if is_text else f"{lead.replace('of ', '')}{obj.dtype}"), shape
+    if kind == "dataframe":
+        columns = [str(name) for name in obj.attrs.get("column-order", ())]
+        return f"table with {', '.join(columns)}" if columns else "table", ()
+    if kind in ("", "dict"):
+        names = list(obj.keys()) if hasattr(obj, "keys") else []
+        return f"dict: {', '.join(names)}" if names else "empty dict", ()
+    shape = obj.attrs.get("shape", ())
+    return kind.removesuffix("_matrix"), tuple(int(n) for n in shape)
 
 
 def _kind_of_column(table: Any, name: str) -> str:

@@ -117,10 +117,20 @@ class Plan:
     def __repr__(self) -> str:
         if not self.matrices:
             return "nothing is lazy: all matrices are in memory"
+        tail = f"one pass over all: {self.in_all()}"
+        return "\n".join([*map(str, self.matrices), tail])
+
+    def in_all(self) -> str:
+        """Reads and memory of a pass over every matrix, in words."""
         total = f"{self.chunks:,} chunks, {size_text(self.stored_bytes)}"
         memory = f"{size_text(self.peak_bytes)} with {self.workers} workers"
-        tail = f"one pass over all: {total}; memory about {memory}, besides results"
-        return "\n".join([*map(str, self.matrices), tail])
+        return f"{total}; memory about {memory}, besides results"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from lazyomics.lazy.html import html_of_plan
+
+        return html_of_plan(self)
 
 
 def explain_matrix(name: str, x: da.Array) -> MatrixPlan:

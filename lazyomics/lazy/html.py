@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from lazyomics.lazy.explain import explain_matrix, size_text
+from lazyomics.lazy.explain import MatrixPlan, Plan, explain_matrix, size_text
 
-__all__ = ["html_of_matrix", "page", "section", "swatches", "table"]
+__all__ = ["counted", "html_of_matrix", "html_of_plan", "page", "section", "swatches", "table"]
 
-# Half-transparent greys suit light and dark pages.
+# Half-transparent greys suit light and dark pages. Notebooks have rules for tables of their own,
+# which these outweigh.
 STYLE = """
 <style>
 .lazyomics {font-family: sans-serif; font-size: 0.9em; line-height: 1.5; max-width: 60em}
 .lazyomics .lz-head {border-bottom: 1px solid rgba(128,128,128,.4); padding: .2em 0;
  margin-bottom: .2em}
-.lazyomics .lz-quiet {opacity: .65}
+.lazyomics .lz-quiet {opacity: .75}
+.lazyomics .lz-head, .lazyomics summary, .lazyomics .lz-long {overflow-wrap: anywhere}
 .lazyomics summary {cursor: pointer}
 .lazyomics details > div {margin: 0 0 .4em 1.3em; max-height: 24em; overflow: auto}
-.lazyomics table {border-collapse: collapse; margin: 0}
-.lazyomics td {text-align: left; padding: 0 1.2em 0 0; vertical-align: top}
+div.lazyomics table {border-collapse: collapse; margin: 0 !important; border: 0; font-size: 1em;
+ table-layout: auto}
+div.lazyomics table tr {background: none !important}
+div.lazyomics table td {text-align: left !important; padding: 0 1.2em 0 0; vertical-align: top;
+ border: 0; max-width: 44em; white-space: normal}
+.lazyomics .lz-name {white-space: nowrap}
 .lazyomics .lz-swatch {display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .6em;
  border: 1px solid rgba(128,128,128,.5)}
 </style>
 """
+LONG_WORD = 30
+_COLOR = re.compile(r"#[0-9a-fA-F]{3,8}|[a-zA-Z]+")  # nothing that would fetch an address
 
 
-def page(text: str, title: str, notes: Sequence[str], parts: Iterable[str]) -> str:
-    """Put parts under a head line, with the plain text for pages that drop styles.
+def page(title: str, notes: Sequence[str], parts: Iterable[str]) -> str:
+    """Put parts under a head line.
 
     Parameters
     ----------
-    text
-        What stands for it where HTML is not shown.
     title
         Begin of the head line.
     notes
@@ -44,7 +51,12 @@ def page(text: str, title: str, notes: Sequence[str], parts: Iterable[str]) -> s
     quiet = "".join(f" · {escape(note)}" for note in notes)
     head = f'<div class="lz-head"><b>{escape(title)}</b><span class="lz-quiet">{quiet}</span></div>'
     body = "".join(parts)
-    return f'{STYLE}<div class="lazyomics" title="{escape(text, quote=True)}">{head}{body}</div>'
+    return f'{STYLE}<div class="lazyomics">{head}{body}</div>'
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """Return a number and what it counts: ``counted(1, "column")`` is ``'1 column'``."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
 def section(name: str, note: str, content: str) -> str:
@@ -58,11 +70,16 @@ def section(name: str, note: str, content: str) -> str:
 def table(rows: Iterable[Sequence[str]], *, most: int = 200) -> str:
     """Return rows of cells that are HTML already; of more than ``most`` the first ones."""
     listed = list(rows)
-    cells = ("".join(f"<td>{cell}</td>" for cell in row) for row in listed[:most])
-    lines = [f"<tr>{row}</tr>" for row in cells]
+    lines = [f"<tr>{''.join(map(_cell, row))}</tr>" for row in listed[:most]]
     if len(listed) > most:
         lines.append(f"<tr><td>… and {len(listed) - most:,} more</td></tr>")
     return f"<table>{''.join(lines)}</table>" if lines else ""
+
+
+def _cell(content: str) -> str:
+    """Break words only where one is so long that it would push the rest away."""
+    longest = max(map(len, content.split()), default=0)
+    return f'<td class="lz-long">{content}</td>' if longest > LONG_WORD else f"<td>{content}</td>"
 
 
 def swatches(names: Sequence[str], colors: Sequence[str] | None, *, most: int = 12) -> str:
@@ -70,8 +87,10 @@ def swatches(names: Sequence[str], colors: Sequence[str] | None, *, most: int = 
     shown = []
     for k, name in enumerate(names[:most]):
         color = "" if colors is None or len(colors) != len(names) else str(colors[k])
-        mark = f'<span class="lz-swatch" style="background:{escape(color, quote=True)}"></span>'
-        shown.append((mark if color else "&ensp;") + escape(str(name)))
+        mark = ""
+        if _COLOR.fullmatch(color):
+            mark = f'<span class="lz-swatch" style="background:{color}"></span>'
+        shown.append(f' <span class="lz-name">{mark or "&ensp;"}{escape(str(name))}</span>')
     more = f" … and {len(names) - most:,} more" if len(names) > most else ""
     return "".join(shown) + more
 
@@ -79,6 +98,19 @@ def swatches(names: Sequence[str], colors: Sequence[str] | None, *, most: int = 
 def html_of_matrix(x: Any) -> str:
     """Return what a lazy matrix is made of. Reads row pointers and positions of chunks only."""
     plan = explain_matrix("", x)
+    title = f"lazy matrix, {plan.shape[0]:,} × {plan.shape[1]:,}"
+    return page(title, [str(x.dtype), "nothing computed yet"], [_facts(plan)])
+
+
+def html_of_plan(plan: Plan) -> str:
+    """Return what a pass over each of some lazy matrices reads and holds."""
+    if not plan.matrices:
+        return page("plan", [repr(plan)], [])
+    parts = [f"<div><b>{escape(m.name)}</b><div>{_facts(m)}</div></div>" for m in plan.matrices]
+    return page("one pass over all", [plan.in_all()], parts)
+
+
+def _facts(plan: MatrixPlan) -> str:
     facts = [("shape", f"{plan.shape[0]:,} × {plan.shape[1]:,}"), ("stored as", plan.storage)]
     if plan.element is not None:
         facts.append(("read from", f"{plan.element[0]}:/{plan.element[1].lstrip('/')}"))
@@ -88,6 +120,4 @@ def html_of_matrix(x: Any) -> str:
     if plan.chunks >= 0:
         cost = f"{plan.chunks:,} chunks, {size_text(plan.stored_bytes)} stored"
         facts.append(("one pass", cost))
-    rows = [(escape(name), escape(value)) for name, value in facts]
-    title = f"lazy matrix, {plan.shape[0]:,} × {plan.shape[1]:,}"
-    return page(repr(x), title, [str(x.dtype), "nothing computed yet"], [table(rows)])
+    return table((escape(name), escape(value)) for name, value in facts)

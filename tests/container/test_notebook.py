@@ -102,6 +102,8 @@ def test_html_of_several_modalities(tmp_path: Path, adata: lo.AnnData) -> None:
         assert "MuData, 3 cells × 3 features, 2 modalities" in html
         for part in ("rna", "prot", "X_umap", "counts"):
             assert part in html
+            assert part in shown.mod._repr_html_()
+        assert "array bool, 3 × 1" in html
 
 
 EVIL = "<script>alert('x')</script>&\"quoted\""
@@ -113,12 +115,48 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     adata = lo.AnnData(x, obs=obs, obsm={EVIL: x}, uns={EVIL: EVIL, f"{EVIL}_colors": ["<b>", "r"]})
     adata.raw = adata
     mdata = lo.MuData({"<i>rna": adata.copy()})
-    shown = [adata, adata.raw, adata.uns, adata.obsm, mdata, adata[:1]]
+    tag = "<script>"
+    stored = lo.AnnData(
+        x, obs={tag: [1, 2]}, obsm={tag: x}, uns={tag: {tag: 1}, "t": pd.DataFrame({tag: [1]})}
+    )
+    stored.write_h5ad(tmp_path / "a.h5ad")
+    opened = lo.read_h5ad(tmp_path / "a.h5ad")
+    shown = [adata, adata.raw, adata.uns, adata.obsm, mdata, mdata.mod, adata[:1], opened]
     for one in shown:
         html = one._repr_html_()
         assert "<script>" not in html
         assert "<i>rna" not in html
         ElementTree.fromstring(f"<div>{html.replace('&ensp;', ' ')}</div>")
+
+
+@pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
+def test_what_is_on_disk_has_kind_and_shape(adata: lo.AnnData, tmp_path: Path, ending) -> None:
+    if ending == ".zarr":
+        pytest.importorskip("zarr")
+    adata.obsm["table"] = pd.DataFrame({"a": [1, 2, 3]}, index=adata.obs_names)
+    path = tmp_path / f"a{ending}"
+    adata.write_zarr(path) if ending == ".zarr" else adata.write_h5ad(path)
+    opened = lo.read(path)
+    html = opened[:2]._repr_html_()
+    for text in (
+        *("array float64, 2 × 2, on disk, 32 B when read", "table with a, on disk"),
+        *("dict: a, b, on disk", "<td>n</td><td>int64, on disk", "array of text, 2, on disk"),
+    ):
+        assert text in html
+    assert "array of text" not in lo.AnnData._repr_html_(adata)
+
+
+def test_plans_have_html_and_colours_fetch_nothing(tmp_path: Path) -> None:
+    obs = {"kind": pd.Categorical(["a", "b"])}
+    adata = lo.AnnData(np.ones((2, 2), "f4"), obs=obs)
+    adata.uns["kind_colors"] = ["url(https://example.org/x.png)", "#00ff00"]
+    html = adata._repr_html_()
+    assert "background:url" not in html
+    assert "background:#00ff00" in html
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    opened = lo.read_h5ad(tmp_path / "a.h5ad")
+    assert "<b>X</b>" in opened.explain()._repr_html_()
+    assert "nothing is lazy" in adata.explain()._repr_html_()
 
 
 def test_raw_and_selections_are_told(tmp_path: Path) -> None:

@@ -135,6 +135,10 @@ class Membership:
     def load(self) -> NDArray[np.bool_]:
         return (self.maps[self.mod] > 0)[:, None]
 
+    def outline(self) -> tuple[str, tuple[int, ...]]:
+        """Kind in words, and shape."""
+        return "array bool", (self.maps.size, 1)
+
     @property
     def nbytes(self) -> int:
         return self.maps.size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lazyomics.container.html import mapping_section, opened_once, table_section
@@ -15,7 +15,7 @@ from lazyomics.container.summary import (
     part_keys,
     value_bytes,
 )
-from lazyomics.lazy.html import page, section
+from lazyomics.lazy.html import counted, page, section
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata_parts import AnnDataParts
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "describe_mudata",
     "held_bytes_of_modalities",
+    "html_of_modalities",
     "html_of_mudata",
     "loaded_bytes_of_modalities",
 ]
@@ -96,15 +97,25 @@ def html_of_mudata(mdata: MuData) -> str:
 
 
 def _page_of_mudata(mdata: MuData) -> str:
-    parts = []
-    for name, adata in mdata.mod.items():
-        note = f"{adata.n_obs:,} × {adata.n_vars:,}"
-        parts.append(section(name, note, "".join(parts_of(adata))))
+    parts = _modalities(mdata.mod)
     for name, axis in mdata._axes.items():
         parts += table_section(name, axis.table, mdata.uns)
-    for name in ("obsm", "varm", "obsp", "varp"):
-        parts += mapping_section(name, getattr(mdata, name))
+    for mapping in ("obsm", "varm", "obsp", "varp"):
+        parts += mapping_section(mapping, getattr(mdata, mapping))
     parts += mapping_section("uns", mdata.uns)
     size = f"{mdata.n_obs:,} cells × {mdata.n_vars:,} features"
-    title = f"MuData, {size}, {len(mdata.mod)} modalities"
-    return page(repr(mdata), title, origin(mdata), parts)
+    title = f"MuData, {size}, {counted(len(mdata.mod), 'modality', 'modalities')}"
+    return page(title, origin(mdata), parts)
+
+
+def html_of_modalities(mod: Mapping[str, AnnDataParts]) -> str:
+    """Return the parts of each modality."""
+    with opened_once(mod.values()):
+        return page("mod", [counted(len(mod), "modality", "modalities")], _modalities(mod))
+
+
+def _modalities(mod: Mapping[str, AnnDataParts]) -> list[str]:
+    return [
+        section(name, f"{adata.n_obs:,} × {adata.n_vars:,}", "".join(parts_of(adata)))
+        for name, adata in mod.items()
+    ]

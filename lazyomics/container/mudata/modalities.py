@@ -66,6 +66,12 @@ class Modalities(MutableMapping[str, AnnData]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows. Reads no matrix."""
+        from lazyomics.container.mudata.description import html_of_modalities
+
+        return html_of_modalities(self)
+
     def _ipython_key_completions_(self) -> list[str]:
         """Names that a notebook offers after an opening bracket."""
         return list(self._values)

@@ -12,7 +12,7 @@ from lazyomics import lazy
 from lazyomics.container.values import is_ragged
 from lazyomics.errors import ShapeError
 from lazyomics.io.readers import CompressedReader, DenseReader
-from lazyomics.io.stored import BlockPlan
+from lazyomics.io.stored import BlockPlan, outline_of
 from lazyomics.io.zarr.arrays import ZarrArray
 from lazyomics.io.zarr.elements import (
     column_kinds,
@@ -68,6 +68,10 @@ class ZarrElement:
         if self.kind != "array" or len(node.shape) != 2 or node.dtype.kind not in "biuf":
             return None
         return ZarrMatrix(self.store, self.name, lead=self.lead).load()
+
+    def outline(self) -> tuple[str, tuple[int, ...]]:
+        """Kind of the element in words, and its shape; no values are read."""
+        return outline_of(self.node())
 
     @property
     def nbytes(self) -> int:

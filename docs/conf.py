@@ -53,6 +53,8 @@ nb_execution_in_temp = True
 nb_execution_timeout = 300
 nb_merge_streams = True
 nb_execution_excludepatterns = tutorial_data.pages_without_data()
+# Nothing tells the language of the cells of a page that was not run.
+suppress_warnings = ["myst-nb.lexer"] if nb_execution_excludepatterns else []
 
 autosummary_generate = True
 autosummary_ignore_module_all = False

@@ -145,13 +145,13 @@ those of a simulated file, and some along a path that branches:
 """
 CARD = """\
    .. grid-item-card:: {name}
-      :img-top: {name}.png
-      :link: gallery-{name}
+      :img-top: {label}.png
+      :link: gallery-{label}
       :link-type: ref
       :text-align: center
 """
 SECTION = """\
-.. _gallery-{name}:
+.. _gallery-{label}:
 
 {title}
 {line}
@@ -162,7 +162,7 @@ SECTION = """\
 
 {code}
 
-.. image:: {name}.png
+.. image:: {label}.png
    :alt: {name}
 """
 
@@ -189,8 +189,8 @@ def write(folder: Path) -> None:
         values = _values(Path(scratch))
         for name in names:
             code[name] = LINES.get(name) or _example(name)
-            _draw(name, code[name], values, folder / f"{name}.png")
-    cards = "\n".join(CARD.format(name=name) for name in names)
+            _draw(name, code[name], values, folder / f"{_label(name)}.png")
+    cards = "\n".join(CARD.format(name=name, label=_label(name)) for name in names)
     sections = "\n".join(_section(name, code[name]) for name in names)
     page = PAGE.format(setup=_indented(SETUP), cards=cards, sections=sections)
     (folder / "index.rst").write_text(page, encoding="utf-8")
@@ -235,7 +235,19 @@ def _draw(name: str, lines: str, values: dict[str, Any], path: Path) -> None:
 def _section(name: str, lines: str) -> str:
     summary = (inspect.getdoc(getattr(lo.pl, name)) or "").partition("\n\n")[0].replace("\n", " ")
     line = "-" * len(name)
-    return SECTION.format(name=name, title=name, line=line, summary=summary, code=_indented(lines))
+    return SECTION.format(
+        name=name,
+        label=_label(name),
+        title=name,
+        line=line,
+        summary=summary,
+        code=_indented(lines),
+    )
+
+
+def _label(name: str) -> str:
+    """Name of files and labels, which do not tell ``DotPlot`` from ``dotplot``."""
+    return name if name.islower() else f"{name.lower()}-class"
 
 
 def _indented(lines: str) -> str:

@@ -48,7 +48,7 @@ def _section(lines: list[str], title: str) -> slice:
 
 
 def _annotation(obj: object) -> str:
-    plain = obj.fget if isinstance(obj, property) else obj
+    plain = getattr(obj, "fget", obj)
     annotations = getattr(inspect.unwrap(plain), "__annotations__", {})  # type: ignore[arg-type]
     found = annotations.get("return", "value")
     return found if isinstance(found, str) else getattr(found, "__name__", str(found))

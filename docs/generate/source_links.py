@@ -37,7 +37,7 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
     try:
         for part in info["fullname"].split("."):
             value = getattr(value, part)
-        value = inspect.unwrap(value.fget if isinstance(value, property) else value)
+        value = inspect.unwrap(getattr(value, "fget", value))
         path = Path(inspect.getsourcefile(value) or "").resolve()
         lines, first = inspect.getsourcelines(value)
     except (AttributeError, TypeError, OSError):

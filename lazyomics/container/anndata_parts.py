@@ -18,6 +18,7 @@ from lazyomics.container.mappings import (
     align_tables,
     show_aligned,
 )
+from lazyomics.container.parts import completed
 from lazyomics.container.ports import Backing
 from lazyomics.container.raw import RawParts
 from lazyomics.container.slots import MatrixSlot, assigned_matrix
@@ -162,6 +163,8 @@ class AlignedParts(AnnotatedObject):
     def _mappings(self) -> tuple[AlignedMapping, ...]:
         return self._layers, self._obsm, self._varm, self._obsp, self._varp
 
+
+completed(AlignedParts, "obs", "var", "obsm", "varm", "layers", "obsp", "varp")
 
 Place = tuple[str, str]  # mapping name and key; ("X", "") and ("raw", "") for the matrices
 

@@ -15,6 +15,7 @@ from dask.utils import ensure_dict
 from lazyomics import lazy
 from lazyomics.container.deferred import deferred_recipe
 from lazyomics.container.mappings import Uns
+from lazyomics.container.parts import completed
 from lazyomics.container.ports import Backing, WriteOptions, ZarrWriter
 from lazyomics.errors import UnsupportedError
 from lazyomics.lazy.load import load_stored, loads_stored
@@ -103,6 +104,9 @@ class AnnotatedObject:
     def _become(self, other: Self) -> None:
         """Take over the parts of another object."""
         self.__dict__.update(other.__dict__)
+
+
+completed(AnnotatedObject, "uns")
 
 
 class LazyCollection:

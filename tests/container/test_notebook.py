@@ -35,6 +35,14 @@ def test_keys_are_offered(adata: lo.AnnData, tmp_path: Path) -> None:
     assert mdata.obsmap._ipython_key_completions_() == ["rna", "prot"]
 
 
+def test_ipython_may_read_what_it_completes(adata: lo.AnnData) -> None:
+    mdata = lo.MuData({"rna": adata})
+    for one in (adata, mdata):
+        for name in ("obs", "var", "obsm", "varm", "obsp", "varp", "uns", "layers", "mod"):
+            if hasattr(one, name):
+                assert not isinstance(getattr(type(one), name), property)  # which it runs never
+
+
 def test_uns_is_shown_in_a_few_lines(adata: lo.AnnData, tmp_path: Path) -> None:
     assert repr(adata.uns).splitlines() == [
         "uns with entries:",

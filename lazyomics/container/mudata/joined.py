@@ -14,6 +14,7 @@ from lazyomics.container.annotated import AnnotatedObject, AxisName
 from lazyomics.container.frames import as_frame
 from lazyomics.container.mappings import AlignedMapping, align_tables, show_aligned
 from lazyomics.container.mudata.axis import Axis, JoinedFrame, is_shared, modality_slot
+from lazyomics.container.parts import completed
 from lazyomics.container.reindex import spread_column, without_nullable
 from lazyomics.errors import warn_user
 
@@ -630,3 +631,6 @@ class GlobalTables(AnnotatedObject):
         """
         options = PushOptions(columns, mods, common, prefixed, drop, only_drop)
         push(self, self._axes["var"], options)
+
+
+completed(GlobalTables, "obs", "var", "obsm", "varm", "obsp", "varp")

@@ -172,15 +172,10 @@ Place = tuple[str, str]  # mapping name and key; ("X", "") and ("raw", "") for t
 class LazyParts(LazyCollection):
     """The dask side of AnnData."""
 
-    def explain(self: Any, verb: Any = None, **parameters: Any) -> Any:
-        """Say what one pass over each lazy matrix, or a verb, costs, see ``lo.explain``."""
-        from lazyomics.container.verb_costs import plan_of_verb
+    def explain(self: Any) -> Any:
+        """Say what one pass over each lazy matrix costs, see ``lo.explain``. Reads no values."""
         from lazyomics.lazy.explain import plan_of
 
-        if verb is not None:
-            return plan_of_verb(self, verb, parameters)
-        if parameters:
-            raise TypeError(f"explain: {', '.join(parameters)} belong to a verb, but none is named")
         matrices = {}
         for (place, key), x in self._lazy_parts().items():
             name = {"X": "X", "raw": "raw.X"}.get(place, f"{place}[{key!r}]")

@@ -53,5 +53,11 @@ def explain(adata: AnnData, verb: str | None = None, **parameters: Any) -> Plan 
     >>> lo.explain(adata)
     nothing is lazy: all matrices are in memory
     """
-    plan: Plan | VerbPlan = adata.explain(verb, **parameters)
+    if verb is not None:
+        from lazyomics.container.verb_costs import plan_of_verb
+
+        return plan_of_verb(adata, verb, parameters)
+    if parameters:
+        raise TypeError(f"explain: {', '.join(parameters)} belong to a verb, but none is named")
+    plan: Plan = adata.explain()
     return plan

@@ -127,7 +127,7 @@ def test_passes_and_bytes_are_those_announced(path, name: str, count_passes) -> 
     verb, options = name.partition(",")[0], CALLS[name]
     pytest.importorskip(NEEDS.get(verb, "numpy"))
     adata = lo.read_h5ad(path, chunks=50)
-    plan = adata.explain(verb, **options)
+    plan = lo.explain(adata, verb, **options)
     assert verb in repr(plan)
     function = attrgetter(verb)(lo)
     adata = adata[:40] if verb == "tl.tsne" else adata  # which takes long
@@ -150,16 +150,18 @@ def test_passes_and_bytes_are_those_announced(path, name: str, count_passes) -> 
 def test_what_is_there_and_the_memory_decide(path) -> None:
     adata = lo.read_h5ad(path)
     adata.raw = adata
-    assert adata.explain("rank_genes_groups", groupby="batch").matrix.name == "raw.X"
-    assert adata.explain("rank_genes_groups", groupby="batch", use_raw=False).matrix.name == "X"
-    assert adata.explain("filter_rank_genes_groups", use_raw=True).passes == 1
-    assert adata.explain("get.obs_df", keys=["1", "2"], use_raw=True).matrix.shape == (300, 2)
+    assert lo.explain(adata, "rank_genes_groups", groupby="batch").matrix.name == "raw.X"
+    assert lo.explain(adata, "rank_genes_groups", groupby="batch", use_raw=False).matrix.name == "X"
+    assert lo.explain(adata, "filter_rank_genes_groups", use_raw=True).passes == 1
+    assert lo.explain(adata, "get.obs_df", keys=["1", "2"], use_raw=True).matrix.shape == (300, 2)
     del adata.obsm["X_pca"], adata.uns["iroot"]
     adata.var["xroot"] = 1.0
-    assert adata.explain("dpt").passes == 1
-    assert [adata.explain(v).passes for v in ("neighbors", "tsne", "umap")] == [1, 1, 0]
+    assert lo.explain(adata, "dpt").passes == 1
+    assert [lo.explain(adata, v).passes for v in ("neighbors", "tsne", "umap")] == [1, 1, 0]
     with dask.config.set({"lazyomics.memory": "1 kiB"}):
-        passes = [adata.explain(v).passes for v in ("neighbors", "lsi", "score_genes_cell_cycle")]
+        passes = [
+            lo.explain(adata, v).passes for v in ("neighbors", "lsi", "score_genes_cell_cycle")
+        ]
     assert passes == [2, 10, 2]
 
 

@@ -633,4 +633,4 @@ class GlobalTables(AnnotatedObject):
         push(self, self._axes["var"], options)
 
 
-completed(GlobalTables, "obs", "var", "obsm", "varm", "obsp", "varp")
+completed(GlobalTables, "mod", "obs", "var", "obsm", "varm", "obsp", "varp")

@@ -40,7 +40,6 @@ from lazyomics.container.mudata.description import (
 from lazyomics.container.mudata.joined import GlobalTables
 from lazyomics.container.mudata.modalities import FEATURE_TYPES, Modalities, modalities_of
 from lazyomics.container.mudata.storage import storage as files
-from lazyomics.container.parts import completed
 from lazyomics.container.ports import Backing, Filters, OnConflict, ZarrWriter
 from lazyomics.lazy.indexer import is_whole
 from lazyomics.lazy.kinds import is_dask_array, to_memory_format
@@ -670,6 +669,3 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
     def _mappings(self) -> tuple[AlignedMapping, ...]:
         obs, var = self._axes["obs"], self._axes["var"]
         return obs.arrays, var.arrays, obs.pairs, var.pairs
-
-
-completed(MuData, "mod")

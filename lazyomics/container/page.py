@@ -1,18 +1,18 @@
-"""An AnnData as notebooks show it. Reads no matrix."""
+"""An AnnData, and those of a MuData, as notebooks show them. Reads no matrix."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from lazyomics.container.html import mapping_section, opened_once, table_section, value_text
-from lazyomics.lazy.html import page, section
+from lazyomics.lazy.html import counted, page, section
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata_parts import AnnDataParts
     from lazyomics.container.annotated import FileObject
 
-__all__ = ["html_of_anndata", "origin", "parts_of"]
+__all__ = ["html_of_anndata", "html_of_modalities", "origin", "parts_of", "sections_of_modalities"]
 
 
 def html_of_anndata(adata: AnnDataParts) -> str:
@@ -39,3 +39,19 @@ def parts_of(adata: AnnDataParts) -> Iterator[str]:
         x = value_text(adata._raw.x.held)
         yield section("raw", f"{len(adata._raw.var):,} genes, X {x}", "")
     yield from mapping_section("uns", adata._uns)
+
+
+def html_of_modalities(mod: Mapping[str, AnnDataParts]) -> str:
+    """Return the parts of each modality."""
+    with opened_once(mod.values()):
+        return page(
+            "mod", [counted(len(mod), "modality", "modalities")], sections_of_modalities(mod)
+        )
+
+
+def sections_of_modalities(mod: Mapping[str, AnnDataParts]) -> list[str]:
+    """Return a section for each modality."""
+    return [
+        section(name, f"{adata.n_obs:,} × {adata.n_vars:,}", "".join(parts_of(adata)))
+        for name, adata in mod.items()
+    ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lazyomics.container.html import mapping_section, opened_once, table_section
-from lazyomics.container.page import origin, parts_of
+from lazyomics.container.page import origin, sections_of_modalities
 from lazyomics.container.summary import (
     frame_bytes,
     held_bytes,
@@ -15,7 +15,7 @@ from lazyomics.container.summary import (
     part_keys,
     value_bytes,
 )
-from lazyomics.lazy.html import counted, page, section
+from lazyomics.lazy.html import counted, page
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata_parts import AnnDataParts
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = [
     "describe_mudata",
     "held_bytes_of_modalities",
-    "html_of_modalities",
     "html_of_mudata",
     "loaded_bytes_of_modalities",
 ]
@@ -97,7 +96,7 @@ def html_of_mudata(mdata: MuData) -> str:
 
 
 def _page_of_mudata(mdata: MuData) -> str:
-    parts = _modalities(mdata.mod)
+    parts = sections_of_modalities(mdata.mod)
     for name, axis in mdata._axes.items():
         parts += table_section(name, axis.table, mdata.uns)
     for mapping in ("obsm", "varm", "obsp", "varp"):
@@ -106,16 +105,3 @@ def _page_of_mudata(mdata: MuData) -> str:
     size = f"{mdata.n_obs:,} cells × {mdata.n_vars:,} features"
     title = f"MuData, {size}, {counted(len(mdata.mod), 'modality', 'modalities')}"
     return page(title, origin(mdata), parts)
-
-
-def html_of_modalities(mod: Mapping[str, AnnDataParts]) -> str:
-    """Return the parts of each modality."""
-    with opened_once(mod.values()):
-        return page("mod", [counted(len(mod), "modality", "modalities")], _modalities(mod))
-
-
-def _modalities(mod: Mapping[str, AnnDataParts]) -> list[str]:
-    return [
-        section(name, f"{adata.n_obs:,} × {adata.n_vars:,}", "".join(parts_of(adata)))
-        for name, adata in mod.items()
-    ]

@@ -68,7 +68,7 @@ class Modalities(MutableMapping[str, AnnData]):
 
     def _repr_html_(self) -> str:
         """What a notebook shows. Reads no matrix."""
-        from lazyomics.container.mudata.description import html_of_modalities
+        from lazyomics.container.page import html_of_modalities
 
         return html_of_modalities(self)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,3 +114,28 @@ def test_pairs_are_cut_on_both_sides() -> None:
     np.testing.assert_array_equal(
         mdata[rows].obsp["graph"].toarray(), graph.toarray()[np.ix_(rows, rows)]
     )
+
+
+@pytest.mark.parametrize("where", ["memory", "h5mu", "zarr"])
+@pytest.mark.parametrize("first", [(slice(None), [1, 9, -1]), ([3, 0, 7], slice(None))])
+def test_selections_of_a_selection_that_grew(where: str, first: Any, tmp_path: Path) -> None:
+    """A modality that joined a selection of a file is selected with it."""
+    mods = modalities("partial")
+    name, late = mods.popitem()
+    ours, theirs = lo.MuData(mods), scverse_mudata(mods)
+    if where == "h5mu":
+        ours.write_h5mu(tmp_path / "cells.h5mu")
+        ours = lo.read_h5mu(tmp_path / "cells.h5mu")
+    elif where == "zarr":
+        pytest.importorskip("zarr")
+        ours.write_zarr(tmp_path / "cells.zarr")
+        ours = lo.read_zarr(tmp_path / "cells.zarr")
+    ours, theirs = ours[first], scverse_cut(theirs, *first)
+    ours.mod[name], theirs.mod[name] = late, late.to_anndata()
+    with no_pulling(), quiet():
+        ours.update()
+        theirs.update()
+    last = ours.n_obs - 1, ours.n_vars - 1
+    key = [last[0], 0, last[0] // 2], [last[1], last[1] // 2, 0]
+    assert_same_cut(ours[key], scverse_cut(theirs, *key))
+    assert_same_cut(ours[key][:2], scverse_cut(theirs, key[0][:2], key[1]))

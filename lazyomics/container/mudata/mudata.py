@@ -634,12 +634,16 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
         mods = {m: a._take(in_rows[m], in_cols[m]) for m, a in self._mod.items()}
         whole = is_whole(rows, self.n_obs) and is_whole(cols, self.n_vars)
         backing = self._backing
+        # An update may have changed the axes since an earlier selection: of the joint object only
+        # whether it is one counts, the modalities know their own rows and columns of the file.
+        if backing is not None and not whole and not backing.is_selection:
+            backing = backing.selected(rows, cols)
         return type(self)._assemble(
             mod=Modalities(mods),
             axis=self._axis,
             axes={"obs": obs, "var": var},
             uns=self._uns.copy(),  # tables of the whole keep their categories, colours fit
-            backing=backing if whole or backing is None else backing.selected(rows, cols),
+            backing=backing,
         )
 
     def __contains__(self, name: object) -> bool:

@@ -82,7 +82,7 @@ KNOWN: tuple[Known, ...] = (
         earlier=(r"uns_value\('(nan|nested)'", r"w\.concat\(.*uns_merge='(same|unique)'"),
     ),
     Known(
-        r"pull_",
+        r"pull_|push_",
         r"only the oracle refuses: (ValueError|TypeError): (invalid literal for int"
         r"|could not convert string to float|dtype of categories must be the same"
         r"|to union ordered Categoricals|Categorical.ordered must be the same"
@@ -106,9 +106,69 @@ KNOWN: tuple[Known, ...] = (
         "entries that are renamed in one modality keep their values, in mudata they are new",
     ),
     Known(
-        r"^one\.(obs|var)_names_make_unique\(\)",
-        r"^(obs|var) row names, in another order",
+        r"",
+        r"^(obs|var) row names(, in another order)?: lazyomics has",
         "mudata names rows modality by modality, whatever their order is",
+        earlier=(r"^one\.(obs|var)_names_make_unique\(\)",),
+    ),
+    Known(
+        r"update",
+        r"^(obs|var)map keys: lazyomics has",
+        "a modality that takes a name which another one gave up has a membership, in mudata none",
+        earlier=(r"one\.mod\.pop\(",),
+    ),
+    Known(
+        r"update",
+        r"only the oracle refuses: ValueError: cannot insert level_\d, already exists",
+        "mudata leaves a column of its own behind where names are repeated, and stumbles over it",
+    ),
+    Known(
+        r"update",
+        r"only the oracle refuses: IndexError: index \(\d+\) out of range",
+        "mudata takes arrays of a MuData without entries for such of new ones",
+        earlier=(r"one\.(obs|var)[mp]\['\w+'\] = w\.matrix\('\w+ \w+', 0,",),
+    ),
+    Known(
+        r"w\.take",
+        r"^(obs|var) columns: lazyomics has \['\w+:\w+'\], the oracle \[\]",
+        "columns of the whole that begin with a modality's name: a selection of mudata drops them",
+        earlier=(r"one\.(obs|var)\['\w+:\w+'\] = ",),
+    ),
+    Known(
+        r"",
+        r"^(in the files: )?(obs|var)p\['\w+'\] dtype(, of equal values)?: lazyomics has",
+        "whole numbers and booleans in dense obsp become floating-point when entries are missing; "
+        "what mudata makes of them depends on how they came to be missing",
+        earlier=(r"one\.(obs|var)p\['\w+'\] = w\.matrix\('dense (bool|int)", r"update"),
+    ),
+    Known(
+        r"write|save",
+        r"only the oracle refuses: TypeError: Can't implicitly convert non-string objects",
+        "mudata makes objects of nullable columns of text and numbers that have gaps",
+        earlier=(r"one\.(pull_|(obs|var)\['\w+:\w+'\] = w\.column\('string')",),
+    ),
+    Known(
+        r"w\.take",
+        r"^(obs|var) name of the index: lazyomics has None",
+        "a selection of no rows: mudata takes over the name of one modality's index",
+        earlier=(r"_names\.rename\(",),
+    ),
+    Known(
+        r"w\.concat",
+        r"^(obs|var)m\['\w+'\] name of the index: lazyomics has",
+        "a table that is joined keeps the name of its own index",
+        earlier=(r"_names\.rename\(",),
+    ),
+    Known(
+        r"",
+        r"only the oracle refuses: ValueError: value.index does not match parent",
+        "tables in varm of raw keep raw's names, in anndata they stand in the way of the others",
+        earlier=(r"\.raw = ", r"one\.var_names = "),
+    ),
+    Known(
+        r"w\.save",
+        r"^uns\['\w+_colors'\] type: lazyomics has <class 'numpy.ndarray'>",
+        "what is saved in place is then what the file holds: arrays in the place of lists",
     ),
     Known(
         r"copy|write|save",
@@ -126,7 +186,8 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         r"",
-        r"^(obs|var)[mp]\['\w+'\] shape: lazyomics has .*, the oracle \(0, ",
+        r"^(obs|var)[mp]\['\w+'\] (shape: lazyomics has .*, the oracle \(0, "
+        r"|row names: lazyomics has .*, the oracle \[\])",
         "mudata brings arrays of a MuData without entries to no new entries",
         earlier=(r"update",),
     ),
@@ -138,7 +199,7 @@ KNOWN: tuple[Known, ...] = (
         applies=not OLD_MUDATA,
     ),
     Known(
-        r"update|take|copy|write|save",
+        r"update|take|copy|write|save|_names = ",
         r"only the oracle refuses: ValueError: cannot convert float NaN to integer",
         "whole numbers in obsm of a MuData: mudata 0.3 fails when it updates or copies",
         earlier=(WHOLE_ARRAYS,),

@@ -22,6 +22,10 @@ class Backing(Protocol):
     def is_at(self, path: Path) -> bool:
         """Whether a path leads to this file."""
 
+    @property
+    def is_selection(self) -> bool:
+        """Whether the object is a selection of what is in the file."""
+
     def selected(self, rows: Selector, cols: Selector) -> Backing:
         """Return the backing of a selection of the object."""
 

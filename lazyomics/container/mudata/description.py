@@ -1,12 +1,10 @@
-"""A MuData as text and as notebooks show it, and the bytes that it takes. Reads no matrix."""
+"""A MuData as text, and the bytes that it takes. Reads no matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lazyomics.container.html import mapping_section, opened_once, table_section
-from lazyomics.container.page import origin, sections_of_modalities
 from lazyomics.container.summary import (
     frame_bytes,
     held_bytes,
@@ -15,18 +13,12 @@ from lazyomics.container.summary import (
     part_keys,
     value_bytes,
 )
-from lazyomics.lazy.html import counted, page
 
 if TYPE_CHECKING:
     from lazyomics.container.anndata_parts import AnnDataParts
     from lazyomics.container.mudata.mudata import MuData
 
-__all__ = [
-    "describe_mudata",
-    "held_bytes_of_modalities",
-    "html_of_mudata",
-    "loaded_bytes_of_modalities",
-]
+__all__ = ["describe_mudata", "held_bytes_of_modalities", "loaded_bytes_of_modalities"]
 
 
 AXIS_NOTES = {0: "", 1: " (shared var) ", -1: " (shared obs and var) "}
@@ -87,21 +79,3 @@ def _whole(mdata: MuData, *, loaded: bool) -> int:
     maps = [m for axis in mdata._axes.values() for m in axis.maps.stored().values()]
     other = [*maps, *mdata.uns.stored().values()]
     return tables + arrays + sum(value_bytes(value, loaded) for value in other)
-
-
-def html_of_mudata(mdata: MuData) -> str:
-    """Return the joint parts of an object, and its modalities."""
-    with opened_once([mdata, *mdata.mod.values()]):
-        return _page_of_mudata(mdata)
-
-
-def _page_of_mudata(mdata: MuData) -> str:
-    parts = sections_of_modalities(mdata.mod)
-    for name, axis in mdata._axes.items():
-        parts += table_section(name, axis.table, mdata.uns)
-    for mapping in ("obsm", "varm", "obsp", "varp"):
-        parts += mapping_section(mapping, getattr(mdata, mapping))
-    parts += mapping_section("uns", mdata.uns)
-    size = f"{mdata.n_obs:,} cells × {mdata.n_vars:,} features"
-    title = f"MuData, {size}, {counted(len(mdata.mod), 'modality', 'modalities')}"
-    return page(title, origin(mdata), parts)

@@ -34,7 +34,6 @@ from lazyomics.container.mudata.axis import (
 from lazyomics.container.mudata.description import (
     describe_mudata,
     held_bytes_of_modalities,
-    html_of_mudata,
     loaded_bytes_of_modalities,
 )
 from lazyomics.container.mudata.joined import GlobalTables
@@ -653,6 +652,8 @@ class MuData(MuDataMethods, GlobalTables, StoredModalities, LazyModalities):
 
     def _repr_html_(self) -> str:
         """What a notebook shows. Reads no matrix."""
+        from lazyomics.container.mudata.page import html_of_mudata
+
         return html_of_mudata(self)
 
     def _ipython_key_completions_(self) -> list[str]:

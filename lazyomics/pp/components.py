@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from lazyomics.kernels.gram import KeptRows
+    from lazyomics.lazy.low_rank import SparsePlusLowRank
 
 __all__ = [
     "Components",
@@ -43,6 +44,8 @@ class Components:
         Mean of the columns, shape (p,); None if uncentred.
     kept
         The rows that stayed in memory: all of them, or the leading ones.
+    parts
+        The sum that was computed with instead of the matrix; ``kept`` are rows of its matrix.
     """
 
     axes: NDArray[np.float64]
@@ -50,6 +53,7 @@ class Components:
     variance_ratio: NDArray[np.float64]
     center: NDArray[np.float64] | None
     kept: KeptRows | None
+    parts: SparsePlusLowRank | None = None
 
     def with_fixed_signs(self) -> Components:
         """Make the entry of largest size of each axis positive, as scikit-learn does."""
@@ -62,14 +66,16 @@ def coordinates(x: RowBlocks, found: Components, dtype: DTypeLike) -> NDArray[An
     """Coordinates of each row, shape (n, k): from kept rows, by one more pass over others."""
     offset = None if found.center is None else found.center @ found.axes
     result_dtype = np.dtype(dtype).name
-    options: dict[str, Any] = {"axes": found.axes, "offset": offset, "result_dtype": result_dtype}
+    axes = found.axes
+    if found.parts is not None:
+        x, axes = found.parts.matrix, found.parts.axes(axes)
+    options: dict[str, Any] = {"axes": axes, "offset": offset, "result_dtype": result_dtype}
     values: list[Any] = []
     if found.kept is not None:
         values = each_kept(found.kept, partial(project, **options))
         x = x[sum(map(len, values)) :]
     if x.shape[0] or not values:
-        columns = found.axes.shape[1]
-        rest = lazy.collect_rows(x, project, dtype=dtype, columns=columns, **options)
+        rest = lazy.collect_rows(x, project, dtype=dtype, columns=axes.shape[1], **options)
         values += lazy.compute(rest)
     return np.concatenate(values)
 

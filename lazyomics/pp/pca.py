@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from lazyomics.container.choose import bare_matrix, is_annotated
 from lazyomics.errors import warn_user
 from lazyomics.kernels.blas import one_blas_thread
 from lazyomics.kernels.gram import Scatter, scatter_of_run
+from lazyomics.lazy import low_rank
 from lazyomics.options import settings
 from lazyomics.pp.components import Components, coordinates, keep_budget, largest_eigenpairs
 from lazyomics.pp.krylov import krylov_components
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from lazyomics.container import AnnData
+    from lazyomics.lazy.low_rank import SparsePlusLowRank
 
 __all__ = [
     "GENES_FOR_EXACT",
@@ -59,29 +62,54 @@ def exact_components(x: RowBlocks, k: int, *, zero_center: bool) -> Components:
     zero_center
         PCA if True, truncated SVD if False.
     """
+    parts = low_rank.apart(x)
+    found = None if parts is None else _of_sum(parts, k, zero_center=zero_center)
+    if found is None:
+        state = _scatter(x)
+        found = _from_scatter(state.matrix(), state.mean, state, k, zero_center=zero_center)
+    return found.with_fixed_signs()
+
+
+def _scatter(x: RowBlocks) -> Scatter:
     keep = keep_budget(x, exact_bytes(x.shape[1]))
-    fold = lazy.fold_runs(x, scatter_of_run, runs=RUNS, keep_bytes_per_row=keep)
-    (state,) = lazy.compute(fold)
+    (state,) = lazy.compute(lazy.fold_runs(x, scatter_of_run, runs=RUNS, keep_bytes_per_row=keep))
     if not np.isfinite(state.packed).all():
         raise ValueError("PCA needs finite values, but the data contains NaN or infinity.")
-    return (_centred if zero_center else _uncentred)(state, k).with_fixed_signs()
+    return state
 
 
-def _centred(state: Scatter, k: int) -> Components:
-    matrix = state.matrix()
+# Products of single precision round off about 1e-8 of what is added up.
+LARGEST_CANCELLATION = 1e3
+
+
+def _of_sum(parts: SparsePlusLowRank, k: int, *, zero_center: bool) -> Components | None:
+    """Components of a matrix that is sparse values plus a product; None if these cancel out."""
+    state = _scatter(parts.matrix)
+    products, mean = state.matrix(), parts.mean(state.mean)
+    raw = np.diag(products) + state.n * np.square(state.mean)
+    matrix = parts.products(products)
+    if parts.sizes(raw).max(initial=0) > LARGEST_CANCELLATION * np.diag(matrix).max(initial=0):
+        return None
+    found = _from_scatter(matrix, mean, state, k, zero_center=zero_center)
+    return replace(found, parts=parts)
+
+
+def _from_scatter(
+    matrix: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    state: Scatter,
+    k: int,
+    *,
+    zero_center: bool,
+) -> Components:
     total = max(float(np.trace(matrix)), np.finfo(np.float64).tiny)
-    values, axes = largest_eigenpairs(matrix, k)
-    values = np.maximum(values, 0)
-    variance = values / max(state.n - 1, 1)
-    return Components(axes, variance, values / total, state.mean, state.kept)
-
-
-def _uncentred(state: Scatter, k: int) -> Components:
-    _, axes = largest_eigenpairs(state.raw_matrix(), k)
+    if zero_center:
+        values, axes = largest_eigenpairs(matrix, k)
+        values = np.maximum(values, 0)
+        return Components(axes, values / max(state.n - 1, 1), values / total, mean, state.kept)
+    _, axes = largest_eigenpairs(matrix + state.n * np.outer(mean, mean), k)
     # as scikit-learn's TruncatedSVD: variances of the coordinates, which have a mean
-    matrix = state.matrix()
     spread = np.maximum(np.einsum("pk,pk->k", axes, matrix @ axes), 0)
-    total = max(float(np.trace(matrix)), np.finfo(np.float64).tiny)
     return Components(axes, spread / max(state.n, 1), spread / total, None, state.kept)
 
 
@@ -189,6 +217,10 @@ def pca(
     over the rows that do not fit. Peak memory: the blocks in flight and the results, and for exact
     PCA p² × 8 bytes for each thread (p genes) and the kept rows; for the iteration the budget,
     but at least about 1,500 bytes for each gene and thread (50 components).
+
+    After ``scale``, ``regress_out`` or ``combat`` a sparse matrix from a file is dense, but exact
+    PCA does not write it out: it computes with the sparse values, and with the few numbers of each
+    cell and gene whose products were subtracted. Kept rows then take no more than sparse ones.
 
     Accuracy of the iteration: with v an axis and λ its eigenvalue, ‖XᵀX v - λ v‖ ≤ ``tol`` · λ for
     every component. Variances are then right to about ``tol``² times λ over the gap to the next

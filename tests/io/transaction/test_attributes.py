@@ -225,18 +225,18 @@ def test_a_saved_file_keeps_what_it_has(table, tmp_path, route, prepare, by_link
     before, content = attributes(table), table.read_bytes()
     name = table
     if by_link:
-        first = tmp_path / "first.h5ad"
+        first = tmp_path / "first.of_cells"
         first.symlink_to(table)
-        name = tmp_path / "second.h5ad"
-        name.symlink_to("first.h5ad")  # one that is relative, to another one
+        name = tmp_path / "second.of_cells"
+        name.symlink_to("first.of_cells")  # one that is relative, to another one
     route(name)
     assert table.read_bytes() != content
     assert attributes(table) == before
     assert os.listdir(table.parent) == [table.name]
     if by_link:
-        assert os.readlink(name) == "first.h5ad"
-        assert os.readlink(tmp_path / "first.h5ad") == str(table)
-        assert sorted(os.listdir(tmp_path)) == ["data", "first.h5ad", "second.h5ad"]
+        assert os.readlink(name) == "first.of_cells"
+        assert os.readlink(tmp_path / "first.of_cells") == str(table)
+        assert sorted(os.listdir(tmp_path)) == ["data", "first.of_cells", "second.of_cells"]
 
 
 @pytest.mark.parametrize("route", ROUTES)

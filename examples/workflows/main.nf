@@ -24,16 +24,17 @@ process CLUSTERS {
     path pipeline
 
     output:
-    tuple val(counts.baseName), path("${counts.baseName}.h5ad"), emit: clusters
+    tuple val(counts.baseName), path("${counts.baseName}.clusters.h5ad"), emit: clusters
     path "${counts.baseName}.qc.txt", emit: qc
 
     script:
     def work = "--threads ${task.cpus} --memory ${task.memory.toMega().intdiv(4)}MiB"
     """
-    lazyomics convert ${counts} counts.h5ad ${work}
-    lazyomics qc counts.h5ad --genes '${params.genes}' -o qc.h5ad ${work} > ${counts.baseName}.qc.txt
-    lazyomics subset qc.h5ad --obs '${params.cells}' -o cells.h5ad ${work}
-    lazyomics run ${pipeline} --input cells.h5ad -o ${counts.baseName}.h5ad ${work}
+    mkdir steps  # whatever the name of the input is, none of these is in its place
+    lazyomics convert ${counts} steps/counts.h5ad ${work}
+    lazyomics qc steps/counts.h5ad --genes '${params.genes}' -o steps/qc.h5ad ${work} > ${counts.baseName}.qc.txt
+    lazyomics subset steps/qc.h5ad --obs '${params.cells}' -o steps/cells.h5ad ${work}
+    lazyomics run ${pipeline} --input steps/cells.h5ad -o ${counts.baseName}.clusters.h5ad ${work}
     """
 }
 

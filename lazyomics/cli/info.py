@@ -28,8 +28,8 @@ MOST_COLUMNS = 60
 def info(file: str, as_json: bool, show_all: bool) -> None:
     """Show the format, layout and elements of FILE: no values are read.
 
-    FILE is an .h5ad, .h5mu, 10x .h5, .loom or other HDF5 file. Damaged elements are listed with
-    what is wrong, and do not change the exit code: that is for validate.
+    FILE is an .h5ad, .h5mu, FILE.h5mu/MODALITY, 10x .h5, .loom or other HDF5 file. Damaged elements
+    are listed with what is wrong, and do not change the exit code: that is for validate.
     """
     from lazyomics.io.describing import describe_file
 

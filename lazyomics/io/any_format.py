@@ -11,15 +11,28 @@ import h5py
 from lazyomics.container.anndata import AnnData
 from lazyomics.container.mudata import MuData
 from lazyomics.errors import FileFormatError, UnsupportedError
-from lazyomics.io.encodings import has_member
+from lazyomics.io.encodings import has_member, open_member
 from lazyomics.io.files import checked_path, open_for_reading
-from lazyomics.io.h5mu.opening import MODALITY_PATH
+from lazyomics.io.h5mu.opening import MODALITY_PATH, stored_modalities
 from lazyomics.io.opening_10x import advice_for_10x
 from lazyomics.io.reading import read
+from lazyomics.names import choices
 
-__all__ = ["FileKind", "kind_of_open", "open_any", "refuse_zarr"]
+__all__ = [
+    "FileKind",
+    "UnknownModalityError",
+    "kind_of_open",
+    "open_any",
+    "part_of",
+    "refuse_zarr",
+    "split_modality",
+]
 
 FileKind = Literal["h5ad", "h5mu", "10x", "loom", "hdf5"]
+
+
+class UnknownModalityError(KeyError):
+    """A modality that was asked for and is not in the file: no damage of the file."""
 
 
 def kind_of_open(file: h5py.File) -> FileKind:
@@ -32,6 +45,33 @@ def kind_of_open(file: h5py.File) -> FileKind:
         return "10x"
     is_loom = has_member(file, "matrix") and has_member(file, "row_attrs")
     return "loom" if is_loom else "hdf5"
+
+
+def split_modality(path: str | os.PathLike[str]) -> tuple[str | os.PathLike[str], str | None]:
+    """Split ``FILE.h5mu/MODALITY`` into both; None for the modality of any other name."""
+    name = os.fspath(path)
+    matched = MODALITY_PATH.match(name)
+    if matched is None or Path(name).exists():
+        return path, None
+    return matched[1], matched[2]
+
+
+def part_of(file: h5py.File, modality: str | None) -> h5py.Group:
+    """Return an open file, or the group of one of its modalities.
+
+    Raises
+    ------
+    UnknownModalityError
+        If the file has no such modality.
+    """
+    if modality is None:
+        return file
+    known = stored_modalities(file) if kind_of_open(file) == "h5mu" else []
+    if modality not in known:
+        raise UnknownModalityError(
+            f"{file.filename} has no modality {modality!r}; {choices(modality, known)}"
+        )
+    return open_member(open_member(file, "mod"), modality)
 
 
 def open_any(path: str | os.PathLike[str], **options: Any) -> AnnData | MuData:
@@ -74,7 +114,7 @@ def open_any(path: str | os.PathLike[str], **options: Any) -> AnnData | MuData:
     """
     name = os.fspath(path)
     refuse_zarr(name)
-    if MODALITY_PATH.match(name) and not Path(name).exists():
+    if split_modality(name)[1] is not None:
         return read(name, **options)
     found = checked_path(name)
     with open_for_reading(found) as file:

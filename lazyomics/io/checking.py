@@ -10,7 +10,13 @@ from typing import Any, Literal
 import h5py
 
 from lazyomics.errors import LazyomicsError
-from lazyomics.io.any_format import kind_of_open, open_any
+from lazyomics.io.any_format import (
+    UnknownModalityError,
+    kind_of_open,
+    open_any,
+    part_of,
+    split_modality,
+)
 from lazyomics.io.encodings import frame_index, frame_length, named_rows, open_member, read_frame
 from lazyomics.io.encodings.damage import HDF5_ERRORS
 from lazyomics.io.encodings.mappings import read_entry
@@ -51,7 +57,7 @@ def check_file(path: str | os.PathLike[str], *, values: bool = True) -> list[Pro
     Parameters
     ----------
     path
-        The file, or a URL.
+        The file, a URL, or ``FILE.h5mu/MODALITY``, of which nothing else is read then.
     values
         Whether values are read, too; without, names, shapes and attributes are checked.
 
@@ -63,6 +69,8 @@ def check_file(path: str | os.PathLike[str], *, values: bool = True) -> list[Pro
     ------
     FileNotFoundError
         If there is no such file.
+    UnknownModalityError
+        If the file has no such modality.
 
     Notes
     -----
@@ -79,16 +87,18 @@ def check_file(path: str | os.PathLike[str], *, values: bool = True) -> list[Pro
     """
     problems: list[Problem] = []
     try:
-        found = checked_path(path)
+        whole, modality = split_modality(path)
+        found = checked_path(whole)
         left = None if "://" in str(path) else left_over(found)
         if left and left.journal:
             problems.append(Problem("/", "warning", f"a save was interrupted: {left.journal}"))
         with open_for_reading(found) as file:
-            kind = kind_of_open(file)
+            part = part_of(file, modality)
+            kind = kind_of_open(file) if modality is None else "h5ad"
             if kind in ("h5ad", "h5mu"):
-                problems += _elements(file, values=values)
-                problems += _alignment(file, kind)
-    except (FileNotFoundError, BlockingIOError):
+                problems += _elements(part, values=values)
+                problems += _alignment(part, kind)
+    except (FileNotFoundError, BlockingIOError, UnknownModalityError):
         raise
     except (LazyomicsError, *HDF5_ERRORS) as error:
         return [*problems, Problem("/", "error", reason_of(error))]
@@ -107,8 +117,8 @@ def _opened(path: Any, problems: list[Problem], *, read_x: bool) -> list[Problem
     return problems
 
 
-def _elements(file: h5py.File, *, values: bool) -> Iterator[Problem]:
-    for element in elements_of(file):
+def _elements(part: h5py.Group, *, values: bool) -> Iterator[Problem]:
+    for element in elements_of(part):
         place = element.name or "/"
         if element.damage:
             yield Problem(place, "error", element.damage)
@@ -120,7 +130,7 @@ def _elements(file: h5py.File, *, values: bool) -> Iterator[Problem]:
         if not values or (element.kind in GROUPS and isinstance(element.obj, h5py.Group)):
             continue
         try:
-            yield from _read(element, file)
+            yield from _read(element, part.file)
         except (LazyomicsError, *HDF5_ERRORS) as error:
             yield Problem(place, "error", reason_of(error))
 
@@ -158,7 +168,7 @@ def _read_blocks(x: Any) -> None:
         pass
 
 
-def _alignment(file: h5py.File, kind: str) -> Iterator[Problem]:
+def _alignment(file: h5py.Group, kind: str) -> Iterator[Problem]:
     """Shapes that do not fit to obs and var, of the whole and of each modality."""
     yield from _aligned(file)
     if kind == "h5mu":

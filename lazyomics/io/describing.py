@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 
 from lazyomics.errors import LazyomicsError
-from lazyomics.io.any_format import kind_of_open
+from lazyomics.io.any_format import kind_of_open, part_of, split_modality
 from lazyomics.io.encodings import frame_length, open_member, sparse_info
 from lazyomics.io.encodings.damage import HDF5_ERRORS
 from lazyomics.io.encodings.frames import CATEGORIES
@@ -85,7 +85,8 @@ class FileInfo:
     Attributes
     ----------
     path, kind, layout
-        The file, its format, and the generation of its layout, in words.
+        The file, its format (``"modality"`` for one of an .h5mu), and the generation of its layout,
+        in words.
     shape
         Lengths of obs and var; None where it has none.
     size, unused
@@ -124,7 +125,7 @@ def describe_file(path: str | os.PathLike[str]) -> FileInfo:
     Parameters
     ----------
     path
-        The file, or a URL.
+        The file, a URL, or ``FILE.h5mu/MODALITY``, whose elements alone are described then.
 
     Returns
     -------
@@ -136,6 +137,8 @@ def describe_file(path: str | os.PathLike[str]) -> FileInfo:
         If there is no such file.
     FileFormatError
         If it is no HDF5 file, or so damaged that HDF5 cannot open it.
+    UnknownModalityError
+        If the file has no such modality.
 
     Notes
     -----
@@ -151,18 +154,20 @@ def describe_file(path: str | os.PathLike[str]) -> FileInfo:
     >>> info.kind, info.shape, info.elements[0].encoding
     ('h5ad', (2, 3), 'anndata')
     """
-    found = checked_path(path)
+    whole, modality = split_modality(path)
+    found = checked_path(whole)
     left = LeftOver() if "://" in str(path) else left_over(found)  # opening finishes it
     with open_for_reading(found) as file:
-        kind = kind_of_open(file)
-        stated = kind in ("h5ad", "h5mu")  # other formats name no encodings
-        elements = tuple(_described(element, stated) for element in elements_of(file))
+        part = part_of(file, modality)
+        kind = kind_of_open(file) if modality is None else "modality"
+        stated = kind in ("h5ad", "h5mu", "modality")  # other formats name no encodings
+        elements = tuple(_described(element, stated) for element in elements_of(part))
         saves = read_records(file)
         return FileInfo(
             path=os.fspath(path),
             kind=kind,
-            layout=_layout(file),
-            shape=_shape_of_file(file),
+            layout=_layout(part),
+            shape=_shape_of(part),
             size=int(file.id.get_filesize()),
             unused=unused_bytes(file),
             saves=len(saves),
@@ -172,7 +177,7 @@ def describe_file(path: str | os.PathLike[str]) -> FileInfo:
         )
 
 
-def _layout(file: h5py.File) -> str:
+def _layout(file: h5py.Group) -> str:
     """The generation of the layout, from what each introduced."""
     try:
         kind, version = encoding(file)
@@ -191,7 +196,7 @@ def _layout(file: h5py.File) -> str:
     return ""
 
 
-def _shape_of_file(file: h5py.File) -> tuple[int, int] | None:
+def _shape_of(file: h5py.Group) -> tuple[int, int] | None:
     try:
         n_obs, n_vars = (frame_length(open_member(file, name)) for name in ("obs", "var"))
     except (LazyomicsError, *HDF5_ERRORS):

@@ -98,6 +98,23 @@ def test_validate_good_files(call, small, tmp_path):
     assert list(told.values()) == [[], []]
 
 
+def test_one_modality_is_described_and_validated(call, adata, tmp_path):
+    path = tmp_path / "both.h5mu"
+    lo.MuData({"rna": adata, "other": adata[:, :7].copy()}).write_h5mu(path)
+    assert "other: modality, 60 cells × 7 genes" in call("info", f"{path}/other").stdout
+    told = json.loads(call("info", f"{path}/other", "--json").stdout)
+    names = [element["name"] for element in told["elements"]]
+    assert "mod/other/X" in names
+    assert all(name.startswith("mod/other") for name in names)
+    with h5py.File(path, "r+") as file:
+        file["mod/rna/X/indices"][5] = 1000
+    call("validate", f"{path}/other")
+    assert "mod/rna/X" in call("validate", f"{path}/rna", code=1).stdout
+    for command in ("info", "validate"):
+        assert "rna" in call(command, f"{path}/rma", code=2).stderr
+    assert "has no modality" in call("validate", f"{path}/rma", code=2).stderr
+
+
 def test_validate_warns_of_names_that_repeat(call, adata, tmp_path):
     adata.obs_names = ["x", "x", *adata.obs_names[2:]]
     adata.write_h5ad(tmp_path / "a.h5ad")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,3 +44,16 @@ def test_snakemake(tmp_path):
     assert len(obs) == 120
     assert obs["leiden"].nunique() > 1
     assert set(pd.read_csv(tmp_path / "results" / "markers.csv")["group"]) == set(obs["leiden"])
+
+
+def test_no_two_files_of_the_nextflow_example_have_the_same_name():
+    """Its output was named as the file of a step if the input was counts.h5, the default."""
+    script = (EXAMPLES / "main.nf").read_text()
+    default = re.search(r"params.counts = '(.+)'", script)[1]
+    for given in (default, "cells.h5ad", "qc.h5ad", "a.h5"):
+        filled = script.replace("${counts.baseName}", Path(given).stem)
+        lines = re.findall(r"lazyomics convert \S+ (\S+)|lazyomics .* -o (\S+)", filled)
+        outputs = [first or second for first, second in lines]
+        staged = [Path(name).name for name in (given, "pipeline.yaml")]
+        assert len(outputs) == 6
+        assert len({*outputs, *staged}) == len(outputs) + len(staged)

@@ -96,8 +96,8 @@ def plan_of_verb(adata: AnnData, verb: str, parameters: Arguments) -> VerbPlan:
     cost = COSTS[name]
     n, p = adata.shape
     x, where = None, "X"
-    if adata.X is not None or given.get("layer") is not None:
-        layer = given.get("layer")
+    layer = given.get("layer", given.get("use_layer"))
+    if adata.X is not None or layer is not None:
         use_raw = given["reads_raw"]
         x = get_matrix(adata, layer=layer, use_raw=use_raw)
         where = "raw.X" if use_raw else "X" if layer is None else f"layers[{layer!r}]"
@@ -139,7 +139,8 @@ def _arguments(name: str, parameters: Arguments, adata: AnnData) -> dict[str, An
     given = {**defaults, **parameters, "adata": adata}
     # None means raw, where there is one and no layer is named.
     means_raw = "use_raw" in given and given["use_raw"] is None and given.get("layer") is None
-    given["reads_raw"] = adata.raw is not None and bool(means_raw or given.get("use_raw"))
+    asks_for_raw = given.get("use_raw") and given.get("use_layer") is None
+    given["reads_raw"] = adata.raw is not None and bool(means_raw or asks_for_raw)
     return given
 
 

@@ -162,6 +162,8 @@ COSTS = {
     "tl.ingest": _constant(1),
     "tl.lsi": Cost(_lsi, lambda n, p, _: 1500 * p),
     "tl.marker_gene_overlap": _constant(0),
+    # mofapy2 holds the chosen genes densely, and copies of them.
+    "tl.mofa": Cost(lambda *_: 1, lambda n, p, _: 8 * n * p),
     "tl.paga_degrees": _constant(0),
     "tl.paga_expression_entropies": _constant(1, 0, 8),
     "tl.rank_genes_groups": Cost(_ranks, lambda n, p, _: 64 * p),
@@ -209,6 +211,8 @@ def chosen_part(name: str, given: Arguments, x: Any) -> Any:
         return x[:, _positions(given, "var_names" if name == "get.group_stats" else "keys", adata)]
     if name == "get.var_df":
         return x[_named(adata.obs_names, adata.var.columns, given.get("keys", ())), :]
+    if name == "tl.mofa":
+        return x[:, _genes_of_mofa(given, adata)]
     mask = given.get("mask_var")
     if name != "pp.pca":
         return x
@@ -219,6 +223,15 @@ def chosen_part(name: str, given: Arguments, x: Any) -> Any:
     else:
         return x
     return x[:, np.asarray(chosen, dtype=bool)]
+
+
+def _genes_of_mofa(given: Arguments, adata: Any) -> Any:
+    """Return the positions of the genes of its mask; all where no column has its name."""
+    use_var = given["use_var"]
+    names = adata.var_names
+    if use_var is not None and use_var in adata.var:
+        names = names[np.asarray(adata.var[use_var]).astype(bool)]
+    return (adata.raw if given["reads_raw"] else adata).var_names.get_indexer(names)
 
 
 def _positions(given: Arguments, parameter: str, adata: Any) -> Any:

@@ -63,6 +63,7 @@ CALLS = {
     "tl.ingest": {"embedding_method": "pca"},
     "tl.lsi": {"n_comps": 4},
     "tl.marker_gene_overlap": {"reference_markers": {"a": {"1"}}},
+    "tl.mofa": {"use_var": None, "n_factors": 2, "n_iterations": 2},
     "tl.paga_degrees": {},
     "tl.paga_expression_entropies": {},
     "tl.rank_genes_groups": {"groupby": "batch"},
@@ -88,6 +89,7 @@ CALLS = {
 # Of chunks without a value of these genes, and of passes for totals, less is read.
 AT_MOST = {"get.obs_df", "get.group_stats", "tl.dendrogram", "pp.recipe_zheng17"}
 NEEDS = {"tl.leiden": "igraph", "tl.draw_graph": "igraph", "external.pp.bbknn": "bbknn"}
+NEEDS |= {"tl.mofa": "mofapy2"}
 NEEDS |= {"external.pp.scanorama_integrate": "scanorama"}
 NEEDS |= {"external.pp.harmony_integrate": "harmonypy"}
 COUNTS = np.random.default_rng(0).poisson(1.0, (300, 400)).astype("f4")
@@ -163,6 +165,20 @@ def test_what_is_there_and_the_memory_decide(path) -> None:
             lo.explain(adata, v).passes for v in ("neighbors", "lsi", "score_genes_cell_cycle")
         ]
     assert passes == [2, 10, 2]
+
+
+def test_mofa_reads_the_genes_of_its_mask_from_what_it_is_told(path) -> None:
+    adata = lo.read_h5ad(path)
+    adata.raw = adata
+    adata.var["highly_variable"] = np.arange(400) < 30
+    adata.layers["other"] = adata.X
+    plans = [
+        lo.explain(adata, "mofa", **options)
+        for options in ({}, {"use_raw": True}, {"use_raw": True, "use_layer": "other"})
+    ]
+    assert [plan.matrix.name for plan in plans] == ["X", "raw.X", "layers['other']"]
+    assert [plan.matrix.shape for plan in plans] == [(300, 30)] * 3
+    assert [plan.passes for plan in plans] == [1] * 3
 
 
 def test_the_parameters_are_those_of_the_verb(path) -> None:

@@ -100,11 +100,12 @@ def test_computing_holds_little_more_than_the_result(
 def test_no_step_of_peaks_makes_rows_dense(tmp_path: Path) -> None:
     """A dense block of these peaks takes more than 200 MB; what the steps need does not.
 
-    Bounds are counted in variables: names of the modality and of the whole, sums, loadings.
+    Bounds are counted in variables: names of the modality and of the whole in the three objects
+    that are alive, sums, loadings. What the allocator keeps differs by 5 MB between runs.
     """
     n_obs, n_peaks = 1_500, 120_000
     small = multiome(tmp_path / "small.h5mu", 200, 300)
     large = multiome(tmp_path / "large.h5mu", n_obs, n_peaks, mean_counts=1_000)
     (added,) = run(START + PEAKS, small, large, tmp_path)
     quarter = n_obs / 4 * 1_300 * 8
-    assert added < quarter + n_peaks * 500 + 50 * MB, added / MB
+    assert added < quarter + n_peaks * 700 + 50 * MB, added / MB

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from lazyomics import errors, logging
 from lazyomics.container.mudata.storage import storage as storage_of_mudata
+from lazyomics.container.ports import open_matrix
 from lazyomics.container.storage import storage as storage_of_anndata
 from lazyomics.importing import import_whole
 from lazyomics.missing import missing
 from lazyomics.options import Verbosity, settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lazyomics import config, datasets, experimental, external, get, metrics, ml, pl, pp, tl
     from lazyomics.container.anndata import AnnData
     from lazyomics.container.concat.concat import concat
@@ -145,7 +148,14 @@ def _files() -> FileStorage:
     return FileStorage()
 
 
+def _open_matrix() -> Callable[[Any], Any]:
+    from lazyomics.io.open_matrices import open_matrix
+
+    return open_matrix
+
+
 storage_of_anndata.use(_files)
+open_matrix.use(_open_matrix)
 storage_of_mudata.use(_files)
 
 

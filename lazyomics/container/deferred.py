@@ -33,15 +33,21 @@ __all__ = [
 ]
 
 
-class Deferred(Protocol):
-    """A stored element that is read when asked for."""
+class Deferred:
+    """Base of stored elements that are read when asked for.
+
+    What others hand over may have a ``load`` and ``nbytes``, too (xarray's objects do): only
+    instances of this class are still in the file.
+    """
 
     def load(self) -> Any:
         """Read the element."""
+        raise NotImplementedError
 
     @property
     def nbytes(self) -> int:
         """Bytes it would take in memory."""
+        raise NotImplementedError
 
 
 class DeferredFrame(Protocol):
@@ -73,7 +79,7 @@ class DeferredFrame(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class Cut(Deferred):
     """A deferred element of which some positions per axis are kept."""
 
     base: Deferred
@@ -89,7 +95,7 @@ class Cut:
 
 
 @dataclass(frozen=True, eq=False)
-class CutFrame:
+class CutFrame(Deferred):
     """A deferred table of which some rows, and all or the used categories, are kept."""
 
     base: DeferredFrame
@@ -127,10 +133,7 @@ class CutFrame:
 
 def is_deferred(value: Any) -> bool:
     """Whether a value is still in the file."""
-    if isinstance(value, np.ndarray | pd.DataFrame) or is_dask_array(value):
-        return False
-    kind = type(value)  # isinstance would ask for nbytes, which opens the file
-    return hasattr(kind, "load") and hasattr(kind, "nbytes")
+    return isinstance(value, Deferred)
 
 
 def as_lazy_matrix(value: Any) -> Any:

@@ -12,6 +12,7 @@ import pandas as pd
 from lazyomics import lazy
 from lazyomics.container.baseline import Baseline, content_of
 from lazyomics.container.deferred import CutFrame, DeferredFrame, cut_frame, is_deferred
+from lazyomics.container.values import in_memory_table
 from lazyomics.errors import ShapeError
 from lazyomics.lazy.indexer import Selector, compose
 
@@ -217,6 +218,7 @@ def as_frame(value: Any, length: int | None, axis: str) -> pd.DataFrame:
     axis
         ``"obs"`` or ``"var"``, for messages.
     """
+    value = in_memory_table(value)
     if value is None:
         frame = pd.DataFrame(index=pd.RangeIndex(length or 0))
     elif isinstance(value, pd.DataFrame):

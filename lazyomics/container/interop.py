@@ -95,11 +95,11 @@ def parts_of_anndata(
     raw = other.raw
     return {
         "X": other.X if opened is None else opened.X,
-        "obs": _loaded_frame(other.obs),
-        "var": _loaded_frame(other.var),
+        "obs": other.obs,
+        "var": other.var,
         "uns": nested_from_anndata(other.uns, convert),
-        "obsm": {key: _loaded_frame(value) for key, value in other.obsm.items()},
-        "varm": {key: _loaded_frame(value) for key, value in other.varm.items()},
+        "obsm": dict(other.obsm),
+        "varm": dict(other.varm),
         # anndata 0.13 lists X among the layers, under None
         "layers": {k: v for k, v in other.layers.items() if k is not None},
         "obsp": dict(other.obsp),
@@ -108,7 +108,7 @@ def parts_of_anndata(
         if raw is None
         else {
             "X": raw.X if opened is None or opened._raw is None else opened._raw.x.value,
-            "var": _loaded_frame(raw.var),
+            "var": raw.var,
             "varm": dict(raw.varm),
         },
         "shape": other.shape,
@@ -134,13 +134,6 @@ def _opened_file(other: Any, open_file: Callable[[Path], AnnDataParts]) -> AnnDa
             "and select there"
         )
     return opened[np.asarray(other.obs_names), np.asarray(other.var_names)]
-
-
-def _loaded_frame(value: Any) -> Any:
-    """A table of ``anndata.experimental.read_lazy`` as one of pandas, anything else as it is."""
-    if type(value).__name__ == "Dataset2D":
-        return value.to_memory()
-    return value
 
 
 def nested_to_anndata(uns: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lazyomics.container.baseline import Baseline, content_of
-from lazyomics.container.deferred import DeferredFrame, cut_value, defer_cut, is_deferred
+from lazyomics.container.deferred import Deferred, DeferredFrame, cut_value, defer_cut, is_deferred
 from lazyomics.container.frames import (
     AlignedNames,
     FrameSlot,
@@ -247,7 +247,7 @@ Held = pd.Index | DeferredFrame | None
 
 
 @dataclass(frozen=True, eq=False)
-class CutColors:
+class CutColors(Deferred):
     """Colours of a column, of which those of the categories that are left are kept.
 
     Attributes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypedDict, Ty
 if TYPE_CHECKING:
     from lazyomics.lazy.indexer import Selector
 
-__all__ = ["Backing", "Filters", "OnConflict", "Port", "WriteOptions", "ZarrWriter"]
+__all__ = ["Backing", "Filters", "OnConflict", "Port", "WriteOptions", "ZarrWriter", "open_matrix"]
 
 
 class Backing(Protocol):
@@ -79,3 +79,7 @@ class Port(Generic[Implementation]):
         if self._make is None:
             raise RuntimeError("no storage is installed; import lazyomics instead of its parts")
         return self._make()
+
+
+open_matrix: Port[Callable[[Any], Any]] = Port()
+"""What makes a lazy matrix of a group or dataset that a program opened."""

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from lazyomics.container.ports import open_matrix
 from lazyomics.errors import warn_user
 from lazyomics.lazy.kinds import is_block, is_dask_array, is_sparse_array, to_memory_format
 
 __all__ = [
     "copied",
+    "in_memory_table",
     "is_nested",
     "is_ragged",
     "native_columns",
@@ -85,20 +87,51 @@ def normal_form(value: Any, where: str, *, tables: bool = False) -> Any:
         return known_blocks(value, where)
     if is_ragged(value):
         return value
+    value = in_memory_table(value)
     if isinstance(value, pd.DataFrame):
         return value if tables else _array_of(value, where)
+    node = _matrix_in_file(value)
+    if node is not None:
+        return normal_form(open_matrix()(node), where, tables=tables)
     if is_block(value):
         return to_memory_format(value)
     if is_sparse_array(value):
         return _from_sparse(value, where)
     if sp.issparse(value):
         return _from_scipy(value, where)
+    if hasattr(value, "data_vars"):  # it has an __array__ that only raises
+        raise TypeError(
+            f"{where}: cannot hold an xarray.Dataset with dimensions {tuple(value.sizes)}; "
+            "a table has one. Give one of its arrays"
+        )
     if isinstance(value, list | tuple) or hasattr(value, "__array__"):
         return _plain(value, where)
     raise TypeError(
         f"{where}: cannot hold {type(value).__name__}; expected an array of numpy, scipy.sparse, "
         "dask or awkward" + (", or a DataFrame" if tables else "")
     )
+
+
+def in_memory_table(value: Any) -> Any:
+    """Return a table of xarray, such as ``read_lazy`` of anndata makes, as one of pandas.
+
+    Anything else is returned as it is: also sets of arrays with several dimensions.
+    """
+    if type(value).__name__ == "Dataset2D":
+        return value.to_memory()
+    is_table = hasattr(value, "data_vars") and len(value.sizes) == 1
+    return value.to_dataframe().rename_axis(None) if is_table else value
+
+
+def _matrix_in_file(value: Any) -> Any:
+    """The open group or dataset of a matrix of rows and columns in a file; None for all else."""
+    package = type(value).__module__.partition(".")[0]
+    if package in ("h5py", "zarr"):
+        is_numeric = getattr(getattr(value, "dtype", None), "kind", "") in tuple("biuf")
+        return value if is_numeric and value.ndim == 2 and value.name != "/" else None
+    # What anndata.io.sparse_dataset returns, and backed objects hold.
+    is_sparse_dataset = package == "anndata" and hasattr(value, "group")
+    return value.group if is_sparse_dataset and hasattr(value, "to_memory") else None
 
 
 def _plain(value: Any, where: str) -> np.ndarray[Any, Any]:

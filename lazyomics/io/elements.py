@@ -8,8 +8,10 @@ from typing import Any
 
 import h5py
 
+from lazyomics.container.values import is_nested
 from lazyomics.errors import UnsupportedError
-from lazyomics.io.encodings import read_element, write_element
+from lazyomics.io.encodings import write_element
+from lazyomics.io.encodings.mappings import read_entry
 
 __all__ = ["read_elem", "write_elem"]
 
@@ -24,7 +26,7 @@ def read_elem(elem: h5py.Group | h5py.Dataset) -> Any:
 
     Returns
     -------
-    What is stored: a table, matrix, array, mapping, text or number.
+    What is stored: a table, matrix, array, mapping, text or number, or an AnnData.
 
     Raises
     ------
@@ -39,7 +41,9 @@ def read_elem(elem: h5py.Group | h5py.Dataset) -> Any:
     ...     read_elem(file["a/n"])
     3
     """
-    return read_element(elem)
+    from lazyomics.io import nested  # noqa: F401  registers the reader of AnnData
+
+    return read_entry(elem)
 
 
 def write_elem(
@@ -56,20 +60,31 @@ def write_elem(
     store
         Group of h5py, of a file that is open for writing.
     k
-        Name of the element; with ``"/"`` the groups above it are made.
+        Name of the element; with ``"/"`` the groups above it are made. ``"/"`` alone is the group
+        itself, for an AnnData or a mapping: what it held is deleted first.
     elem
-        What to write.
+        What to write; an AnnData, too, whose lazy matrices are streamed.
     dataset_kwargs
         Of ``h5py.Group.create_dataset``, such as ``{"compression": "gzip"}``.
 
     Raises
     ------
     UnsupportedError
-        If values of its type cannot be stored, or the element is the root ``"/"``.
+        If a value other than an AnnData or a mapping is to be the group itself.
+    TypeError
+        If values of its type cannot be stored.
     """
+    from lazyomics.io.writing import write_root  # its module registers the writer of AnnData
+
     name = k.strip("/")
     if not name:
-        raise UnsupportedError("name an element: the root is written by adata.write_h5ad")
+        if not (is_nested(elem) or isinstance(elem, Mapping)):
+            raise UnsupportedError(
+                f"{k!r} names the group itself, which holds an AnnData or a mapping; found "
+                f"{type(elem).__name__}. Name an element"
+            )
+        write_root(store, elem, dataset_kwargs)
+        return
     parent, _, last = name.rpartition("/")
     group = store.require_group(parent) if parent else store
     if last in group:

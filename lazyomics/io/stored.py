@@ -11,6 +11,7 @@ import pandas as pd
 from dask.utils import parse_bytes
 
 from lazyomics import lazy
+from lazyomics.container.deferred import Deferred
 from lazyomics.container.values import is_ragged
 from lazyomics.errors import ShapeError
 from lazyomics.io.encodings import (
@@ -65,7 +66,7 @@ class BlockPlan:
 
 
 @dataclass(frozen=True)
-class StoredElement:
+class StoredElement(Deferred):
     """Any element, read as a whole; ``kind`` is its encoding, ``lead`` how its shape begins."""
 
     snapshot: Snapshot
@@ -116,7 +117,7 @@ class StoredEntry(StoredElement):
 
 
 @dataclass(frozen=True)
-class StoredMatrix:
+class StoredMatrix(Deferred):
     """A matrix, opened as a lazy one."""
 
     snapshot: Snapshot
@@ -150,7 +151,7 @@ class StoredMatrix:
 
 
 @dataclass(frozen=True)
-class StoredFrame:
+class StoredFrame(Deferred):
     """obs or var; ``only`` names the columns to read, None for all."""
 
     snapshot: Snapshot

@@ -31,7 +31,9 @@ from lazyomics.io.encodings.damage import as_format_errors
 from lazyomics.io.encodings.dataset_values import check_texts
 from lazyomics.io.encodings.registry import (
     ScverseAnnData,
+    check_name,
     holds_its_values,
+    mark,
     refusal,
     refuses,
     writes,
@@ -48,7 +50,7 @@ from lazyomics.lazy.recipe import Recipe
 if TYPE_CHECKING:
     from lazyomics.io.transpose import StorageOrder
 
-__all__ = ["dataset_options", "new_file", "write_new", "write_value"]
+__all__ = ["dataset_options", "new_file", "write_new", "write_root", "write_value"]
 
 
 refuses(MuData, instead="Store its modalities in a dict, or write it to an .h5mu of its own.")
@@ -306,6 +308,22 @@ def write_nested(parent: h5py.Group, name: str, value: AnnData, options: Mapping
         write_anndata(parent.create_group(name), value, options)
     finally:
         WRITING.reset(token)
+
+
+def write_root(group: h5py.Group, value: Any, options: Mapping[str, Any]) -> None:
+    """Write an AnnData or a mapping as an open group itself, in the place of what it holds."""
+    if isinstance(value, Mapping):
+        for key in value:
+            check_name(str(group.name), key)
+        group.clear()
+        mark(group, "dict", "0.1.0")
+        for key, item in value.items():
+            write_element(group, key, item, dataset_kwargs=options)
+        return
+    adata = value if isinstance(value, AnnData) else AnnData.from_anndata(value)
+    adata._align_tables(strict=True)
+    group.clear()
+    write_anndata(group, adata, options)
 
 
 @writes(ScverseAnnData)

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lazyomics.container.annotated import AxisName
-from lazyomics.container.deferred import DeferredFrame, is_deferred
+from lazyomics.container.deferred import Deferred, DeferredFrame, is_deferred
 from lazyomics.container.frames import FrameSlot, string_index
 from lazyomics.container.mappings import AlignedMapping, MappingName, StoredValues
 from lazyomics.container.mudata.modalities import Modalities
@@ -126,7 +126,7 @@ class PositionMaps(StoredValues):
 
 
 @dataclass(frozen=True, eq=False)
-class Membership:
+class Membership(Deferred):
     """Which entries a modality holds, as a column of booleans that is made when asked for."""
 
     maps: PositionMaps

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lazyomics import lazy
+from lazyomics.container.deferred import Deferred
 from lazyomics.container.values import is_ragged
 from lazyomics.errors import ShapeError
 from lazyomics.io.readers import CompressedReader, DenseReader
@@ -38,7 +39,7 @@ __all__ = ["ZarrElement", "ZarrEntry", "ZarrFrame", "ZarrMatrix", "matrix_shape"
 
 
 @dataclass(frozen=True)
-class ZarrElement:
+class ZarrElement(Deferred):
     """Any element, read as a whole; ``lead`` is how its shape begins."""
 
     store: ZarrStore
@@ -89,7 +90,7 @@ class ZarrEntry(ZarrElement):
 
 
 @dataclass(frozen=True)
-class ZarrMatrix:
+class ZarrMatrix(Deferred):
     """A matrix, opened as a lazy one."""
 
     store: ZarrStore
@@ -123,7 +124,7 @@ class ZarrMatrix:
 
 
 @dataclass(frozen=True)
-class ZarrFrame:
+class ZarrFrame(Deferred):
     """A table; ``only`` names the columns to read, None for all."""
 
     store: ZarrStore

@@ -195,6 +195,21 @@ def test_push(axis: int, cells: str, options: dict[str, Any]) -> None:
         assert_same_frame(ours[mod].obs, theirs[mod].obs)
 
 
+@pytest.mark.parametrize("name", ["obs", "var"])
+def test_columns_are_dropped_from_the_tables_that_a_user_holds(name: str) -> None:
+    mdata = lo.MuData(modalities("same"))
+    parts = {mod: getattr(mdata[mod], name) for mod in mdata.mod}
+    moved = {mod: list(frame.columns) for mod, frame in parts.items()}
+    getattr(mdata, f"pull_{name}")(drop=True)
+    assert any(moved.values())
+    assert not any(len(frame.columns) for frame in parts.values())
+    whole = getattr(mdata, name)
+    assert len(whole.columns)
+    getattr(mdata, f"push_{name}")(drop=True)
+    assert not len(whole.columns)
+    assert all(set(moved[mod]) <= set(getattr(mdata[mod], name).columns) for mod in moved)
+
+
 def test_push_refuses_what_is_ambiguous() -> None:
     mdata = lo.MuData(modalities("same"))
     mdata.obs["leiden"] = "a"

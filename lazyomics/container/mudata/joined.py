@@ -204,9 +204,8 @@ def pull(mdata: GlobalTables, axis: Axis, options: PullOptions) -> None:
         mdata._set_frame(axis.name, pd.DataFrame(plain, index=frame.index))
     if options.drop or options.only_drop:
         for mod, held in chosen.items():
-            adata = mdata.mod[mod]
-            left = modality_slot(adata, axis.name).frame.drop(columns=[c.name for c in held])
-            setattr(adata, axis.name, left)
+            table = modality_slot(mdata.mod[mod], axis.name).frame
+            table.drop(columns=[c.name for c in held], inplace=True)  # also where a user holds it
 
 
 def _in_order(new: Mapping[str, T], held: Mapping[str, Any]) -> list[tuple[str, T]]:
@@ -304,7 +303,7 @@ def push(mdata: GlobalTables, axis: Axis, options: PushOptions) -> None:
             mine = {name: c for name, (prefix, c) in chosen.items() if prefix in (None, mod)}
             _push_to(mdata, axis, mod, frame, mine)
     if options.drop or options.only_drop:
-        mdata._set_frame(axis.name, frame.drop(columns=list(chosen)))
+        frame.drop(columns=list(chosen), inplace=True)  # also where a user holds it
 
 
 def _columns_to_push(

@@ -20,7 +20,19 @@ from lazyomics.options import Verbosity, settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lazyomics import config, datasets, experimental, external, get, metrics, ml, pl, pp, tl
+    from lazyomics import (
+        config,
+        datasets,
+        experimental,
+        external,
+        get,
+        metrics,
+        ml,
+        pl,
+        pp,
+        prot,
+        tl,
+    )
     from lazyomics.container.anndata import AnnData
     from lazyomics.container.concat.concat import concat
     from lazyomics.container.explain import explain
@@ -69,6 +81,7 @@ __all__ = [
     "ml",
     "pl",
     "pp",
+    "prot",
     "read",
     "read_10x_h5",
     "read_10x_mtx",
@@ -102,7 +115,9 @@ __all__ = [
 
 # Imported when they are first asked for: most programs need few of them, and the help of the
 # command line needs neither pandas nor h5py nor dask.
-_NAMESPACES = {"datasets", "experimental", "external", "get", "metrics", "ml", "pl", "pp", "tl"}
+_NAMESPACES = {
+    *("datasets", "experimental", "external", "get", "metrics", "ml", "pl", "pp", "prot", "tl"),
+}
 _PARTS = {"blocks", "compiled", "config", "io", "lazy", "progress"}
 _HOMES = {
     "AnnData": "container.anndata",

@@ -35,7 +35,6 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "atac": "Its functions are in lo.pp and lo.tl: lo.pp.tfidf, lo.pp.binarize, lo.tl.lsi",
         "from_anndata": "Call lo.AnnData.from_anndata(adata)",
         "from_mudata": "Call lo.MuData.from_mudata(mdata)",
-        "prot": "Its clr is lo.pp.clr",
         "queries": _CALL.format("scanpy.queries.biomart_annotations"),
     },
     "datasets": dict.fromkeys(

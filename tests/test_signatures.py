@@ -21,7 +21,7 @@ SHARED = [
     if hasattr(getattr(sc, space), verb)
 ]
 OWN = {"pp.binarize", "pp.clr", "pp.tfidf", "tl.lsi", "tl.mofa", "get.group_stats"}
-OWN |= {"pp.filter_obs", "pp.filter_var", "pp.intersect_obs"}
+OWN |= {"pp.filter_obs", "pp.filter_var", "pp.intersect_obs", "pp.sample_obs"}
 NEWER_VERBS = {"metrics.modularity"}  # not in every scanpy that is supported
 NEWER = "a newer scanpy has it, so that scripts for it run whichever scanpy is installed"
 

@@ -24,6 +24,7 @@ SPACES = {
     "experimental.pp": "Experimental preprocessing: `experimental.pp`",
     "external.pp": "External preprocessing: `external.pp`",
     "external.pl": "External plots: `external.pl`",
+    "prot.pp": "Proteins: `prot.pp`",
     "logging": "Messages: `logging`",
 }
 CLASSES = ("AnnData", "MuData", "Raw")

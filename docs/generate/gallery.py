@@ -41,6 +41,7 @@ LINES = {
     "heatmap": 'lo.pl.heatmap(adata, markers, "cell_type", swap_axes=True)',
     "highest_expr_genes": "lo.pl.highest_expr_genes(counts, n_top=15)",
     "highly_variable_genes": "lo.pl.highly_variable_genes(adata)",
+    "histogram": 'lo.pl.histogram(counts, ["total_counts", "n_genes_by_counts"])',
     "matrixplot": 'lo.pl.matrixplot(adata, markers, "cell_type", standard_scale="var")',
     "paga": "lo.pl.paga(tree, threshold=0.1)",
     "paga_adjacency": "lo.pl.paga_adjacency(tree)",

@@ -133,6 +133,7 @@ COSTS = {
     "pp.scale": _constant(1, 32),
     "pp.scrublet": _constant(3, 48, 16),
     "pp.sqrt": _constant(0),
+    "pp.sample_obs": _constant(0),
     "pp.subsample": _constant(0),
     "pp.tfidf": _constant(1, 8),
     "tl.diffmap": _constant(0),

@@ -15,6 +15,7 @@ __all__ = [
     "column_totals",
     "divided",
     "divided_columns",
+    "moments_of_logs",
     "row_positives",
     "row_totals",
     "sums_between",
@@ -191,6 +192,27 @@ def column_log_totals(block: Any, *, pseudocount: bool) -> NDArray[np.float64]:
     with np.errstate(divide="ignore"):
         logs = (np.log1p if pseudocount else np.log)(dense, dtype=np.float64)
     return np.asarray(logs.sum(axis=0))
+
+
+def moments_of_logs(block: Any, *, pseudocount: float) -> NDArray[np.float64]:
+    """Sum log((x + pseudocount) / pseudocount) of each column, and its squares, shape (2, n_vars).
+
+    Without a pseudocount they are of log(x).
+
+    Examples
+    --------
+    >>> moments_of_logs(np.array([[0.0, 1.0]]), pseudocount=1).round(3)
+    array([[0.   , 0.693],
+           [0.   , 0.48 ]])
+    """
+    if pseudocount and isinstance(block, CSRBlock):
+        logs = np.log1p(block.data / np.float64(pseudocount))
+        n_vars = block.shape[1]
+        return np.stack([_added(block.indices, part, n_vars) for part in (logs, logs**2)])
+    dense = np.asarray(block.toarray() if isinstance(block, CSRBlock) else block, np.float64)
+    with np.errstate(divide="ignore"):
+        logs = np.log1p(dense / pseudocount) if pseudocount else np.log(dense)
+    return np.stack([logs.sum(axis=0), (logs**2).sum(axis=0)])
 
 
 def _added(columns: Any, values: Any, size: int) -> NDArray[np.float64]:

@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from lazyomics.pl.dendrograms import dendrogram
     from lazyomics.pl.densities import embedding_density
     from lazyomics.pl.dotplots import DotPlot, dotplot
-    from lazyomics.pl.embeddings import diffmap, draw_graph, embedding, pca, tsne, umap
+    from lazyomics.pl.embeddings import diffmap, draw_graph, embedding, mofa, pca, tsne, umap
     from lazyomics.pl.embeddings import pca as pca_scatter
     from lazyomics.pl.figure import set_figure_params, set_rcParams_defaults, set_rcParams_scanpy
     from lazyomics.pl.gene_dispersions import filter_genes_dispersion, highly_variable_genes
     from lazyomics.pl.heatmaps import heatmap, tracksplot
     from lazyomics.pl.highest_genes import highest_expr_genes
-    from lazyomics.pl.loadings import pca_loadings, pca_overview, ranking
+    from lazyomics.pl.histograms import histogram
+    from lazyomics.pl.loadings import mofa_loadings, pca_loadings, pca_overview, ranking
     from lazyomics.pl.marker_plots import (
         rank_genes_groups_dotplot,
         rank_genes_groups_heatmap,
@@ -77,7 +78,10 @@ __all__ = [
     "heatmap",
     "highest_expr_genes",
     "highly_variable_genes",
+    "histogram",
     "matrixplot",
+    "mofa",
+    "mofa_loadings",
     "paga",
     "paga_adjacency",
     "paga_compare",
@@ -128,7 +132,10 @@ _MODULES = {
     "heatmap": "heatmaps",
     "highest_expr_genes": "highest_genes",
     "highly_variable_genes": "gene_dispersions",
+    "histogram": "histograms",
     "matrixplot": "matrixplots",
+    "mofa": "embeddings",
+    "mofa_loadings": "loadings",
     "paga": "paga_graph",
     "paga_adjacency": "paga_adjacencies",
     "paga_compare": "paga_compared",

@@ -31,6 +31,7 @@ __all__ = [
     "draw_graph",
     "embedding",
     "like_embedding",
+    "mofa",
     "panel_dimensions",
     "pca",
     "pca_scatter",
@@ -499,6 +500,31 @@ def diffmap(adata: AnnData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
     """
     check_annotated(adata, "pl.diffmap", or_modalities=True)
     return embedding(adata, "diffmap", **kwargs)
+
+
+@like_embedding
+@checked_keywords(embedding, PathCollection, Axes.scatter)
+def mofa(adata: AnnData | MuData, **kwargs: Any) -> Figure | Axes | list[Axes] | None:
+    """Scatter plot in factors of MOFA, ``obsm["X_mofa"]``.
+
+    Parameters
+    ----------
+    adata
+        What to plot; :func:`lazyomics.tl.mofa` has been run on it.
+    **kwargs
+        As :func:`lazyomics.pl.embedding` takes them.
+
+    Returns
+    -------
+    As :func:`lazyomics.pl.embedding`.
+
+    Notes
+    -----
+    Passes over X: 1 if a variable is among ``color``, else 0. Peak memory: n_obs values for each
+    colour.
+    """
+    check_annotated(adata, "pl.mofa", or_modalities=True)
+    return embedding(adata, "mofa", **kwargs)
 
 
 @like_embedding

@@ -15,11 +15,12 @@ from matplotlib.typing import ColorType
 
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
+from lazyomics.container.mudata import MuData
 from lazyomics.pl.embeddings import pca
 from lazyomics.pl.figure import Save, finish, widest
 from lazyomics.pl.variance_ratio import pca_variance_ratio
 
-__all__ = ["pca_loadings", "pca_overview", "ranking"]
+__all__ = ["mofa_loadings", "pca_loadings", "pca_overview", "ranking"]
 
 FONT_SIZE = 8
 TEXT: dict[str, Any] = {
@@ -105,6 +106,21 @@ def ranking(
     scores, titles = _scores(adata, attr, keys, dictionary, indices)
     names = _labels(adata, attr, labels, len(scores))
     columns = [np.log(column) if log else column for column in scores.T]
+    grid = _ranked(columns, titles, names, n_points, color, include_lowest=include_lowest)
+    assert grid.figure is not None
+    return finish(grid.figure, grid, name="ranking", show=show, save=False, owned=True)
+
+
+def _ranked(
+    columns: Sequence[npt.NDArray[Any]],
+    titles: Sequence[str],
+    names: Sequence[str],
+    n_points: int,
+    color: ColorType,
+    *,
+    include_lowest: bool,
+) -> GridSpec:
+    """Draw a panel for each column of scores."""
     grid = _grid(len(titles))
     figure = grid.figure
     assert figure is not None
@@ -114,7 +130,7 @@ def ranking(
         ax.set_title(title.replace("_", " "))
         if len(titles) <= ONE_ROW or panel >= grid.ncols:
             ax.set_xlabel("ranking")
-    return finish(figure, grid, name="ranking", show=show, save=False, owned=True)
+    return grid
 
 
 def _scores(
@@ -265,10 +281,7 @@ def pca_loadings(
     ['g1', 'g2']
     """
     check_annotated(adata, "pl.pca_loadings")
-    chosen = [1, 2, 3] if components is None else components
-    numbers = [int(one) for one in (chosen.split(",") if isinstance(chosen, str) else chosen)]
-    if min(numbers) < 1:
-        raise ValueError(f"components={components!r}: they count from 1")
+    numbers = _numbers("components", components)
     if n_points is not None and n_points > adata.n_vars:
         raise ValueError(f"n_points={n_points}, but there are {adata.n_vars} variables")
     grid = ranking(
@@ -284,6 +297,103 @@ def pca_loadings(
     figure = grid.figure
     assert figure is not None
     return finish(figure, figure.axes, name="pca_loadings", show=show, save=save, owned=True)
+
+
+def _numbers(name: str, chosen: str | Sequence[int] | None) -> list[int]:
+    """Numbers of components, counted from 1."""
+    given = [1, 2, 3] if chosen is None else chosen
+    numbers = [int(one) for one in (given.split(",") if isinstance(given, str) else given)]
+    if min(numbers) < 1:
+        raise ValueError(f"{name}={chosen!r}: they count from 1")
+    return numbers
+
+
+def mofa_loadings(
+    mdata: MuData,
+    factors: str | Sequence[int] | None = None,
+    *,
+    include_lowest: bool = True,
+    n_points: int | None = None,
+    show: bool | None = None,
+    save: Save = None,
+) -> list[Axes] | None:
+    """Variables at their loadings on factors of MOFA, a figure for each modality.
+
+    Parameters
+    ----------
+    mdata
+        :func:`lazyomics.tl.mofa` has been run on it.
+    factors
+        Factors counted from 1, such as ``"1,2,3"`` (the default) or ``[1, 2, 3]``.
+    include_lowest
+        Whether half of the variables are those with the lowest loadings.
+    n_points
+        Number of variables, by default 30; fewer where a modality has fewer.
+    show, save
+        See :mod:`lazyomics.pl`; the name of the modality is added to that of the file.
+
+    Returns
+    -------
+    The axes of all factors, modality by modality, or None if they were shown. (muon returns None.)
+
+    Raises
+    ------
+    KeyError
+        If there is no ``varm["LFs"]``.
+    TypeError
+        If ``mdata`` is no MuData.
+    ValueError
+        If there is no such factor, or there are fewer variables than ``n_points``.
+
+    Notes
+    -----
+    Passes over X: 0. Peak memory: O(n_vars × factors).
+
+    Examples
+    --------
+    >>> import lazyomics as lo
+    >>> import numpy as np, pandas as pd
+    >>> mods = {name: lo.AnnData(np.eye(2), var=pd.DataFrame(index=[name + "1", name + "2"]))
+    ...         for name in ("rna", "atac")}
+    >>> mdata = lo.MuData(mods)
+    >>> mdata.varm["LFs"] = np.arange(8.0).reshape(4, 2)
+    >>> axes = lo.pl.mofa_loadings(mdata, "1,2", show=False)
+    >>> [text.get_text() for text in axes[2].texts]
+    ['atac2', 'atac1']
+    """
+    if not isinstance(mdata, MuData):
+        raise TypeError(
+            f"pl.mofa_loadings takes a MuData, found {type(mdata).__name__}; of an AnnData: "
+            'lo.pl.ranking(adata, "varm", "LFs")'
+        )
+    numbers = _numbers("factors", factors)
+    if n_points is not None and n_points > mdata.n_vars:
+        raise ValueError(f"n_points={n_points}, but there are {mdata.n_vars} variables")
+    if "LFs" not in mdata.varm:
+        raise KeyError('varm has no "LFs"; run lo.tl.mofa(mdata)')
+    loadings = _in_memory(mdata.varm["LFs"])
+    if max(numbers) > loadings.shape[1]:
+        raise ValueError(f"factors={factors!r}: varm['LFs'] has {loadings.shape[1]}")
+    drawn: list[Axes] = []
+    shown = False
+    for mod in mdata.mod:
+        held = np.flatnonzero(mdata.varmap[mod])
+        names = [str(name) for name in mdata.var_names[held]]
+        grid = _ranked(
+            [loadings[held, number - 1] for number in numbers],
+            [f"{mod}: factor {number}" for number in numbers],
+            names,
+            min(n_points or 30, len(names)),
+            "black",
+            include_lowest=include_lowest,
+        )
+        figure = grid.figure
+        assert figure is not None
+        name = f"mofa_loadings_{mod}"
+        axes = finish(figure, figure.axes, name=name, show=show, save=save, owned=True)
+        shown = shown or axes is None
+        drawn += axes or []
+    return None if shown else drawn
 
 
 def pca_overview(adata: AnnData, **params: Any) -> None:

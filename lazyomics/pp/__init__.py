@@ -26,6 +26,7 @@ from lazyomics.pp.qc import calculate_qc_metrics
 from lazyomics.pp.recipes import recipe_seurat, recipe_weinreb17, recipe_zheng17
 from lazyomics.pp.regress_out import regress_out
 from lazyomics.pp.sample import sample
+from lazyomics.pp.sample_obs import sample_obs
 from lazyomics.pp.scale import scale
 from lazyomics.pp.scrublet import scrublet
 from lazyomics.pp.scrublet_simulate_doublets import scrublet_simulate_doublets
@@ -56,6 +57,7 @@ __all__ = [
     "recipe_zheng17",
     "regress_out",
     "sample",
+    "sample_obs",
     "scale",
     "scrublet",
     "scrublet_simulate_doublets",

@@ -37,6 +37,7 @@ CALLS = {
     "pp.scale": {},
     "pp.scrublet": {"n_prin_comps": 5},
     "pp.sqrt": {},
+    "pp.sample_obs": {"frac": 0.5},
     "pp.subsample": {"fraction": 0.5},
     "pp.tfidf": {},
     "tl.diffmap": {},

@@ -17,7 +17,7 @@ from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.container.mudata import MuData
 from lazyomics.pl.embeddings import pca
-from lazyomics.pl.figure import Save, finish, widest
+from lazyomics.pl.figure import Save, figure_path, finish, widest
 from lazyomics.pl.variance_ratio import pca_variance_ratio
 
 __all__ = ["mofa_loadings", "pca_loadings", "pca_overview", "ranking"]
@@ -389,8 +389,10 @@ def mofa_loadings(
         )
         figure = grid.figure
         assert figure is not None
+        path = figure_path("mofa_loadings", save) if save else None
+        each = save if path is None else path.with_stem(f"{path.stem}_{mod}")
         name = f"mofa_loadings_{mod}"
-        axes = finish(figure, figure.axes, name=name, show=show, save=save, owned=True)
+        axes = finish(figure, figure.axes, name=name, show=show, save=each, owned=True)
         shown = shown or axes is None
         drawn += axes or []
     return None if shown else drawn

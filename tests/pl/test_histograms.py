@@ -131,7 +131,10 @@ def test_loadings_of_each_modality(tmp_path: Path) -> None:
     scores = mdata.varm["LFs"]
     order = mdata.var_names[4:][np.argsort(scores[4:, 2])[::-1]]
     assert [text.get_text() for text in axes[3].texts] == list(order)
-    lo.pl.mofa_loadings(mdata, "1", save=tmp_path / "l.png", show=False)
+    for save in (tmp_path / "l.png", f"{tmp_path}/t.png"):
+        lo.pl.mofa_loadings(mdata, "1", save=save, show=False)
+    found = sorted(path.name for path in tmp_path.iterdir())
+    assert found == ["l_atac.png", "l_rna.png", "t_atac.png", "t_rna.png"]
     for wrong in ({"factors": "0"}, {"factors": "4"}, {"n_points": 9}):
         with pytest.raises(ValueError, match=r"factors|n_points"):
             lo.pl.mofa_loadings(mdata, **wrong, show=False)

@@ -20,6 +20,7 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.ticker import FuncFormatter
 from matplotlib.typing import ColorType
 
+from lazyomics import logging
 from lazyomics.container import AnnData
 from lazyomics.container.choose import check_annotated
 from lazyomics.get import obs_df, var_df
@@ -36,7 +37,8 @@ __all__ = ["scatter"]
 POINT_AREA = 120_000  # of all points together, in square points
 LEGEND_AREA = 300.0  # of a point in the legend
 LEGENDS = (
-    *("none", "right margin", "on data", "best", "center", "center left", "center right"),
+    *("none", "right margin", "on data", "on data export", "best"),
+    *("center", "center left", "center right"),
     *("lower center", "lower left", "lower right", "right"),
     *("upper center", "upper left", "upper right"),
 )
@@ -106,6 +108,8 @@ def scatter(
         ``"3d"`` draws three components of an embedding.
     legend_loc
         ``"right margin"``, ``"on data"``, a position that matplotlib knows, or ``"none"``.
+        ``"on data export"`` also writes the positions of the labels into ``pos.csv`` in
+        ``settings.writedir``, a row for each category, NaN for those without a label.
     legend_fontsize, legend_fontweight, legend_fontoutline
         Font of the legend; width in points of a white outline around labels on the data.
     color_map
@@ -425,9 +429,14 @@ class _Legend:
         size = mpl.rcParams["legend.fontsize"] if fontsize is None else fontsize
         return cls(loc, size, "bold" if fontweight is None else fontweight, outline)
 
-    def draw(self, ax: Axes, categories: int, middles: dict[Any, list[Any]]) -> None:
+    @property
+    def is_on_data(self) -> bool:
+        """Whether the labels stand in the middles of the groups."""
+        return self.loc.startswith("on data")
+
+    def draw(self, ax: Axes, categories: pd.Index, middles: dict[Any, list[Any]]) -> None:
         """Add the legend of drawn groups, some of which have a middle."""
-        if self.loc == "on data":
+        if self.is_on_data:
             effects = None
             if self.outline is not None:
                 effects = [patheffects.withStroke(linewidth=self.outline, foreground="w")]
@@ -442,12 +451,14 @@ class _Legend:
                     fontsize=self.fontsize,
                     path_effects=effects,
                 )
+            if self.loc == "on data export":
+                _export([middles.get(name, [np.nan, np.nan])[:2] for name in categories])
             return
         if self.loc == "none":
             return
         where: dict[str, Any] = {"loc": self.loc}
         if self.loc == "right margin":
-            columns = min(legend_columns(categories), 3)
+            columns = min(legend_columns(len(categories)), 3)
             where = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "ncol": columns}
         legend = ax.legend(frameon=False, fontsize=self.fontsize, **where)
         for handle in legend.legend_handles:
@@ -514,7 +525,7 @@ def _draw_groups(
             s=style.size,
             label=str(name),
         )
-        if style.legend.loc == "on data" and mask.any():
+        if style.legend.is_on_data and mask.any():
             middles[name] = _middle(points, mask)
     if rest.any():
         _scatter(
@@ -525,7 +536,15 @@ def _draw_groups(
             s=style.size,
             zorder=-1,
         )
-    style.legend.draw(ax, len(column.categories), middles)
+    style.legend.draw(ax, column.categories, middles)
+
+
+def _export(positions: list[list[Any]]) -> None:
+    """Write where the labels of all categories are, as scanpy does."""
+    path = settings.writedir / "pos.csv"
+    logging.warning(f"exporting label positions to {path}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savetxt(path, np.array(positions, dtype=float), delimiter=",")
 
 
 def _middle(points: Points, mask: npt.NDArray[np.bool_]) -> list[Any]:

@@ -110,6 +110,26 @@ def test_equals_scanpy(options, small, small_scanpy, sc):
         assert list(small.uns[key]) == list(small_scanpy.uns[key])
 
 
+@pytest.mark.parametrize("groups", [None, ["B", "T"]])
+def test_positions_of_labels_are_exported_as_by_scanpy(
+    groups, small, small_scanpy, sc, tmp_path, monkeypatch
+):
+    options = {**XY, "color": "cell_type", "legend_loc": "on data export", "groups": groups}
+    for folder in ("ours", "theirs"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "ours")
+    ours = lo.pl.scatter(small, show=False, **options)
+    monkeypatch.chdir(tmp_path / "theirs")
+    theirs = sc.pl.scatter(small_scanpy, show=False, **options)
+    assert_same(ours, theirs)
+    positions = [
+        np.loadtxt(tmp_path / f"{who}/write/pos.csv", delimiter=",") for who in ("ours", "theirs")
+    ]
+    assert positions[0].shape == (len(small.obs["cell_type"].cat.categories), 2)
+    np.testing.assert_allclose(*positions)
+    assert np.isnan(positions[0]).any() == (groups is not None)
+
+
 def test_values_from_a_file_equal_scanpys(pbmc, pbmc_scanpy, sc, data_file, count_passes):
     options = {"x": "CST3", "y": "NKG7", "color": ["louvain", "LYZ", "n_genes"], "show": False}
     with count_passes(data_file("rebuilt_pbmc3k_processed.h5ad"), "raw/X") as passes:

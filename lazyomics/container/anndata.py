@@ -32,6 +32,7 @@ from lazyomics.container.mappings import (
     MappingName,
     Uns,
 )
+from lazyomics.container.parts import completed
 from lazyomics.container.ports import Backing, Filters, OnConflict, ZarrWriter
 from lazyomics.container.raw import RawParts, gene_values, is_column, vector_of
 from lazyomics.container.slots import MatrixSlot, as_matrix
@@ -304,6 +305,9 @@ class Raw:
         return "\n".join(lines)
 
 
+completed(Raw, "var", "varm")
+
+
 class AnnData(AnnDataMethods, StoredAnnData):
     """Annotated matrix of cells × genes.
 
@@ -529,3 +533,6 @@ class AnnData(AnnDataMethods, StoredAnnData):
     def uns_keys(self) -> list[str]:
         """Keys of uns."""
         return sorted(self._uns)
+
+
+completed(AnnData, "raw")

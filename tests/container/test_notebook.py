@@ -37,8 +37,9 @@ def test_keys_are_offered(adata: lo.AnnData, tmp_path: Path) -> None:
 
 def test_ipython_may_read_what_it_completes(adata: lo.AnnData) -> None:
     mdata = lo.MuData({"rna": adata})
-    for one in (adata, mdata):
-        for name in ("obs", "var", "obsm", "varm", "obsp", "varp", "uns", "layers", "mod"):
+    adata.raw = adata
+    for one in (adata, mdata, adata.raw):
+        for name in ("obs", "var", "obsm", "varm", "obsp", "varp", "uns", "layers", "mod", "raw"):
             if hasattr(one, name):
                 assert not isinstance(getattr(type(one), name), property)  # which it runs never
 

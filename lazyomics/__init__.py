@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lazyomics import (
+        atac,
         config,
         datasets,
         experimental,
@@ -68,6 +69,7 @@ __all__ = [
     "Verbosity",
     "__version__",
     "add_gene_major",
+    "atac",
     "concat",
     "config",
     "datasets",
@@ -116,7 +118,8 @@ __all__ = [
 # Imported when they are first asked for: most programs need few of them, and the help of the
 # command line needs neither pandas nor h5py nor dask.
 _NAMESPACES = {
-    *("datasets", "experimental", "external", "get", "metrics", "ml", "pl", "pp", "prot", "tl"),
+    *("atac", "datasets", "experimental", "external", "get", "metrics", "ml"),
+    *("pl", "pp", "prot", "tl"),
 }
 _PARTS = {"blocks", "compiled", "config", "io", "lazy", "progress"}
 _HOMES = {

@@ -32,10 +32,14 @@ _CALL = "Call scanpy's: {0}(...)"
 ELSEWHERE: dict[str, dict[str, str]] = {
     "": {
         "Neighbors": "Use lo.pp.neighbors(adata), which fills obsp and uns['neighbors']",
-        "atac": "Its functions are in lo.pp and lo.tl: lo.pp.tfidf, lo.pp.binarize, lo.tl.lsi",
         "from_anndata": "Call lo.AnnData.from_anndata(adata)",
         "from_mudata": "Call lo.MuData.from_mudata(mdata)",
         "queries": _CALL.format("scanpy.queries.biomart_annotations"),
+    },
+    "atac": {"pl": "Plots of lo.pl take modalities: lo.pl.umap(mdata['atac'], ...)"},
+    "atac.pp": {"scopen": "Call muon's: mdata['atac'].apply(muon.atac.pp.scopen, ...)"},
+    "atac.tl": {
+        "rank_peaks_groups": "To lo.tl.rank_genes_groups(mdata['atac'], ...) peaks are genes"
     },
     "datasets": dict.fromkeys(
         ("burczynski06", "ebi_expression_atlas", "moignard15", "visium_sge"), _CONVERT

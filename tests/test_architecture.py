@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "graph": BLOCKS | {"lazy", "kernels", "graph"},
     "pp": BLOCKS | {"container", "lazy", "kernels", "graph", "pp"},
     "experimental": BLOCKS | {"container", "lazy", "kernels", "pp", "experimental"},
+    "atac": BASE | {"pp", "tl", "atac"},
     "external": BASE | {"container", "pp", "pl", "external"},
     "prot": BLOCKS | {"container", "lazy", "kernels", "pp", "prot"},
     "tl": BLOCKS | {"container", "lazy", "kernels", "graph", "get", "pp", "tl"},
@@ -217,6 +218,8 @@ def test_public_names_exist() -> None:
 
 
 VERBS = (
+    "atac.pp",
+    "atac.tl",
     "datasets",
     "experimental.pp",
     "external.pl",

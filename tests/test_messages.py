@@ -221,6 +221,10 @@ ELSEWHERE = {
     "lo.readh5ad": r"Did you mean 'read_h5ad'",
     "lo.external.tl": r"adata\.apply\(scanpy\.external\.tl",
     "lo.external.pp.magic": r"adata\.apply\(scanpy\.external\.pp\.magic",
+    "lo.atac.pl": r"lo\.pl\.umap\(mdata",
+    "lo.atac.tl.rank_peaks_groups": r"lo\.tl\.rank_genes_groups",
+    "lo.atac.tl.LSI": r"Did you mean 'lsi'",
+    "lo.prot.pp.dbs": r"Did you mean 'dsb'",
     "lo.datasets.moignard15": r"from_anndata\(scanpy\.datasets\.moignard15\(",
     "lo.from_anndata": r"lo\.AnnData\.from_anndata",
 }

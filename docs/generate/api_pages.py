@@ -24,6 +24,8 @@ SPACES = {
     "experimental.pp": "Experimental preprocessing: `experimental.pp`",
     "external.pp": "External preprocessing: `external.pp`",
     "external.pl": "External plots: `external.pl`",
+    "atac.pp": "Preprocessing of peaks: `atac.pp`",
+    "atac.tl": "Components of peaks: `atac.tl`",
     "prot.pp": "Proteins: `prot.pp`",
     "logging": "Messages: `logging`",
 }

@@ -200,6 +200,7 @@ TAKE_MODALITIES = {
     "pp.clr": lambda x: lo.pp.clr(x),
     "pp.filter_obs": lambda x: lo.pp.filter_obs(x, "a"),
     "pp.filter_var": lambda x: lo.pp.filter_var(x, "a"),
+    "pp.sample_obs": lambda x: lo.pp.sample_obs(x),
     "pp.tfidf": lambda x: lo.pp.tfidf(x),
     "tl.lsi": lambda x: lo.tl.lsi(x),
 }

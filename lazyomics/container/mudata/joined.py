@@ -205,7 +205,7 @@ def pull(mdata: GlobalTables, axis: Axis, options: PullOptions) -> None:
     if options.drop or options.only_drop:
         for mod, held in chosen.items():
             table = modality_slot(mdata.mod[mod], axis.name).frame
-            table.drop(columns=[c.name for c in held], inplace=True)  # also where a user holds it
+            delete_columns(table, [c.name for c in held])
 
 
 def _in_order(new: Mapping[str, T], held: Mapping[str, Any]) -> list[tuple[str, T]]:
@@ -289,6 +289,12 @@ class PushOptions:
     only_drop: bool = False
 
 
+def delete_columns(frame: pd.DataFrame, names: Iterable[str]) -> None:
+    """Delete columns from a table itself, so that they are gone where a user holds it, too."""
+    for name in names:
+        del frame[name]
+
+
 def push(mdata: GlobalTables, axis: Axis, options: PushOptions) -> None:
     """Copy columns to modalities: with a prefix to that one, without to all of them."""
     axis.check_lengths(mdata.mod)
@@ -303,7 +309,7 @@ def push(mdata: GlobalTables, axis: Axis, options: PushOptions) -> None:
             mine = {name: c for name, (prefix, c) in chosen.items() if prefix in (None, mod)}
             _push_to(mdata, axis, mod, frame, mine)
     if options.drop or options.only_drop:
-        frame.drop(columns=list(chosen), inplace=True)  # also where a user holds it
+        delete_columns(frame, chosen)
 
 
 def _columns_to_push(

@@ -43,6 +43,11 @@ LINES = {
     "highly_variable_genes": "lo.pl.highly_variable_genes(adata)",
     "histogram": 'lo.pl.histogram(counts, ["total_counts", "n_genes_by_counts"])',
     "matrixplot": 'lo.pl.matrixplot(adata, markers, "cell_type", standard_scale="var")',
+    "mofa": (
+        "rng, cells = np.random.default_rng(0), counts.copy()\n"
+        'cells.obsm["X_mofa"] = rng.normal(size=(cells.n_obs, 3))\n'
+        'lo.pl.mofa(cells, color="total_counts")'
+    ),
     "paga": "lo.pl.paga(tree, threshold=0.1)",
     "paga_adjacency": "lo.pl.paga_adjacency(tree)",
     "paga_compare": 'lo.pl.paga_compare(tree, threshold=0.1, basis="umap")',

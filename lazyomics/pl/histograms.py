@@ -108,7 +108,7 @@ def histogram(
     for ax, (key, numbers, title) in zip(axes.flat, panels, strict=True):
         present = numbers[np.isfinite(numbers)]
         edges: Any = np.histogram_bin_edges(present, bins) if isinstance(bins, str) else bins
-        ax.hist(present, bins=edges, **{"edgecolor": "black", **kwargs})
+        ax.hist(present, bins=edges, **{"edgecolor": "black", "alpha": 0.75, **kwargs})
         ax.set(xlabel=key, title=title)
         ax.spines[["top", "right"]].set_visible(False)
     for ax in axes[:, 0]:

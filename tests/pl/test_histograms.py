@@ -64,6 +64,7 @@ def test_counts_of_columns_and_variables(tmp_path: Path, kind: str, stored: bool
     assert [ax.get_xlabel() for ax in axes] == ["h", "depth"]
     assert heights(axes[0]) == counts(X[:, 1])
     assert heights(axes[1]) == counts(adata.obs["depth"].to_numpy())
+    assert axes[0].patches[0].get_alpha() == 0.75  # as the bars of seaborn, which muon calls
 
 
 def test_raw_is_shown_where_there_is_one() -> None:

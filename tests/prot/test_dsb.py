@@ -76,7 +76,7 @@ def as_muon(
 OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "default": ({}, {}),
     "plain": ({"denoise_counts": False}, {"denoise": False}),
-    "no pseudocount": (
+    "small pseudocount": (
         {"denoise_counts": False, "pseudocount": 0.5},
         {"denoise": False, "pseudocount": 0.5},
     ),
@@ -105,6 +105,24 @@ def test_values_are_those_of_muon(tmp_path: Path, options: str, kind: str, dtype
     if not expected.get("denoise", True):
         tolerance = 1e-5 if dtype == "f4" else 1e-9
     np.testing.assert_allclose(cells.X, result, atol=tolerance)
+
+
+# numpy warns of logarithms of 0, as it does in muon.
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_pseudocount_counts_of_zero_have_no_logarithm(tmp_path: Path, kind: str) -> None:
+    # Proteins of odd positions are in every droplet: only they have a finite background.
+    lift = np.arange(M) % 2
+    annotated(COUNTS + lift, CELLS, kind, "f8").write_h5ad(tmp_path / "cells.h5ad")
+    names = [f"empty{k}" for k in range(EMPTY)]
+    annotated(BACKGROUND + lift, names, kind, "f8").write_h5ad(tmp_path / "raw.h5ad")
+    cells, raw = lo.read_h5ad(tmp_path / "cells.h5ad"), lo.read_h5ad(tmp_path / "raw.h5ad")
+    lo.prot.pp.dsb(cells, raw, pseudocount=0, denoise_counts=False)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = as_muon(COUNTS + lift, BACKGROUND + lift, pseudocount=0, denoise=False)
+    assert np.isfinite(expected[:, 1::2]).all()
+    assert not np.isfinite(expected).all()
+    np.testing.assert_allclose(cells.X, expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("form", ["memory", "h5mu"])

@@ -135,7 +135,7 @@ TAKERS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:The inplace keyword")  # of mudata
 @pytest.mark.parametrize("taker", TAKERS)
 @pytest.mark.parametrize("way_out", OBJECTS)
 def test_what_is_given_instead_is_named(way_out: str, taker: str) -> None:
